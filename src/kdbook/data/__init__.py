@@ -1,0 +1,133 @@
+"""Sentence pairs for training, validation and test, from any source, audited."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import pandas as pd
+
+from kdbook import profile
+from kdbook.data import corpus, pawsx
+from kdbook.data.audit import Audit, audit
+from kdbook.errors import KdbookError
+
+SPLITS = ("train", "validation", "test")
+INPUTS = ["sentence1", "sentence2", "label"]  # what a model sees; AutoMM would take an id for a feature
+
+
+@dataclass(frozen=True)
+class PairData:
+    """Audited sentence pairs; frames have the columns ``id``, ``language``, ``sentence1``, ``sentence2``, ``label``.
+
+    The generated corpus adds ``edit`` (what distinguishes the two sentences) and ``pattern``.
+    """
+
+    source: str
+    languages: tuple[str, ...]
+    audits: dict[str, Audit]
+
+    def __getitem__(self, split: str) -> pd.DataFrame:
+        """The usable rows of a split, the languages one after the other."""
+        return self.audits[split].kept
+
+    @property
+    def test_dfs(self) -> dict[str, pd.DataFrame]:
+        """The test rows of each language, and of ``all`` languages together."""
+        test = self["test"]
+        return {language: test[test["language"] == language] for language in self.languages} | {"all": test}
+
+    def sizes(self) -> pd.DataFrame:
+        """Number of usable pairs by split and language, and in total."""
+        counts = {split: self[split]["language"].value_counts() for split in SPLITS}
+        table = pd.DataFrame(counts).reindex(list(self.languages)).fillna(0).astype(int)
+        return pd.concat([table, table.sum().to_frame("all").T])
+
+    def audit_table(self) -> pd.DataFrame:
+        """Rows read, dropped by reason, and kept, for each split and language."""
+        return pd.concat({split: self.audits[split].counts() for split in SPLITS}, names=["split"])
+
+    def examples(self, split: str, label: int, pairs: int = 3) -> pd.DataFrame:
+        """The first pairs of a label, in all languages, without ids in which a language is lacking."""
+        rows = self[split].query("label == @label")
+        ids = rows["id"].value_counts()
+        complete = [name for name in rows["id"].drop_duplicates() if ids[name] == len(self.languages)][:pairs]
+        chosen = rows[rows["id"].isin(complete)].sort_values("id", key=lambda column: column.map(complete.index), kind="stable")
+        return chosen[["language", "sentence1", "sentence2", "label"]].reset_index(drop=True)
+
+    def digest(self) -> str:
+        """A hash of the rows that models see, and of their order."""
+        digest = hashlib.sha256()
+        for split in SPLITS:
+            for column in ("id", "language", *INPUTS):
+                digest.update("\x1f".join(map(str, self[split][column])).encode())
+            digest.update(b"\x1e")
+        return digest.hexdigest()
+
+
+@lru_cache(maxsize=4)
+def load(settings: profile.Data) -> PairData:
+    """Read or generate the data that a profile names, audit every row, and take the chosen number of items."""
+    raw = _read(settings)
+    audits = {split: _limit(audit(raw[split]), getattr(settings, f"{split}_items"), settings.seed) for split in SPLITS}
+    for split, result in audits.items():
+        for language in settings.languages:
+            if not (result.kept["language"] == language).any():
+                raise KdbookError(f"{settings.source}: no usable {split} row in the language {language!r}")
+    return PairData(settings.source, settings.languages, audits)
+
+
+def word_overlap(pairs: pd.DataFrame) -> pd.Series:
+    """Jaccard overlap of the word sets of the two sentences of each pair, between 0 and 1."""
+
+    def share(first: str, second: str) -> float:
+        a, b = (set(text.lower().strip(". ").split()) for text in (first, second))
+        return len(a & b) / len(a | b)
+
+    return pd.Series([share(*pair) for pair in zip(pairs["sentence1"], pairs["sentence2"], strict=True)], index=pairs.index, dtype=float)
+
+
+def _read(settings: profile.Data) -> dict[str, pd.DataFrame]:
+    """All rows of every split, all languages in one frame."""
+    if settings.source == profile.GENERATED:
+        return _generate(settings)
+    directory = Path(settings.source).expanduser()
+    if not directory.is_dir() and _looks_like_a_path(settings.source):
+        raise KdbookError(f"the data directory {settings.source!r} does not exist")
+    splits = {
+        language: pawsx.from_directory(directory, language) if directory.is_dir() else pawsx.from_hub(settings.source, language)
+        for language in settings.languages
+    }
+    return {
+        split: pd.concat([splits[language][split].assign(language=language) for language in settings.languages], ignore_index=True)
+        for split in SPLITS
+    }
+
+
+def _generate(settings: profile.Data) -> dict[str, pd.DataFrame]:
+    unknown = set(settings.languages) - set(corpus.LANGUAGES)
+    if unknown:
+        raise KdbookError(f"the generated corpus has no language {min(unknown)!r}. Choose from: {', '.join(corpus.LANGUAGES)}")
+    items = {split: getattr(settings, f"{split}_items") for split in SPLITS}
+    if None in items.values():
+        raise KdbookError("the generated corpus needs train_items, validation_items and test_items")
+    generated = corpus.generate(items, settings.seed)
+    order = {language: rank for rank, language in enumerate(settings.languages)}
+    return {
+        split: rows[rows["language"].isin(order)].sort_values("language", key=lambda column: column.map(order), kind="stable", ignore_index=True)
+        for split, rows in generated.items()
+    }
+
+
+def _limit(result: Audit, items: int | None, seed: int) -> Audit:
+    """Keep at most ``items`` ids, the same in every language, chosen by a hash so that the choice is fixed."""
+    ids = result.kept["id"].drop_duplicates()
+    if items is None or len(ids) <= items:
+        return result
+    rank = ids.map(lambda value: hashlib.sha256(f"{seed}:{value}".encode()).hexdigest())
+    chosen = set(ids[rank.sort_values().index[:items]])
+    return Audit(result.kept[result.kept["id"].isin(chosen)].reset_index(drop=True), result.dropped)
+
+
+def _looks_like_a_path(source: str) -> bool:
+    return source.startswith((".", "/", "~")) or source.count("/") > 1

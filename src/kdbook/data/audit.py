@@ -1,0 +1,67 @@
+"""Which rows of a data set can't be used, and why. Such rows are dropped and counted, never repaired."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+PLACEHOLDER = "NS"  # PAWS-X writes it where translators had no sentence
+LABELS = (0, 1)
+REASONS = {
+    "placeholder": f'a sentence is the placeholder "{PLACEHOLDER}"',
+    "blank": "a sentence is blank",
+    "label": "the label is not 0 or 1",
+    "duplicate": "another row of this language has the same id",
+    "conflict": "another language has a different label for this id",
+}
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The rows that were kept, and the dropped ones with a column ``reason`` (a key of :data:`REASONS`)."""
+
+    kept: pd.DataFrame
+    dropped: pd.DataFrame
+
+    def differing_ids(self) -> int:
+        """Number of ids whose label differs between languages, among all rows read."""
+        rows = pd.concat([self.kept, self.dropped])
+        return int((rows["label"].astype(str).groupby(rows["id"]).nunique() > 1).sum())
+
+    def counts(self) -> pd.DataFrame:
+        """Rows read, dropped for each reason, and kept, for each language."""
+        languages = list(dict.fromkeys([*self.kept["language"], *self.dropped["language"]]))
+        table = pd.crosstab(self.dropped["language"], self.dropped["reason"])
+        table = table.reindex(index=languages, columns=list(REASONS), fill_value=0)
+        kept = self.kept["language"].value_counts().reindex(languages, fill_value=0)
+        table.insert(0, "read", table.sum(axis=1) + kept)
+        return table.assign(kept=kept).rename_axis(index="language", columns=None).astype(int)
+
+
+def audit(rows: pd.DataFrame) -> Audit:
+    """Split the rows of one split, all languages together, into usable and unusable ones.
+
+    Parameters
+    ----------
+    rows
+        Columns ``id``, ``language``, ``sentence1``, ``sentence2`` and ``label``, labels as text or numbers.
+
+    Returns
+    -------
+    Every row is either kept (label as integer) or dropped for the first reason of :data:`REASONS` that applies.
+    """
+    sentences = rows[["sentence1", "sentence2"]].fillna("").apply(lambda column: column.astype(str).str.strip())
+    label = rows["label"].astype(str).str.strip()
+    flags = pd.DataFrame(
+        {
+            "placeholder": (sentences == PLACEHOLDER).any(axis=1),
+            "blank": (sentences == "").any(axis=1),
+            "label": ~label.isin([str(value) for value in LABELS]),
+            "duplicate": rows.duplicated(["language", "id"], keep=False),
+        },
+        index=rows.index,
+    )
+    usable = ~flags.any(axis=1)
+    flags["conflict"] = usable & (label[usable].groupby(rows["id"]).transform("nunique") > 1).reindex(rows.index, fill_value=False)
+    reason = flags[list(REASONS)].idxmax(axis=1).where(flags.any(axis=1))
+    kept = rows[reason.isna()]
+    return Audit(kept.assign(label=label[kept.index].astype(int)), rows.assign(reason=reason)[reason.notna()])

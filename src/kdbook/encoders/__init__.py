@@ -1,0 +1,73 @@
+"""Pretrained encoders to fine-tune: compact ones that ship with the package, local directories, and the hub's."""
+
+import hashlib
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from kdbook.errors import KdbookError
+
+EMBEDDED = "embedded:"
+NEEDED = ("config.json", "tokenizer_config.json")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint on disk: where it is, and what identifies its content."""
+
+    path: Path
+    identity: str
+
+
+def locate(name: str) -> Checkpoint:
+    """Find a checkpoint, downloading it if it is a hub id.
+
+    Parameters
+    ----------
+    name
+        ``embedded:teacher`` or the like, a local directory in Hugging Face layout, or a hub id.
+
+    Raises
+    ------
+    KdbookError
+        If there is no such checkpoint, or files are missing in it.
+    """
+    if name.startswith(EMBEDDED):
+        return _local(_embedded(name.removeprefix(EMBEDDED)), name)
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return _local(path.absolute(), name)
+    if name.startswith((".", "/", "~")):
+        raise KdbookError(f"the checkpoint directory {name!r} does not exist")
+    return _hub(name)
+
+
+def _embedded(name: str) -> Path:
+    with as_file(files(__package__) / "checkpoints") as folder:
+        names = sorted(path.name for path in folder.iterdir())
+        if name not in names:
+            raise KdbookError(f"there is no embedded checkpoint {name!r}. Choose from: {', '.join(EMBEDDED + known for known in names)}")
+        return folder / name
+
+
+def _local(path: Path, name: str) -> Checkpoint:
+    missing = [file for file in NEEDED if not (path / file).is_file()]
+    if missing:
+        raise KdbookError(f"the checkpoint {name!r} has no {missing[0]}; it must hold a model and its tokenizer")
+    digest = hashlib.sha256()
+    for file in sorted(path.rglob("*")):
+        if file.is_file() and file.suffix in (".json", ".safetensors", ".bin", ".model", ".txt"):
+            digest.update(f"{file.relative_to(path)}\0".encode() + file.read_bytes())
+    return Checkpoint(path, digest.hexdigest()[:20])
+
+
+def _hub(name: str) -> Checkpoint:
+    from huggingface_hub import snapshot_download
+
+    patterns = ["*.json", "*.safetensors", "*.bin", "*.model", "*.txt"]
+    try:
+        path = Path(snapshot_download(name, allow_patterns=patterns))
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0]
+        raise KdbookError(f"the checkpoint {name!r} could not be downloaded: {reason}. Check the connection, or give a local directory") from error
+    return Checkpoint(path, f"{name}@{path.name}")  # a snapshot's directory is named by its commit

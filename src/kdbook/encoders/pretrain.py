@@ -1,0 +1,212 @@
+"""Pretrain a compact encoder on generated text, without labels.
+
+Two objectives, half of every batch each:
+
+* Translation language modelling (Conneau and Lample 2019): two sentences that state the same fact, in one language
+  or in both, stand in one input; 30 % of the words are masked, so that a masked word is best found in the other
+  sentence.
+* Replaced-token detection (Clark et al. 2020, ELECTRA): words of the second sentence are exchanged with each other
+  or with words of the same class; every token is classified as original or replaced. The replacements are as
+  fluent as the original, so only the comparison with the first sentence reveals them.
+"""
+
+import difflib
+import json
+import math
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
+
+from kdbook.data import corpus
+from kdbook.encoders.architectures import ARCHITECTURES
+
+IGNORED = -100  # targets that F.cross_entropy leaves out
+CORRUPTED_SHARE = 0.85
+TRANSLATED_SHARE = 0.4
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to pretrain one encoder; ``steps`` of ``batch_size`` pairs, half of them for each objective."""
+
+    architecture: str
+    steps: int
+    learning_rate: float
+    batch_size: int = 128
+    warmup: float = 0.05
+    masked: float = 0.3
+    detection_weight: float = 5.0
+    weight_decay: float = 0.01
+    seed: int = 20_000
+    vocabulary_size: int = 1500
+    vocabulary_facts: int = 20_000
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Token ids, segments and attention mask of shape (pairs, tokens), and the targets of one objective."""
+
+    ids: Tensor
+    segments: Tensor
+    mask: Tensor
+    targets: Tensor
+
+
+class Pretrainer(nn.Module):
+    """An encoder with a head for each objective."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        self.model = model
+        self.uses_segments = model.config.type_vocab_size > 1
+        self.detector = nn.Linear(model.config.hidden_size, 1)
+
+    def encode(self, batch: Batch) -> Tensor:
+        segments = {"token_type_ids": batch.segments} if self.uses_segments else {}
+        return self.model.base_model(input_ids=batch.ids, attention_mask=batch.mask, **segments).last_hidden_state
+
+    def masked_loss(self, batch: Batch) -> Tensor:
+        head = self.model.cls if hasattr(self.model, "cls") else self.model.lm_head
+        chosen = batch.targets != IGNORED
+        return F.cross_entropy(head(self.encode(batch)[chosen]).float(), batch.targets[chosen])
+
+    def detection_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Loss, and the share of pairs in which every token is classified correctly."""
+        chosen = batch.targets != IGNORED
+        logits = self.detector(self.encode(batch)).squeeze(-1).float()
+        wrong = ((logits > 0) != (batch.targets == 1)) & chosen
+        loss = F.binary_cross_entropy_with_logits(logits[chosen], batch.targets[chosen].float())
+        return loss, 1 - wrong.any(1).float().mean()
+
+
+class Sampler:
+    """Turns the endless facts of the corpus into batches of one tokenizer's tokens."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, settings: Settings) -> None:
+        self.tokenizer, self.settings = tokenizer, settings
+        self.rng = random.Random(settings.seed)
+        self.words: dict[str, list[int]] = {}
+
+    def masked(self, pairs: int) -> Batch:
+        return self._collate([self._masked_pair() for _ in range(pairs)])
+
+    def detection(self, pairs: int) -> Batch:
+        return self._collate([self._corrupted_pair() for _ in range(pairs)])
+
+    def _tell_twice(self, corrupt: bool) -> tuple[str, str, str]:
+        """First sentence, second sentence, and the second sentence before it was corrupted."""
+        rng = self.rng
+        pattern, values = corpus._fact(rng)
+        forms = corpus._two_forms(pattern, rng)
+        first = rng.choice(corpus.LANGUAGES)
+        second = rng.choice(corpus.LANGUAGES) if rng.random() < TRANSLATED_SHARE else first
+        edited = corpus._changing_edit(pattern, values, rng)[0] if corrupt else values
+        wording = rng.getrandbits(32)
+        original, said = (corpus.render(pattern, forms[1], second, v, random.Random(wording)) for v in (values, edited))
+        return corpus.render(pattern, forms[0], first, values, rng), said, original
+
+    def _masked_pair(self) -> tuple[list[int], list[int], list[int]]:
+        first, second, _ = self._tell_twice(corrupt=False)
+        ids, segments, targets = [], [], []
+        for word, tokens, segment in self._words(first, second):
+            hide = word is not None and self.rng.random() < self.settings.masked
+            ids += [self._mask_token(token) if hide else token for token in tokens]
+            targets += tokens if hide else [IGNORED] * len(tokens)
+            segments += [segment] * len(tokens)
+        return ids, segments, targets
+
+    def _corrupted_pair(self) -> tuple[list[int], list[int], list[int]]:
+        first, second, original = self._tell_twice(corrupt=self.rng.random() < CORRUPTED_SHARE)
+        changed = _changed_words(original.split(), second.split())
+        ids, segments, targets = [], [], []
+        position = -1
+        for word, tokens, segment in self._words(first, second):
+            position += word is not None and segment == 1
+            judged = word is not None and segment == 1
+            ids += tokens
+            segments += [segment] * len(tokens)
+            targets += [int(position in changed) if judged else IGNORED] * len(tokens)
+        return ids, segments, targets
+
+    def _words(self, first: str, second: str) -> Iterator[tuple[str | None, list[int], int]]:
+        """The input as AutoMM lays it out, [CLS] first [SEP] second [SEP], word by word; None marks special tokens."""
+        yield None, [self.tokenizer.cls_token_id], 0
+        for segment, sentence in enumerate((first, second)):
+            for word in sentence.split():
+                yield word, self._tokens(word), segment
+            yield None, [self.tokenizer.sep_token_id], segment
+
+    def _tokens(self, word: str) -> list[int]:
+        if word not in self.words:
+            self.words[word] = self.tokenizer.encode(word, add_special_tokens=False)
+        return self.words[word]
+
+    def _mask_token(self, token: int) -> int:
+        """BERT's 80 % mask, 10 % random, 10 % unchanged."""
+        draw = self.rng.random()
+        if draw < 0.8:
+            return self.tokenizer.mask_token_id
+        return self.rng.randrange(len(self.tokenizer)) if draw < 0.9 else token
+
+    def _collate(self, rows: list[tuple[list[int], list[int], list[int]]]) -> Batch:
+        length = max(len(ids) for ids, _, _ in rows)
+        fill = (self.tokenizer.pad_token_id, 0, IGNORED)
+        ids, segments, targets = (
+            torch.tensor([row[part] + [fill[part]] * (length - len(row[part])) for row in rows]) for part in range(3)
+        )
+        return Batch(ids, segments, (ids != self.tokenizer.pad_token_id).long(), targets)
+
+
+def _changed_words(original: list[str], said: list[str]) -> set[int]:
+    matcher = difflib.SequenceMatcher(None, original, said, autojunk=False)
+    return {i for tag, _, _, start, end in matcher.get_opcodes() if tag != "equal" for i in range(start, end)}
+
+
+def pretrain(settings: Settings, output: Path, report=print) -> None:
+    """Pretrain an encoder and write it to ``output`` in Hugging Face layout."""
+    torch.manual_seed(settings.seed)
+    facts = islice(corpus.paraphrases(settings.seed), settings.vocabulary_facts)
+    texts = [text for _, _, told in facts for pair in told.values() for text in pair]
+    model, tokenizer = ARCHITECTURES[settings.architecture](texts, settings.vocabulary_size)
+    trainer, sampler = Pretrainer(model), Sampler(tokenizer, settings)
+    optimizer = torch.optim.AdamW(trainer.parameters(), settings.learning_rate, (0.9, 0.98), weight_decay=settings.weight_decay)
+    warmup = max(1, round(settings.warmup * settings.steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: min((step + 1) / warmup, 0.5 * (1 + math.cos(math.pi * step / settings.steps)))
+    )
+    start = time.perf_counter()
+    half = settings.batch_size // 2
+    averages = [0.0, 0.0, 0.0]
+    for step in range(1, settings.steps + 1):
+        with torch.autocast("cpu", torch.bfloat16):
+            masked = trainer.masked_loss(sampler.masked(half))
+            detection, exact = trainer.detection_loss(sampler.detection(half))
+        loss = masked + settings.detection_weight * detection
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(trainer.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        current = (masked.item(), detection.item(), exact.item())
+        averages = [value if step == 1 else 0.98 * old + 0.02 * value for old, value in zip(averages, current, strict=True)]
+        if step % 100 == 0 or step == settings.steps:
+            spent = time.perf_counter() - start
+            report(f"step {step}/{settings.steps}  masked {averages[0]:.3f}  detection {averages[1]:.4f}  "
+                   f"exact {averages[2]:.3f}  {spent:.0f} s, {spent / step * (settings.steps - step):.0f} s left")
+        if step % 2000 == 0 or step == settings.steps:
+            _save(trainer.model, tokenizer, output)
+    (output / "pretraining.json").write_text(json.dumps(asdict(settings) | {"seconds": time.perf_counter() - start}, indent=2))
+
+
+def _save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, output: Path) -> None:
+    model.save_pretrained(output)
+    AutoModel.from_pretrained(output).save_pretrained(output)  # the bare encoder, without the heads
+    tokenizer.save_pretrained(output)

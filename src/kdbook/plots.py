@@ -1,0 +1,95 @@
+"""Figures of the book, in one style: colour-blind safe, on an opaque ground that is legible in light and dark theme."""
+
+from collections.abc import Iterable, Mapping
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+
+from kdbook.data import word_overlap
+from kdbook.evaluate import ALL, scores
+from kdbook.store import Run
+
+# Okabe and Ito (2008), "Color Universal Design"
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
+STYLE = {
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "figure.constrained_layout.use": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.3,
+    "font.size": 11,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "kdbook",
+}
+CHANCE = 0.5
+LANGUAGE_NAMES = {"en": "English", "de": "German", ALL: "All"}
+
+
+def accuracy_by_language(arms: Mapping[str, Iterable[Run]]) -> Figure:
+    """A dot for each run and a bar at each arm's mean, side by side for every test set."""
+    table = scores(arms)
+    tests, names = list(dict.fromkeys(table["test"])), list(arms)
+    figure, axes = _figure(7, 3.6)
+    for number, arm in enumerate(names):
+        for place, test in enumerate(tests):
+            values = table.query("arm == @arm and test == @test")["accuracy"]
+            x = place + (number - (len(names) - 1) / 2) * 0.22
+            axes.plot([x] * len(values), values, "o", color=COLOURS[number], alpha=0.55, markersize=5)
+            axes.plot([x - 0.08, x + 0.08], [values.mean()] * 2, color=COLOURS[number], linewidth=3, label=arm if place == 0 else None)
+    axes.axhline(CHANCE, color="grey", linestyle=":", linewidth=1)
+    axes.set_xticks(range(len(tests)), [LANGUAGE_NAMES.get(test, test) for test in tests])
+    axes.set_ylabel("accuracy")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.18), ncols=len(names), frameon=False)
+    return figure
+
+
+def learning_curves(arms: Mapping[str, Iterable[Run]]) -> Figure:
+    """Validation accuracy after each epoch against the seconds spent, a line for each run."""
+    figure, axes = _figure(7, 3.6)
+    for number, (arm, runs) in enumerate(arms.items()):
+        for index, run in enumerate(runs):
+            curve = run.history
+            axes.plot(curve["seconds"], curve["validation_accuracy"], "o-", color=COLOURS[number], alpha=0.8, label=arm if index == 0 else None)
+    axes.axhline(CHANCE, color="grey", linestyle=":", linewidth=1)
+    axes.set_xlabel("seconds of training")
+    axes.set_ylabel("validation accuracy")
+    axes.legend(frameon=False)
+    return figure
+
+
+def by_edit(table: pd.DataFrame) -> Figure:
+    """Accuracy of each arm for every kind of edit; ``table`` is that of :func:`kdbook.evaluate.by_edit`."""
+    arms = [column for column in table.columns if column != "pairs"]
+    figure, axes = _figure(7, 0.34 * len(table) + 1.2)
+    rows = range(len(table))
+    for number, arm in enumerate(arms):
+        axes.plot(table[arm], rows, "o", color=COLOURS[number], markersize=8, label=arm)
+    axes.axvline(CHANCE, color="grey", linestyle=":", linewidth=1)
+    meaning = {0: "different", 1: "same"}
+    axes.set_yticks(rows, [f"{edit} ({meaning[label]})" for label, edit in table.index])
+    axes.set_xlabel("accuracy")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.4, 1.0 + 0.6 / len(table)), ncols=len(arms), frameon=False)
+    return figure
+
+
+def overlap_histogram(pairs: pd.DataFrame) -> Figure:
+    """How many words the two sentences of a pair share, for both labels: distributions of :func:`kdbook.data.word_overlap`."""
+    shares = word_overlap(pairs)
+    figure, axes = _figure(7, 3)
+    bins = [step / 20 for step in range(21)]
+    for label, name in ((0, "different meaning"), (1, "same meaning")):
+        axes.hist(shares[pairs["label"] == label], bins, histtype="step", linewidth=2, color=COLOURS[label], label=name)
+    axes.set_xlabel("words shared / all words of the pair")
+    axes.set_ylabel("pairs")
+    axes.legend(frameon=False, loc="upper left")
+    return figure
+
+
+def _figure(width: float, height: float):
+    plt.rcParams.update(STYLE)
+    figure, axes = plt.subplots(figsize=(width, height))
+    plt.close(figure)  # shown as a cell's value, not a second time by the backend
+    return figure, axes

@@ -1,0 +1,14 @@
+"""The Sphinx extension of the book: train what is missing, execute what is out of date, and nothing else."""
+
+from sphinx.application import Sphinx
+
+from kdbook.sphinx_ext import freshness
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Entry point of Sphinx."""
+    app.connect("builder-inited", freshness.train_missing)
+    app.connect("env-get-outdated", freshness.outdated_chapters)
+    app.connect("source-read", freshness.stamp)
+    app.connect("env-updated", freshness.remember)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,224 @@
+"""A study: which runs a profile asks for, where they stand in the store, and how the missing ones get there.
+
+Chapters, the command line and downloaded notebooks all go through :func:`open_study` and :meth:`Study.run`, which
+reads a run if it is current and trains it if not.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from kdbook import data, encoders, profile, source
+from kdbook.errors import KdbookError
+from kdbook.hyperparameters import Settings
+from kdbook.store import Record, Run, Store, key_of, open_store
+
+TEACHER, BASELINE, DISTILLED = "teacher", "baseline", "distilled"
+TRAINING = "kdbook.train.train"  # all code below it enters the key of a run
+COMPUTING_PACKAGES = ("autogluon.multimodal", "lightning", "tokenizers", "torch", "transformers")
+RECORDED = ("data", "teacher", "checkpoint", "seed")
+
+Watch = Callable[[str], AbstractContextManager]
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One run of a study: a teacher, a baseline student, a distilled student, or a variation of the latter."""
+
+    name: str
+    arm: str
+    seed: int
+    checkpoint: str
+    hyperparameters: Settings
+    teacher: str | None = None
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Status:
+    """Whether a run is ``current``, ``missing``, ``outdated`` or ``interrupted``, why, and its key."""
+
+    name: str
+    arm: str
+    state: str
+    reason: str
+    key: str
+
+
+class Study:
+    """All runs of a profile, and the store that holds them."""
+
+    def __init__(self, settings: profile.Profile, store: Store) -> None:
+        self.profile, self.store = settings, store
+
+    @cached_property
+    def data(self) -> data.PairData:
+        """The sentence pairs of this study."""
+        return data.load(self.profile.data)
+
+    @cached_property
+    def specs(self) -> dict[str, RunSpec]:
+        """The runs of this study by name, teachers first."""
+        return {spec.name: spec for spec in _specs(self.profile)}
+
+    def describe(self) -> str:
+        """What this study is about, in a line of Markdown."""
+        kept = self.data.sizes().loc["all"]
+        sizes = ", ".join(f"{count:,} {split}" for split, count in kept.items())
+        source = "generated sentences" if self.profile.data.source == profile.GENERATED else "PAWS-X or data in its layout"
+        return f"**Profile `{self.profile.name}`.** {self.profile.description}. Data: {source} ({sizes} pairs)."
+
+    def arms(self) -> list[str]:
+        """The arms of this study: teacher, baseline, distilled, then the ablations."""
+        return list(dict.fromkeys(spec.arm for spec in self.specs.values()))
+
+    def run(self, name: str) -> Run:
+        """The run of this name, or the first run of the arm of this name; trained now if it is not in the store."""
+        spec = self._spec(name)
+        return self._find(spec) or self.train(spec)
+
+    def runs(self, arm: str) -> list[Run]:
+        """All runs of an arm, in the order of its seeds; trained now where missing."""
+        return [self.run(spec.name) for spec in self.specs.values() if spec.arm == self._spec(arm).arm]
+
+    def missing(self) -> list[RunSpec]:
+        """Runs that are not in the store, in an order in which they can be trained."""
+        return [spec for spec in self.specs.values() if self._find(spec) is None]
+
+    def finished(self) -> Iterator[tuple[RunSpec, Run]]:
+        """The runs that are in the store; nothing is trained."""
+        return ((spec, run) for spec in self.specs.values() if (run := self._find(spec)))
+
+    def status(self) -> list[Status]:
+        """Where every run stands, and why."""
+        return [self._status(spec) for spec in self.specs.values()]
+
+    def key(self, spec: RunSpec) -> str:
+        """The hash of everything that the result of a run depends on."""
+        return key_of(self.identity(spec))
+
+    def identity(self, spec: RunSpec) -> Record:
+        """Everything that the result of a run depends on, by content: no paths, names or times."""
+        return {
+            "data": self._data_digest,
+            "checkpoint": encoders.locate(spec.checkpoint).identity,
+            "hyperparameters": spec.hyperparameters,
+            "seed": spec.seed,
+            "teacher": self.key(self.specs[spec.teacher]) if spec.teacher else None,
+            "code": self._code,
+            "versions": self._versions,
+        }
+
+    def train(self, spec: RunSpec, watch: Watch | None = None, wait: Callable[[], None] | None = None) -> Run:
+        """Train a run, and its teacher first if that is missing, and put it into the store.
+
+        ``watch`` gets the run's name and gives a context whose value is told the progress; ``wait`` is called if
+        another process trains the same run, which is then not trained twice.
+        """
+        teacher = self.run(spec.teacher) if spec.teacher else None
+        identity = self.identity(spec)
+        key = key_of(identity)
+        with self.store.writing(key, wait) as directory:
+            if done := self.store.get(key):
+                return done
+            from kdbook import train  # imports AutoMM, which takes tens of seconds
+
+            with (watch(spec.name) if watch else nullcontext(lambda progress: None)) as report:
+                measured = train.train(
+                    directory,
+                    {split: self.data[split] for split in ("train", "validation")},
+                    {language: self.data.test_dfs[language] for language in self.data.languages},
+                    str(encoders.locate(spec.checkpoint).path),
+                    spec.hyperparameters,
+                    spec.seed,
+                    teacher.predictor if teacher else None,
+                    report,
+                )
+            record = {"name": spec.name, "profile": self.profile.name, "spec": asdict(spec), "identity": identity, **measured}
+            self.store.finish(directory, record)
+        run = self.store.get(key)
+        assert run
+        return run
+
+    @cached_property
+    def _data_digest(self) -> str:
+        return self.data.digest()
+
+    @cached_property
+    def _code(self) -> dict[str, str]:
+        return source.fingerprints([TRAINING])
+
+    @cached_property
+    def _versions(self) -> dict[str, str]:
+        """Versions of what computes; empty where AutoMM is not installed, as where results are only read."""
+        try:
+            return {name: version(name) for name in COMPUTING_PACKAGES}
+        except PackageNotFoundError:
+            return {}
+
+    def _spec(self, name: str) -> RunSpec:
+        for spec in self.specs.values():
+            if name in (spec.name, spec.arm):
+                return spec
+        raise KdbookError(f"the profile {self.profile.name!r} has no run {name!r}. Choose from: {', '.join(self.specs)}")
+
+    def _find(self, spec: RunSpec) -> Run | None:
+        identity = self.identity(spec)
+        if identity["versions"]:
+            return self.store.get(key_of(identity))
+        return next((run for run in self.store if _same_apart_from_versions(run.record["identity"], identity)), None)
+
+    def _status(self, spec: RunSpec) -> Status:
+        key = self.key(spec)
+        if self._find(spec):
+            return Status(spec.name, spec.arm, "current", "", key)
+        if self.store.interrupted(key):
+            return Status(spec.name, spec.arm, "interrupted", "its training did not finish", key)
+        before = next((run for run in self.store if run.record["name"] == spec.name and run.record["profile"] == self.profile.name), None)
+        if before is None:
+            return Status(spec.name, spec.arm, "missing", "never trained", key)
+        return Status(spec.name, spec.arm, "outdated", "; ".join(differences(before.record["identity"], self.identity(spec))), key)
+
+
+def open_study(name: str | None = None) -> Study:
+    """The study of a profile; by default of the one that ``KDBOOK_PROFILE`` names, else of ``embedded``."""
+    return Study(profile.load(name), open_store())
+
+
+def differences(before: Record, now: Record) -> list[str]:
+    """In words, what makes a stored run differ from the one that is asked for."""
+    words = [f"{part} changed" for part in RECORDED if before[part] != now[part]]
+    for part, noun in (("hyperparameters", "setting"), ("versions", "version of"), ("code", "code")):
+        for name in sorted(before[part].keys() | now[part].keys()):
+            old, new = before[part].get(name), now[part].get(name)
+            if old != new:
+                words.append(f"{noun} {name}" if part == "code" else f"{noun} {name} {_said(old)} → {_said(new)}")
+    return words
+
+
+def _said(value: Any) -> str:
+    return "unset" if value is None else str(value)
+
+
+def _same_apart_from_versions(stored: Record, wanted: Record) -> bool:
+    return {**stored, "versions": {}} == wanted
+
+
+def _specs(settings: profile.Profile) -> Iterator[RunSpec]:
+    teacher, student = settings.teacher, settings.student
+    teaching = settings.hyperparameters | teacher.hyperparameters
+    learning = settings.hyperparameters | student.hyperparameters
+    for seed in teacher.seeds:
+        yield RunSpec(f"{TEACHER}-{seed}", TEACHER, seed, teacher.checkpoint, teaching)
+    for seed in student.seeds:
+        yield RunSpec(f"{BASELINE}-{seed}", BASELINE, seed, student.checkpoint, learning)
+    first = f"{TEACHER}-{teacher.seeds[0]}"
+    distilling = learning | settings.distiller
+    for seed in student.seeds:
+        yield RunSpec(f"{DISTILLED}-{seed}", DISTILLED, seed, student.checkpoint, distilling, first)
+    for name, ablation in settings.ablations.items():
+        seed = student.seeds[0]
+        yield RunSpec(f"{name}-{seed}", name, seed, student.checkpoint, distilling | ablation.hyperparameters, first, ablation.title)
