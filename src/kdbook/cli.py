@@ -3,6 +3,7 @@
 import json
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,9 @@ from kdbook import data, evaluate, profile, study
 from kdbook.errors import KdbookError
 from kdbook.progress import Meter
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Train and read the studies of the book.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Train and read the studies of the book."
+)
 data_app = typer.Typer(no_args_is_help=True, help="Look at data before training on them.")
 app.add_typer(data_app, name="data")
 
@@ -34,7 +37,7 @@ def run(name: ProfileOption = None) -> None:
         _say(f"  {status.name}: {status.state}, {status.reason}")
     meter = Meter(len(missing))
     for run_name in missing:
-        opened.train(opened.specs[run_name], meter.watch, wait=lambda name=run_name: _say(f"waiting for another process that trains {name}"))
+        opened.train(opened.specs[run_name], meter.watch, partial(_say, f"waiting for another process that trains {run_name}"))
 
 
 @app.command(epilog="Example: kdbook status --json")
@@ -59,7 +62,10 @@ def results(name: ProfileOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         _print_json(table)
     else:
-        rows = [row | {test: f"{value:.3f}" for test, value in row["accuracy"].items()} | {"fit (s)": f"{row['fit_seconds']:.1f}"} for row in table["runs"]]
+        rows = [
+            row | {test: f"{value:.3f}" for test, value in row["accuracy"].items()} | {"fit (s)": f"{row['fit_seconds']:.1f}"}
+            for row in table["runs"]
+        ]
         _print_table(rows, ["name", *opened.profile.data.languages, evaluate.ALL, "fit (s)", "key"])
 
 
@@ -77,7 +83,7 @@ def check(
     if as_json:
         _print_json({"data": str(directory), "splits": rows})
     else:
-        _print_table(rows, list(rows[0]))
+        _print_table(rows, [str(column) for column in rows[0]])
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ def accuracy(predictions: pd.DataFrame) -> dict[str, float]:
     """Share of right predictions in each language and in ``all`` rows together."""
     right = predictions["prediction"] == predictions["label"]
     by_language = right.groupby(predictions["language"], sort=False).mean()
-    return {language: float(share) for language, share in by_language.items()} | {ALL: float(right.mean())}
+    return {str(language): float(share) for language, share in by_language.items()} | {ALL: float(right.mean())}
 
 
 def result(spec: RunSpec, run: Run) -> Record:
@@ -61,8 +61,7 @@ def scores(arms: Mapping[str, Iterable[Run]]) -> pd.DataFrame:
 def by_run(runs: Iterable[Run]) -> pd.DataFrame:
     """Accuracy on each test set and times in seconds, a row for each run."""
     rows = {
-        run.record["name"]: accuracy(run.predictions)
-        | {FIT: run.record["fit_seconds"], PREDICT: run.record["predict_seconds"][ALL]}
+        run.record["name"]: accuracy(run.predictions) | {FIT: run.record["fit_seconds"], PREDICT: run.record["predict_seconds"][ALL]}
         for run in runs
     }
     return pd.DataFrame.from_dict(rows, orient="index")

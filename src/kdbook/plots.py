@@ -1,6 +1,7 @@
 """Figures of the book, in one style: colour-blind safe, on an opaque ground that is legible in light and dark theme."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -12,7 +13,7 @@ from kdbook.store import Run
 
 # Okabe and Ito (2008), "Color Universal Design"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
-STYLE = {
+STYLE: dict[str, Any] = {
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
     "figure.constrained_layout.use": True,
@@ -35,7 +36,7 @@ def accuracy_by_language(arms: Mapping[str, Iterable[Run]]) -> Figure:
     figure, axes = _figure(7, 3.6)
     for number, arm in enumerate(names):
         for place, test in enumerate(tests):
-            values = table.query("arm == @arm and test == @test")["accuracy"]
+            values = table["accuracy"][(table["arm"] == arm) & (table["test"] == test)]
             x = place + (number - (len(names) - 1) / 2) * 0.22
             axes.plot([x] * len(values), values, "o", color=COLOURS[number], alpha=0.55, markersize=5)
             axes.plot([x - 0.08, x + 0.08], [values.mean()] * 2, color=COLOURS[number], linewidth=3, label=arm if place == 0 else None)
@@ -52,7 +53,9 @@ def learning_curves(arms: Mapping[str, Iterable[Run]]) -> Figure:
     for number, (arm, runs) in enumerate(arms.items()):
         for index, run in enumerate(runs):
             curve = run.history
-            axes.plot(curve["seconds"], curve["validation_accuracy"], "o-", color=COLOURS[number], alpha=0.8, label=arm if index == 0 else None)
+            axes.plot(
+                curve["seconds"], curve["validation_accuracy"], "o-", color=COLOURS[number], alpha=0.8, label=arm if index == 0 else None
+            )
     axes.axhline(CHANCE, color="grey", linestyle=":", linewidth=1)
     axes.set_xlabel("seconds of training")
     axes.set_ylabel("validation accuracy")
@@ -89,7 +92,7 @@ def overlap_histogram(pairs: pd.DataFrame) -> Figure:
 
 
 def _figure(width: float, height: float):
-    plt.rcParams.update(STYLE)
+    plt.rcParams.update(STYLE)  # type: ignore[arg-type]
     figure, axes = plt.subplots(figsize=(width, height))
     plt.close(figure)  # shown as a cell's value, not a second time by the backend
     return figure, axes

@@ -107,7 +107,7 @@ class Study:
             "checkpoint": encoders.locate(spec.checkpoint).identity,
             "hyperparameters": spec.hyperparameters,
             "seed": spec.seed,
-            "teacher": self.key(self.specs[spec.teacher]) if spec.teacher else None,
+            "teacher": self._key_in_use(self.specs[spec.teacher]) if spec.teacher else None,
             "code": self._code,
             "versions": self._versions,
         }
@@ -126,7 +126,7 @@ class Study:
                 return done
             from kdbook import train  # imports AutoMM, which takes tens of seconds
 
-            with (watch(spec.name) if watch else nullcontext(lambda progress: None)) as report:
+            with watch(spec.name) if watch else nullcontext(lambda progress: None) as report:
                 measured = train.train(
                     directory,
                     {split: self.data[split] for split in ("train", "validation")},
@@ -164,6 +164,11 @@ class Study:
             if name in (spec.name, spec.arm):
                 return spec
         raise KdbookError(f"the profile {self.profile.name!r} has no run {name!r}. Choose from: {', '.join(self.specs)}")
+
+    def _key_in_use(self, spec: RunSpec) -> str:
+        """The key of the stored run, which has other versions in it where AutoMM is not installed, else the key to be."""
+        run = self._find(spec)
+        return run.key if run else self.key(spec)
 
     def _find(self, spec: RunSpec) -> Run | None:
         identity = self.identity(spec)

@@ -111,7 +111,9 @@ def train(
     _prepare()
     watch = _watcher(report)
     start = time.perf_counter()
-    predictor = fit(directory / store.PREDICTOR, splits["train"], splits["validation"], checkpoint, hyperparameters, seed, teacher, (watch,))
+    predictor = fit(
+        directory / store.PREDICTOR, splits["train"], splits["validation"], checkpoint, hyperparameters, seed, teacher, (watch,)
+    )
     fit_seconds = time.perf_counter() - start
     predictions, predict_seconds = predict(predictor, tests)
     predictions.to_parquet(directory / store.PREDICTIONS, index=False)

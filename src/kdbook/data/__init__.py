@@ -114,7 +114,9 @@ def _generate(settings: profile.Data) -> dict[str, pd.DataFrame]:
     generated = corpus.generate(items, settings.seed)
     order = {language: rank for rank, language in enumerate(settings.languages)}
     return {
-        split: rows[rows["language"].isin(order)].sort_values("language", key=lambda column: column.map(order), kind="stable", ignore_index=True)
+        split: rows[rows["language"].isin(order)].sort_values(
+            "language", key=lambda column: column.map(order), kind="stable", ignore_index=True
+        )
         for split, rows in generated.items()
     }
 

@@ -110,10 +110,14 @@ def paraphrases(seed: int) -> Iterator[tuple[Pattern, dict[str, Value], dict[str
     while True:
         pattern, values = _fact(rng)
         first, second = _two_forms(pattern, rng)
-        yield pattern, values, {
-            language: (render(pattern, first, language, values, rng), render(pattern, second, language, values, rng))
-            for language in LANGUAGES
-        }
+        yield (
+            pattern,
+            values,
+            {
+                language: (render(pattern, first, language, values, rng), render(pattern, second, language, values, rng))
+                for language in LANGUAGES
+            },
+        )
 
 
 def render(pattern: Pattern, form: str, language: str, values: dict[str, Value], rng: random.Random) -> str:
@@ -144,10 +148,14 @@ def _row(pattern, language, forms, values, edited, rng) -> dict[str, object]:
 
 def _distinct(stream: Iterator[list[dict[str, object]]], taken: set[tuple[str, str]]) -> Iterator[list[dict[str, object]]]:
     for rows in stream:
-        pairs = {tuple(sorted((row["sentence1"], row["sentence2"]))) for row in rows}
+        pairs = {_unordered(str(row["sentence1"]), str(row["sentence2"])) for row in rows}
         if not pairs & taken:
             taken |= pairs
             yield rows
+
+
+def _unordered(first: str, second: str) -> tuple[str, str]:
+    return (first, second) if first <= second else (second, first)
 
 
 def _fact(rng: random.Random) -> tuple[Pattern, dict[str, Value]]:
@@ -176,13 +184,13 @@ def _preserving_edit(first: str, second: str) -> str:
 def _changing_edit(pattern: Pattern, values: dict[str, Value], rng: random.Random) -> tuple[dict[str, Value], str]:
     polar = [slot for slot, word_class in pattern.slots.items() if len(lexicon()[word_class]) == POLAR_SIZE]
     other = [slot for slot in pattern.slots if slot not in polar]
-    possible = {"swap": pattern.swaps, "opposite": polar, "replace": other}
-    kinds = [kind for kind, places in possible.items() if places]
+    possible = {"swap": bool(pattern.swaps), "opposite": bool(polar), "replace": bool(other)}
+    kinds = [kind for kind, allowed in possible.items() if allowed]
     kind = rng.choices(kinds, [EDIT_WEIGHTS[k] for k in kinds])[0]
     if kind == "swap":
         a, b = rng.choice(pattern.swaps)
         return values | {a: values[b], b: values[a]}, f"swapped {_noun(pattern.slots[a])}s"
-    slot = rng.choice(possible[kind])
+    slot = rng.choice(polar if kind == "opposite" else other)
     word_class = pattern.slots[slot]
     free = [value for value in lexicon()[word_class] if value not in values.values()]
     return values | {slot: rng.choice(free)}, "opposite" if kind == "opposite" else f"other {_noun(word_class)}"

@@ -69,5 +69,7 @@ def _hub(name: str) -> Checkpoint:
         path = Path(snapshot_download(name, allow_patterns=patterns))
     except Exception as error:
         reason = str(error).strip().split("\n")[0]
-        raise KdbookError(f"the checkpoint {name!r} could not be downloaded: {reason}. Check the connection, or give a local directory") from error
+        raise KdbookError(
+            f"the checkpoint {name!r} could not be downloaded: {reason}. Check the connection, or give a local directory"
+        ) from error
     return Checkpoint(path, f"{name}@{path.name}")  # a snapshot's directory is named by its commit

@@ -3,7 +3,10 @@
 Teacher: DeBERTa-v2 (He et al. 2021, relative positions), as ``microsoft/mdeberta-v3-base``.
 Student: XLM-RoBERTa (Conneau et al. 2020, absolute positions), as ``nreimers/mMiniLMv2-L6-H384-distilled-from-XLMR-Large``.
 
-``initializer_range`` is 0.08 instead of 0.02: at these widths attention otherwise stays flat for many epochs.
+``initializer_range`` is 0.08 instead of 0.02: at these widths attention otherwise stays flat for many epochs. Half of the
+heads, in all layers but the last, start with equal query and key projections, so that a token attends to the same token
+elsewhere from the first step (Trockman and Kolter 2023, "Mimetic Initialization of Self-Attention Layers"); comparing two
+sentences begins with finding the same word in the other one.
 """
 
 import json
@@ -11,7 +14,9 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
+import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import (
     DebertaV2Config,
@@ -26,6 +31,7 @@ from transformers import (
 
 MAX_TOKENS = 256
 INITIALIZER_RANGE = 0.08
+SAME_TOKEN_SCORE = 7.0
 # Letters, digits and signs of both languages, so that any text can be spelt even where a word is unknown.
 ALPHABET = list("abcdefghijklmnopqrstuvwxyzäöüßABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÜ0123456789.,;:!?'\"`„“”’()-–/&%éèáàçñó")
 DEBERTA_SPECIAL = ("[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]")
@@ -36,7 +42,7 @@ def teacher(texts: Iterable[str], vocabulary_size: int) -> tuple[PreTrainedModel
     """A DeBERTa-v2 encoder with 4 layers of width 128, randomly initialised, and its tokenizer."""
     vocab = _unigram(texts, vocabulary_size, DEBERTA_SPECIAL, unknown="[UNK]")
     tokenizer = DebertaV2Tokenizer(vocab=vocab, unk_id=DEBERTA_SPECIAL.index("[UNK]"), model_max_length=MAX_TOKENS)
-    config = DebertaV2Config(
+    config = DebertaV2Config(  # type: ignore[call-arg]
         vocab_size=len(tokenizer),
         hidden_size=128,
         num_hidden_layers=4,
@@ -51,9 +57,13 @@ def teacher(texts: Iterable[str], vocabulary_size: int) -> tuple[PreTrainedModel
         pos_att_type=["p2c", "c2p"],
         position_biased_input=False,
         initializer_range=INITIALIZER_RANGE,
+        hidden_dropout_prob=0.0,  # models this small do not overfit; dropout only delays the comparison of sentences
+        attention_probs_dropout_prob=0.0,
         pad_token_id=tokenizer.pad_token_id,
     )
-    return DebertaV2ForMaskedLM(config), tokenizer
+    model = DebertaV2ForMaskedLM(config)
+    _match_same_tokens(model.deberta.encoder, "query_proj", "key_proj")
+    return model, tokenizer
 
 
 def student(texts: Iterable[str], vocabulary_size: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -69,12 +79,29 @@ def student(texts: Iterable[str], vocabulary_size: int) -> tuple[PreTrainedModel
         max_position_embeddings=MAX_TOKENS + 2,  # positions start behind the padding index
         type_vocab_size=1,
         initializer_range=INITIALIZER_RANGE,
+        hidden_dropout_prob=0.0,  # models this small do not overfit; dropout only delays the comparison of sentences
+        attention_probs_dropout_prob=0.0,
         pad_token_id=tokenizer.pad_token_id,
     )
-    return XLMRobertaForMaskedLM(config), tokenizer
+    model = XLMRobertaForMaskedLM(config)
+    _match_same_tokens(model.roberta.encoder, "query", "key")
+    return model, tokenizer
 
 
 ARCHITECTURES = {"teacher": teacher, "student": student}
+
+
+def _match_same_tokens(encoder: Any, query_name: str, key_name: str) -> None:
+    """Make half of the heads attend to the same token, in all layers but the last."""
+    for layer in encoder.layer[:-1]:
+        attention = layer.attention.self
+        query, key = getattr(attention, query_name), getattr(attention, key_name)
+        width = attention.attention_head_size
+        half = attention.num_attention_heads // 2 * width
+        expected = INITIALIZER_RANGE**2 * query.in_features * width**0.5  # score of a normalised token with itself
+        with torch.no_grad():
+            query.weight[:half] *= (SAME_TOKEN_SCORE / expected) ** 0.5
+            key.weight[:half] = query.weight[:half]
 
 
 def _unigram(texts: Iterable[str], size: int, special: tuple[str, ...], unknown: str) -> list[tuple[str, float]]:

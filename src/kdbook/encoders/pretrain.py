@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +31,7 @@ from kdbook.encoders.architectures import ARCHITECTURES
 
 IGNORED = -100  # targets that F.cross_entropy leaves out
 CORRUPTED_SHARE = 0.85
-TRANSLATED_SHARE = 0.4
+TRANSLATED_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Settings:
     batch_size: int = 128
     warmup: float = 0.05
     masked: float = 0.3
-    detection_weight: float = 5.0
+    masked_weight: float = 0.1
     weight_decay: float = 0.01
     seed: int = 20_000
     vocabulary_size: int = 1500
@@ -65,7 +66,7 @@ class Pretrainer(nn.Module):
 
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
-        self.model = model
+        self.model: Any = model
         self.uses_segments = model.config.type_vocab_size > 1
         self.detector = nn.Linear(model.config.hidden_size, 1)
 
@@ -101,20 +102,20 @@ class Sampler:
     def detection(self, pairs: int) -> Batch:
         return self._collate([self._corrupted_pair() for _ in range(pairs)])
 
-    def _tell_twice(self, corrupt: bool) -> tuple[str, str, str]:
+    def _tell_twice(self, corrupt: bool, translate: bool) -> tuple[str, str, str]:
         """First sentence, second sentence, and the second sentence before it was corrupted."""
         rng = self.rng
         pattern, values = corpus._fact(rng)
         forms = corpus._two_forms(pattern, rng)
         first = rng.choice(corpus.LANGUAGES)
-        second = rng.choice(corpus.LANGUAGES) if rng.random() < TRANSLATED_SHARE else first
+        second = rng.choice(corpus.LANGUAGES) if translate else first
         edited = corpus._changing_edit(pattern, values, rng)[0] if corrupt else values
         wording = rng.getrandbits(32)
         original, said = (corpus.render(pattern, forms[1], second, v, random.Random(wording)) for v in (values, edited))
         return corpus.render(pattern, forms[0], first, values, rng), said, original
 
     def _masked_pair(self) -> tuple[list[int], list[int], list[int]]:
-        first, second, _ = self._tell_twice(corrupt=False)
+        first, second, _ = self._tell_twice(corrupt=False, translate=self.rng.random() < TRANSLATED_SHARE)
         ids, segments, targets = [], [], []
         for word, tokens, segment in self._words(first, second):
             hide = word is not None and self.rng.random() < self.settings.masked
@@ -124,7 +125,7 @@ class Sampler:
         return ids, segments, targets
 
     def _corrupted_pair(self) -> tuple[list[int], list[int], list[int]]:
-        first, second, original = self._tell_twice(corrupt=self.rng.random() < CORRUPTED_SHARE)
+        first, second, original = self._tell_twice(corrupt=self.rng.random() < CORRUPTED_SHARE, translate=False)
         changed = _changed_words(original.split(), second.split())
         ids, segments, targets = [], [], []
         position = -1
@@ -159,9 +160,7 @@ class Sampler:
     def _collate(self, rows: list[tuple[list[int], list[int], list[int]]]) -> Batch:
         length = max(len(ids) for ids, _, _ in rows)
         fill = (self.tokenizer.pad_token_id, 0, IGNORED)
-        ids, segments, targets = (
-            torch.tensor([row[part] + [fill[part]] * (length - len(row[part])) for row in rows]) for part in range(3)
-        )
+        ids, segments, targets = (torch.tensor([row[part] + [fill[part]] * (length - len(row[part])) for row in rows]) for part in range(3))
         return Batch(ids, segments, (ids != self.tokenizer.pad_token_id).long(), targets)
 
 
@@ -189,7 +188,7 @@ def pretrain(settings: Settings, output: Path, report=print) -> None:
         with torch.autocast("cpu", torch.bfloat16):
             masked = trainer.masked_loss(sampler.masked(half))
             detection, exact = trainer.detection_loss(sampler.detection(half))
-        loss = masked + settings.detection_weight * detection
+        loss = detection + settings.masked_weight * masked
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(trainer.parameters(), 1.0)
@@ -199,8 +198,10 @@ def pretrain(settings: Settings, output: Path, report=print) -> None:
         averages = [value if step == 1 else 0.98 * old + 0.02 * value for old, value in zip(averages, current, strict=True)]
         if step % 100 == 0 or step == settings.steps:
             spent = time.perf_counter() - start
-            report(f"step {step}/{settings.steps}  masked {averages[0]:.3f}  detection {averages[1]:.4f}  "
-                   f"exact {averages[2]:.3f}  {spent:.0f} s, {spent / step * (settings.steps - step):.0f} s left")
+            report(
+                f"step {step}/{settings.steps}  masked {averages[0]:.3f}  detection {averages[1]:.4f}  "
+                f"exact {averages[2]:.3f}  {spent:.0f} s, {spent / step * (settings.steps - step):.0f} s left"
+            )
         if step % 2000 == 0 or step == settings.steps:
             _save(trainer.model, tokenizer, output)
     (output / "pretraining.json").write_text(json.dumps(asdict(settings) | {"seconds": time.perf_counter() - start}, indent=2))

@@ -1,0 +1,44 @@
+# make book    build the site into _build/html (PROFILE=smoke|embedded|pawsx-small|pawsx|FILE.toml)
+# make test    all tests
+# make serve   show the site on http://127.0.0.1:8000
+# make env     set up the environment alone
+# make lint    style and types
+# make clean   remove the built site; finished runs in .runs stay
+
+PROFILE ?= $(or $(KDBOOK_PROFILE),embedded)
+PORT ?= 8000
+UV_VERSION := 0.13.9
+UV := .uv/bin/uv
+READY := .venv/.ready
+
+export KDBOOK_PROFILE := $(PROFILE)
+
+.PHONY: book test serve env lint clean
+
+book: $(READY)
+	.venv/bin/jupyter-book build -W --keep-going .
+
+test: $(READY)
+	env -u KDBOOK_PROFILE .venv/bin/pytest
+
+serve:
+	@test -f _build/html/index.html || { echo "There is no site yet; build it with: make book"; exit 1; }
+	python3 -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+
+env: $(READY)
+
+lint: $(READY)
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+clean: $(READY)
+	.venv/bin/jupyter-book clean .
+
+$(UV):
+	python3 -m venv .uv
+	.uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+$(READY): pyproject.toml uv.lock | $(UV)
+	$(UV) sync --locked --all-extras
+	touch $@

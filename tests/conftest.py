@@ -1,0 +1,61 @@
+"""Shared fixtures: a store with every run of the smoke profile, really trained, and a copy of the project to build."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kdbook import profile, study
+from kdbook.store import Store
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test depends on the settings of the person who runs it."""
+    for name in ("KDBOOK_PROFILE", "KDBOOK_DATA", "KDBOOK_STORE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def smoke_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store in which ``kdbook run`` has trained every run of the smoke profile."""
+    root = tmp_path_factory.mktemp("store")
+    kdbook("run", "--profile", "smoke", store=root)
+    return root
+
+
+@pytest.fixture
+def smoke(smoke_store: Path) -> study.Study:
+    return study.Study(profile.load("smoke"), Store(smoke_store))
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the files of the project."""
+    copy = tmp_path_factory.mktemp("project") / "book"
+    copy.mkdir()
+    for name in ("_config.yml", "_toc.yml", "book", "src"):
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, copy / name)
+    return copy
+
+
+def kdbook(*arguments: str, store: Path, expect: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user does, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "kdbook.cli", *arguments],
+        env=os.environ | {"KDBOOK_STORE": str(store), "COLUMNS": "200"} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == expect, done.stderr
+    return done

@@ -1,0 +1,71 @@
+"""Profiles: what ships is valid, and what is wrong is said with the choices."""
+
+import pytest
+
+from kdbook import profile
+from kdbook.errors import KdbookError
+
+
+def test_all_shipped_profiles_are_valid_and_turn_augmentation_off():
+    assert set(profile.names()) == {"embedded", "smoke", "pawsx", "pawsx-small"}
+    for name in profile.names():
+        loaded = profile.load(name)
+        assert loaded.hyperparameters["model.hf_text.text_trivial_aug_maxscale"] == 0
+        assert loaded.hyperparameters["env.precision"] == "32"
+        assert len(loaded.ablations) >= 3
+
+
+def test_environment_chooses_profile_and_data(monkeypatch):
+    monkeypatch.setenv("KDBOOK_PROFILE", "smoke")
+    monkeypatch.setenv("KDBOOK_DATA", "somewhere")
+    assert (profile.load().name, profile.load().data.source) == ("smoke", "somewhere")
+
+
+def write(tmp_path, text: str) -> str:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    return str(path)
+
+
+MINIMAL = """
+description = "mine"
+[data]
+source = "generated"
+[hyperparameters]
+[teacher]
+checkpoint = "embedded:teacher"
+seeds = [0]
+[student]
+checkpoint = "embedded:student"
+seeds = [0]
+"""
+
+
+def test_a_profile_of_ones_own(tmp_path):
+    assert profile.load(write(tmp_path, MINIMAL)).name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("[data]", "[data]\nsauce = 1", "unknown key 'data.sauce'.*source"),
+        ('description = "mine"', 'description = "mine"\ncolour = 1', "unknown key 'colour'.*teacher"),
+        ("seeds = [0]", "seeds = []", "seeds"),
+        ("seeds = [0]", 'seeds = ["x"]', "teacher.seeds"),
+        ('source = "generated"', "", "data.source"),
+        ("[hyperparameters]", "[hyperparameters]\noptim.learning = 1", "unknown setting 'optim.learning'.*optim.lr"),
+        ("[hyperparameters]", "[hyperparameters]\noptimization.learning_rate = 1", "use optim.lr"),
+        ("[hyperparameters]", "[hyperparameters]\noptimization.max_epochs = 1", "use optim.max_epochs"),
+        ("[hyperparameters]", '[hyperparameters]\noptim.lr = "fast"', "float"),
+        ("[data]", "[data", "not valid TOML"),
+    ],
+)
+def test_mistakes_are_named_in_one_line(tmp_path, old, new, message):
+    with pytest.raises(KdbookError, match=message) as raised:
+        profile.load(write(tmp_path, MINIMAL.replace(old, new, 1)))
+    assert "\n" not in str(raised.value)
+
+
+def test_unknown_profile_names_the_choices():
+    with pytest.raises(KdbookError, match="embedded, pawsx, pawsx-small, smoke"):
+        profile.load("nope")

@@ -1,0 +1,131 @@
+"""What is trained when something changes, with a stand-in for training that only notes its calls."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from kdbook import profile, store, study
+from kdbook import train as training
+from kdbook.errors import KdbookError
+
+
+@pytest.fixture
+def trained(monkeypatch) -> list[int]:
+    """The seeds of the fits so far; the fits write predictions that are all 1."""
+    seeds: list[int] = []
+
+    def train(directory, splits, tests, checkpoint, hyperparameters, seed, teacher, report):
+        seeds.append(seed)
+        rows = pd.concat(tests.values())[["id", "language", "label"]]
+        rows.assign(probability=0.9, prediction=1).to_parquet(directory / store.PREDICTIONS)
+        (directory / store.PREDICTOR).mkdir()
+        assert teacher is None or teacher.is_dir()
+        return {"fit_seconds": 1.0, "predict_seconds": {"all": 1.0}, "parameters": {"total": 1, "backbone": 1, "embeddings": 0}}
+
+    monkeypatch.setattr(training, "train", train)
+    return seeds
+
+
+def opened(tmp_path, **changes) -> study.Study:
+    settings = profile.load("smoke").model_copy(update=changes)
+    return study.Study(settings, store.Store(tmp_path))
+
+
+def train_missing(some: study.Study) -> list[str]:
+    names = [spec.name for spec in some.missing()]
+    for name in names:
+        some.train(some.specs[name])
+    return names
+
+
+def students(settings: profile.Profile) -> list[str]:
+    return [name for name in study.Study(settings, store.Store(None)).specs if not name.startswith("teacher")]
+
+
+def test_order_and_arms(tmp_path):
+    some = opened(tmp_path)
+    assert some.arms() == ["teacher", "baseline", "distilled", "temperature", "softmax-regression", "rkd"]
+    assert list(some.specs)[0] == "teacher-0"
+
+
+def test_all_is_trained_once(tmp_path, trained):
+    names = train_missing(opened(tmp_path))
+    assert len(names) == len(trained) == 8
+    assert train_missing(opened(tmp_path)) == []
+    assert all(row.state == "current" for row in opened(tmp_path).status())
+
+
+def test_a_distilled_run_trains_its_teacher_first(tmp_path, trained):
+    some = opened(tmp_path)
+    some.run("distilled")
+    assert [spec.name for spec, _ in some.finished()] == ["teacher-0", "distilled-0"]
+
+
+@pytest.mark.parametrize("part", ["student", "teacher", "distiller", "ablation", "data"])
+def test_a_change_retrains_what_depends_on_it_and_says_why(tmp_path, trained, part):
+    settings = profile.load("smoke")
+    train_missing(opened(tmp_path))
+    changes = {
+        "student": {"student": settings.student.model_copy(update={"hyperparameters": {"optim.lr": 5e-5}})},
+        "teacher": {"teacher": settings.teacher.model_copy(update={"hyperparameters": {"optim.lr": 5e-5}})},
+        "distiller": {"distiller": {"distiller.hard_label_weight": 0.2}},
+        "ablation": {"ablations": settings.ablations | {"rkd": profile.Ablation(title="", hyperparameters={"distiller.rkd_angle_loss_weight": 3.0})}},
+        "data": {"data": settings.data.model_copy(update={"seed": 1})},
+    }[part]
+    distilled = ["distilled-0", "distilled-1", "temperature-0", "softmax-regression-0", "rkd-0"]
+    expected = {
+        "student": ["baseline-0", "baseline-1", *distilled],
+        "teacher": ["teacher-0", *distilled],
+        "distiller": distilled,
+        "ablation": ["rkd-0"],
+        "data": ["teacher-0", "baseline-0", "baseline-1", *distilled],
+    }[part]
+    reason = {
+        "student": "setting optim.lr unset → 5e-05",
+        "teacher": "teacher changed",
+        "distiller": "setting distiller.hard_label_weight unset → 0.2",
+        "ablation": "setting distiller.rkd_angle_loss_weight 2.0 → 3.0",
+        "data": "data changed",
+    }[part]
+    changed = opened(tmp_path, **changes)
+    last = {row.name: row for row in changed.status()}["rkd-0"]
+    assert (last.state, reason in last.reason) == ("outdated", True), last
+    assert train_missing(changed) == expected
+    assert train_missing(opened(tmp_path)) == []
+
+
+def test_without_automm_results_are_read_whatever_the_versions(tmp_path, trained, monkeypatch):
+    train_missing(opened(tmp_path))
+    monkeypatch.setattr(study, "COMPUTING_PACKAGES", ("not-installed",))
+    assert opened(tmp_path).missing() == []
+
+
+def test_another_version_of_a_computing_package_retrains(tmp_path, trained, monkeypatch):
+    train_missing(opened(tmp_path))
+    monkeypatch.setattr(study, "version", lambda name: "99")
+    assert len(opened(tmp_path).missing()) == 8
+    assert "version of torch" in opened(tmp_path).status()[0].reason
+
+
+def test_an_interrupted_run_is_named(tmp_path, trained, monkeypatch):
+    def fail(*arguments):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(training, "train", fail)
+    some = opened(tmp_path)
+    with pytest.raises(RuntimeError):
+        some.run("teacher")
+    assert some.status()[0].state == "interrupted"
+
+
+def test_unknown_run_names_the_choices(tmp_path):
+    with pytest.raises(KdbookError, match="teacher-0, baseline-0"):
+        opened(tmp_path).run("nope")
+
+
+def test_records_are_plain_json_without_paths(tmp_path, trained):
+    some = opened(tmp_path)
+    text = (some.run("teacher").path / store.RECORD).read_text()
+    assert json.loads(text)["spec"]["seed"] == 0
+    assert str(tmp_path) not in text
