@@ -1,12 +1,10 @@
 """Shared fixtures: a store with every run of the smoke profile, really trained, and a copy of the project to build."""
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from helpers import CHAPTERS, build, executed, kdbook
 
 from kdbook import profile, study
 from kdbook.store import Store
@@ -48,14 +46,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
-def kdbook(*arguments: str, store: Path, expect: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the command as a user does, in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "kdbook.cli", *arguments],
-        env=os.environ | {"KDBOOK_STORE": str(store), "COLUMNS": "200"} | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == expect, done.stderr
-    return done
+@pytest.fixture(scope="session")
+def site(project: Path, smoke_store: Path) -> Path:
+    """The built site of the copy."""
+    done = build(project, smoke_store)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+    assert executed(done) == set(CHAPTERS)
+    return project / "_build" / "html"

@@ -64,7 +64,12 @@ def test_it_follows_names_attributes_and_aliases(toy):
 
 @pytest.mark.parametrize(
     "change",
-    [("What it does.", "Other words."), ("return half(x) *", "return  half( x )  *"), ("return x\n", "return x + 1\n"), ("RATE = 2", "RATE = 2\n\n\n")],
+    [
+        ("What it does.", "Other words."),
+        ("return half(x) *", "return  half( x )  *"),
+        ("return x\n", "return x + 1\n"),
+        ("RATE = 2", "RATE = 2\n\n\n"),
+    ],
 )
 def test_what_does_not_count(toy, change):
     before = toy()

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from kdbook.errors import KdbookError
 from kdbook.store import Store, key_of, open_store
 
-JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=5), lambda inner: st.dictionaries(st.text(max_size=3), inner, max_size=3))
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5), lambda inner: st.dictionaries(st.text(max_size=3), inner, max_size=3)
+)
 
 
 @given(JSON, JSON)

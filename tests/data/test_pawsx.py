@@ -11,7 +11,9 @@ from kdbook import data, profile
 from kdbook.data import pawsx
 from kdbook.errors import KdbookError
 
-TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\t\n\r\x00\x1c\x1d\x1e\x85\u2028\u2029\ufeff", exclude_categories=["Cs"]), max_size=30)
+TEXT = st.text(
+    st.characters(codec="utf-8", exclude_characters="\t\n\r\x00\x1c\x1d\x1e\x85\u2028\u2029\ufeff", exclude_categories=["Cs"]), max_size=30
+)
 
 
 def write(path: Path, rows: list[tuple[str, ...]], header: str = "id\tsentence1\tsentence2\tlabel") -> None:
@@ -64,7 +66,9 @@ def test_missing_folder_file_and_column_are_named(release):
         pawsx.from_directory(release, "en")
 
 
-@pytest.mark.parametrize("content", [b"", b"id\tsentence1\tsentence2\tlabel\n1\t\xff\xfe\tb\t1\n", b"id\tsentence1\tsentence2\tlabel\n1\ta\tb\t1\tmore\tmore\n"])
+@pytest.mark.parametrize(
+    "content", [b"", b"id\tsentence1\tsentence2\tlabel\n1\t\xff\xfe\tb\t1\n", b"id\tsentence1\tsentence2\tlabel\n1\ta\tb\t1\tmore\tmore\n"]
+)
 def test_unreadable_files_are_one_clear_line(tmp_path, content):
     path = tmp_path / "train.tsv"
     path.write_bytes(content)

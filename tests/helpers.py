@@ -1,0 +1,33 @@
+"""The command and the build as a user starts them, in processes of their own."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+CHAPTERS = ("index", "data", "teacher", "baseline", "distillation", "customization")
+
+Done = subprocess.CompletedProcess[str]
+
+
+def kdbook(*arguments: str, store: Path, expect: int = 0) -> Done:
+    """Run the command ``kdbook`` on a store."""
+    environment = os.environ | {"KDBOOK_STORE": str(store), "COLUMNS": "200"}
+    command = [sys.executable, "-m", "kdbook.cli", *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == expect, done.stderr
+    return done
+
+
+def build(project: Path, store: Path) -> Done:
+    """Build the book of a copy of the project with the smoke profile; stderr lists what the process imports."""
+    script = str(Path(sys.executable).with_name("jupyter-book"))
+    command = [sys.executable, "-X", "importtime", script, "build", "-W", "--keep-going", "."]
+    settings = {"KDBOOK_PROFILE": "smoke", "KDBOOK_STORE": str(store), "PYTHONPATH": str(project / "src"), "NO_COLOR": "1"}
+    return subprocess.run(command, cwd=project, env=os.environ | settings, capture_output=True, text=True, check=False)
+
+
+def executed(done: Done) -> set[str]:
+    """Names of the chapters that a build executed."""
+    return set(re.findall(r"book/(\w+)\.md: Executing notebook", done.stdout + done.stderr))

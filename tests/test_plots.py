@@ -1,0 +1,23 @@
+"""Every figure is drawn with what it promises to show."""
+
+from kdbook import evaluate, plots
+
+
+def test_accuracy_by_language_has_a_dot_for_each_run(smoke):
+    arms = {arm: smoke.runs(arm) for arm in ("teacher", "baseline", "distilled")}
+    axes = plots.accuracy_by_language(arms).axes[0]
+    dots = sum(len(line.get_xdata()) for line in axes.lines if line.get_marker() == "o")
+    assert dots == 3 * (1 + 2 + 2)
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == list(arms)
+
+
+def test_learning_curves_by_edit_and_overlap(smoke):
+    arms = {arm: smoke.runs(arm) for arm in ("teacher", "baseline")}
+    assert len(plots.learning_curves(arms).axes[0].lines) == 1 + 2 + 1
+    table = evaluate.by_edit(arms, smoke.data)
+    assert len(plots.by_edit(table).axes[0].get_yticklabels()) == len(table)
+    assert len(plots.overlap_histogram(smoke.data["train"]).axes[0].patches) == 2
+
+
+def test_figures_have_an_opaque_ground(smoke):
+    assert plots.overlap_histogram(smoke.data["train"]).get_facecolor() == (1.0, 1.0, 1.0, 1.0)
