@@ -85,7 +85,7 @@ def spread(arms: Mapping[str, Iterable[Run]]) -> pd.DataFrame:
     """Smallest and largest accuracy over the runs of each arm, by test set, as text."""
     grouped = scores(arms).groupby(["arm", "test"], sort=False)["accuracy"]
     text = grouped.min().map("{:.3f}".format) + " to " + grouped.max().map("{:.3f}".format)
-    return text.unstack(sort=False)
+    return text.unstack(sort=False).rename_axis(index=None, columns=None)
 
 
 def paired_differences(before: Iterable[Run], after: Iterable[Run]) -> pd.Series:

@@ -79,13 +79,23 @@ def check(settings: Settings, where: str) -> Settings:
     return settings
 
 
+def distiller_weights(chosen: Settings) -> Settings:
+    """Temperature and weights of the distiller in effect: AutoMM's defaults where none are chosen."""
+    return {key: value for key, value in (defaults() | chosen).items() if key in DISTILLER and key.endswith(("temperature", "weight"))}
+
+
 def distiller_table(chosen: Settings) -> pd.DataFrame:
     """Every setting of the distiller with AutoMM's default, the value chosen here, and what it does."""
     rows = [
-        {"setting": key, "default": repr(defaults().get(key)), "here": repr(chosen.get(key, defaults().get(key))), "what it does": meaning}
+        {
+            "distiller.": key.removeprefix("distiller."),
+            "default": repr(defaults().get(key)),
+            "here": repr(chosen.get(key, defaults().get(key))),
+            "what it does": meaning,
+        }
         for key, meaning in DISTILLER.items()
     ]
-    return pd.DataFrame(rows).set_index("setting")
+    return pd.DataFrame(rows).set_index("distiller.")
 
 
 def _advice(key: str, known: list[str]) -> str:
