@@ -20,12 +20,12 @@ def kdbook(*arguments: str, store: Path, expect: int = 0) -> Done:
     return done
 
 
-def build(project: Path, store: Path) -> Done:
+def build(project: Path, store: Path, **environment: str) -> Done:
     """Build the book of a copy of the project with the smoke profile; stderr lists what the process imports."""
     script = str(Path(sys.executable).with_name("jupyter-book"))
     command = [sys.executable, "-X", "importtime", script, "build", "-W", "--keep-going", "."]
     settings = {"KDBOOK_PROFILE": "smoke", "KDBOOK_STORE": str(store), "PYTHONPATH": str(project / "src"), "NO_COLOR": "1"}
-    return subprocess.run(command, cwd=project, env=os.environ | settings, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=project, env=os.environ | settings | environment, capture_output=True, text=True, check=False)
 
 
 def executed(done: Done) -> set[str]:

@@ -69,16 +69,31 @@ def results(name: ProfileOption = None, as_json: JsonOption = False) -> None:
         _print_table(rows, ["name", *opened.profile.data.languages, evaluate.ALL, "fit (s)", "key"])
 
 
+@app.command(epilog="Example: kdbook pretrain student my-student")
+def pretrain(
+    name: Annotated[str, typer.Argument(help="teacher or student: the shipped encoder to pretrain anew.")],
+    output: Annotated[Path, typer.Argument(help="Directory for the checkpoint, in Hugging Face layout.")],
+) -> None:
+    """Pretrain a compact encoder on generated text, as the shipped ones were; takes minutes to an hour on one core."""
+    from kdbook.encoders import pretrain as pretraining  # imports torch
+
+    if name not in pretraining.SHIPPED:
+        raise KdbookError(f"there is no encoder {name!r}. Choose from: {', '.join(pretraining.SHIPPED)}")
+    if output.exists():
+        raise KdbookError(f"{str(output)!r} exists already; name a new directory")
+    pretraining.pretrain(pretraining.SHIPPED[name], output, _say)
+
+
 @data_app.command("check", epilog="Example: kdbook data check x-final")
 def check(
     directory: Annotated[Path, typer.Argument(help="Directory in the layout of the PAWS-X release: <language>/*.tsv.")],
-    languages: Annotated[str, typer.Option(help="Languages to read, separated by commas.")] = "en,de",
+    name: ProfileOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Count the usable and unusable rows of a data directory."""
+    """Count the usable and unusable rows of a data directory, in the languages of a profile."""
     if not directory.is_dir():
         raise KdbookError(f"the data directory {str(directory)!r} does not exist")
-    pairs = data.load(profile.Data(source=str(directory.absolute()), languages=tuple(languages.split(","))))
+    pairs = data.load(profile.Data(source=str(directory.absolute()), languages=profile.load(name).data.languages))
     rows = pairs.audit_table().reset_index().to_dict("records")
     if as_json:
         _print_json({"data": str(directory), "splits": rows})

@@ -71,7 +71,7 @@ def test_every_word_class_is_used_and_every_form_fills_its_slots():
 @settings(max_examples=200, deadline=None)
 def test_rendered_sentences_are_clean(seed):
     rng = random.Random(seed)
-    pattern, values = corpus._fact(rng)
+    pattern, values = corpus.fact(rng)
     for form, texts in pattern.forms.items():
         for language in texts:
             text = corpus.render(pattern, form, language, values, rng)

@@ -4,6 +4,8 @@ import re
 
 from helpers import CHAPTERS, build, executed
 
+from kdbook.data import corpus
+
 
 def test_every_chapter_shows_outputs(site):
     for chapter in CHAPTERS:
@@ -65,3 +67,24 @@ def test_a_cell_that_raises_fails_the_build(site, project, smoke_store):
     finally:
         chapter.write_text(text, "utf-8")
         build(project, smoke_store)
+
+
+def test_a_build_on_a_release_directory_trains_what_is_missing(site, project, tmp_path):
+    """From an empty store, on rows of one's own in the layout of PAWS-X, named by a path relative to the project."""
+    rows = corpus.generate({"train": 40, "dev_2k": 10, "test_2k": 20}, seed=3)
+    for language, train in (("en", "train"), ("de", "translated_train")):
+        folder = project / "x-final" / language
+        folder.mkdir(parents=True)
+        for split, frame in rows.items():
+            mine = frame[frame["language"] == language][["id", "sentence1", "sentence2", "label"]].copy()
+            if language == "de":
+                mine.iloc[0, 1] = "NS"
+            mine.to_csv(folder / f"{train if split == 'train' else split}.tsv", sep="\t", index=False)
+    done = build(project, tmp_path / "store", KDBOOK_DATA="x-final")
+    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+    assert done.stderr.count("finished in") == 8
+    assert executed(done) == set(CHAPTERS)
+    page = (site / "book" / "data.html").read_text("utf-8")
+    assert "PAWS-X or data in its layout" in page
+    again = build(project, tmp_path / "store", KDBOOK_DATA="x-final")
+    assert again.returncode == 0 and executed(again) == set() and "finished in" not in again.stderr

@@ -108,8 +108,8 @@ def paraphrases(seed: int) -> Iterator[tuple[Pattern, dict[str, Value], dict[str
     """Endless facts for pretraining: the pattern, its values, and two sentences a language that both state it."""
     rng = random.Random(seed)
     while True:
-        pattern, values = _fact(rng)
-        first, second = _two_forms(pattern, rng)
+        pattern, values = fact(rng)
+        first, second = two_forms(pattern, rng)
         yield (
             pattern,
             values,
@@ -129,10 +129,10 @@ def render(pattern: Pattern, form: str, language: str, values: dict[str, Value],
 
 def _items(rng: random.Random) -> Iterator[list[dict[str, object]]]:
     while True:
-        pattern, values = _fact(rng)
+        pattern, values = fact(rng)
         label = rng.randrange(2)
-        forms = _two_forms(pattern, rng)
-        edited, edit = (values, _preserving_edit(*forms)) if label else _changing_edit(pattern, values, rng)
+        forms = two_forms(pattern, rng)
+        edited, edit = (values, _preserving_edit(*forms)) if label else changing_edit(pattern, values, rng)
         rows = [_row(pattern, language, forms, values, edited, rng) for language in LANGUAGES]
         if all(row.pop("reworded") for row in rows):
             yield [row | {"label": label, "edit": edit, "pattern": pattern.name} for row in rows]
@@ -158,7 +158,8 @@ def _unordered(first: str, second: str) -> tuple[str, str]:
     return (first, second) if first <= second else (second, first)
 
 
-def _fact(rng: random.Random) -> tuple[Pattern, dict[str, Value]]:
+def fact(rng: random.Random) -> tuple[Pattern, dict[str, Value]]:
+    """A pattern drawn at random, and a value for each of its slots; slots of one class get different values."""
     pattern = rng.choice(patterns())
     members: dict[str, list[str]] = {}
     for slot, word_class in pattern.slots.items():
@@ -167,7 +168,8 @@ def _fact(rng: random.Random) -> tuple[Pattern, dict[str, Value]]:
     return pattern, {slot: drawn[word_class][slot] for slot, word_class in pattern.slots.items()}
 
 
-def _two_forms(pattern: Pattern, rng: random.Random) -> tuple[str, str]:
+def two_forms(pattern: Pattern, rng: random.Random) -> tuple[str, str]:
+    """The forms in which the two sentences of a pair are told, drawn independently."""
     first, second = rng.choices(list(pattern.forms), k=2)
     return first, second
 
@@ -181,7 +183,8 @@ def _preserving_edit(first: str, second: str) -> str:
     raise ValueError(f"no name for the change from form {first!r} to {second!r}")
 
 
-def _changing_edit(pattern: Pattern, values: dict[str, Value], rng: random.Random) -> tuple[dict[str, Value], str]:
+def changing_edit(pattern: Pattern, values: dict[str, Value], rng: random.Random) -> tuple[dict[str, Value], str]:
+    """Other values that state another fact, one edit away, and the name of that edit."""
     polar = [slot for slot, word_class in pattern.slots.items() if len(lexicon()[word_class]) == POLAR_SIZE]
     other = [slot for slot in pattern.slots if slot not in polar]
     possible = {"swap": bool(pattern.swaps), "opposite": bool(polar), "replace": bool(other)}

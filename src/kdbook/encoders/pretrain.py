@@ -15,7 +15,7 @@ import json
 import math
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -105,11 +105,11 @@ class Sampler:
     def _tell_twice(self, corrupt: bool, translate: bool) -> tuple[str, str, str]:
         """First sentence, second sentence, and the second sentence before it was corrupted."""
         rng = self.rng
-        pattern, values = corpus._fact(rng)
-        forms = corpus._two_forms(pattern, rng)
+        pattern, values = corpus.fact(rng)
+        forms = corpus.two_forms(pattern, rng)
         first = rng.choice(corpus.LANGUAGES)
         second = rng.choice(corpus.LANGUAGES) if translate else first
-        edited = corpus._changing_edit(pattern, values, rng)[0] if corrupt else values
+        edited = corpus.changing_edit(pattern, values, rng)[0] if corrupt else values
         wording = rng.getrandbits(32)
         original, said = (corpus.render(pattern, forms[1], second, v, random.Random(wording)) for v in (values, edited))
         return corpus.render(pattern, forms[0], first, values, rng), said, original
@@ -169,8 +169,18 @@ def _changed_words(original: list[str], said: list[str]) -> set[int]:
     return {i for tag, _, _, start, end in matcher.get_opcodes() if tag != "equal" for i in range(start, end)}
 
 
-def pretrain(settings: Settings, output: Path, report=print) -> None:
-    """Pretrain an encoder and write it to ``output`` in Hugging Face layout."""
+SHIPPED = {
+    "teacher": Settings("teacher", steps=3500, learning_rate=8e-4),
+    "student": Settings("student", steps=1500, learning_rate=2.5e-3),
+}
+
+
+def pretrain(settings: Settings, output: Path, report: Callable[[str], None] = print) -> None:
+    """Pretrain an encoder and write it to ``output`` in Hugging Face layout, with a model card.
+
+    ``report`` gets a line with losses, the share of corrupted pairs whose every token is judged rightly, and the
+    seconds left, every hundred steps.
+    """
     torch.manual_seed(settings.seed)
     facts = islice(corpus.paraphrases(settings.seed), settings.vocabulary_facts)
     texts = [text for _, _, told in facts for pair in told.values() for text in pair]
@@ -202,9 +212,20 @@ def pretrain(settings: Settings, output: Path, report=print) -> None:
                 f"step {step}/{settings.steps}  masked {averages[0]:.3f}  detection {averages[1]:.4f}  "
                 f"exact {averages[2]:.3f}  {spent:.0f} s, {spent / step * (settings.steps - step):.0f} s left"
             )
-        if step % 2000 == 0 or step == settings.steps:
-            _save(trainer.model, tokenizer, output)
-    (output / "pretraining.json").write_text(json.dumps(asdict(settings) | {"seconds": time.perf_counter() - start}, indent=2))
+    _save(trainer.model, tokenizer, output)
+    seconds = round(time.perf_counter() - start)
+    final = dict(zip(("masked_loss", "detection_loss", "detected_exactly"), averages, strict=True))
+    (output / "pretraining.json").write_text(json.dumps(asdict(settings) | {"seconds": seconds} | final, indent=2) + "\n")
+    (output / "README.md").write_text(CARD.format(name=settings.architecture, pairs=settings.steps * settings.batch_size, seconds=seconds))
+
+
+CARD = """# A compact {name} encoder, pretrained on generated English and German sentences
+
+Made by `kdbook pretrain {name} DIRECTORY`: {pairs:,} generated sentence pairs without labels, half of them for
+translation language modelling, half for replaced-token detection, {seconds} seconds. The settings and
+final losses are in `pretraining.json`. It knows the words of the generated corpus and spells all others; it is meant for
+the exercises of this book and for nothing else. Licence: Apache-2.0.
+"""
 
 
 def _save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, output: Path) -> None:

@@ -9,6 +9,7 @@ chapter again, and stands in the metadata of its first cell, which jupyter-cache
 import ast
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -34,6 +35,7 @@ READERS = ("run", "runs")  # methods of a study that read the runs they name
 
 def train_missing(app: Sphinx) -> None:
     """Train all missing runs in one process before any chapter is executed."""
+    _make_paths_absolute()
     opened = _study()
     if opened.missing():
         done = subprocess.run([sys.executable, "-m", "kdbook.cli", "run"], check=False)
@@ -87,6 +89,14 @@ def runs_read(code: str, opened: study.Study) -> dict[str, str]:
                 return {name: opened.key(spec) for name, spec in opened.specs.items()}
             named.add(argument.value)
     return {name: opened.key(spec) for name, spec in opened.specs.items() if named & {name, spec.arm}}
+
+
+def _make_paths_absolute() -> None:
+    """Chapters run in the directory of their file, so a relative path in a setting would mean another place there."""
+    for setting in ("KDBOOK_PROFILE", "KDBOOK_DATA", "KDBOOK_STORE"):
+        value = os.environ.get(setting)
+        if value and (Path(value).exists() or setting == "KDBOOK_STORE"):
+            os.environ[setting] = str(Path(value).absolute())
 
 
 @cache

@@ -1,0 +1,56 @@
+"""Pretraining: label-free targets, and a checkpoint at the end."""
+
+import json
+
+import pytest
+import torch
+from transformers import AutoModel, AutoTokenizer
+
+from kdbook import encoders
+from kdbook.encoders import pretrain
+
+
+@pytest.fixture(scope="module")
+def sampler() -> pretrain.Sampler:
+    tokenizer = AutoTokenizer.from_pretrained(encoders.locate("embedded:student").path)
+    return pretrain.Sampler(tokenizer, pretrain.Settings("student", steps=1, learning_rate=1e-3))
+
+
+def test_masked_batches_hide_words_and_keep_their_tokens_as_targets(sampler):
+    batch = sampler.masked(64)
+    chosen = batch.targets != pretrain.IGNORED
+    assert 0.15 < chosen.sum() / batch.mask.sum() < 0.35
+    assert (batch.ids[chosen] == sampler.tokenizer.mask_token_id).float().mean() > 0.6
+    assert not torch.isin(batch.targets[chosen], torch.tensor(sampler.tokenizer.all_special_ids)).any()
+
+
+def test_detection_judges_the_words_of_the_second_sentence_only(sampler):
+    batch = sampler.detection(64)
+    chosen = batch.targets != pretrain.IGNORED
+    assert (batch.segments[chosen] == 1).all()
+    assert set(batch.targets[chosen].tolist()) == {0, 1}
+    corrupted = ((batch.targets == 1) & chosen).any(1).float().mean()
+    assert 0.6 < corrupted <= 1
+
+
+def test_changed_words():
+    assert pretrain._changed_words(["Anna", "met", "Peter", "in", "1987", "."], ["Peter", "met", "Anna", "in", "1990", "."]) == {0, 2, 4}
+    assert pretrain._changed_words(["a"], ["a"]) == set()
+
+
+@pytest.mark.parametrize("name", ["teacher", "student"])
+def test_the_result_is_a_checkpoint_with_a_card(name, tmp_path):
+    lines: list[str] = []
+    settings = pretrain.Settings(name, steps=2, learning_rate=1e-3, batch_size=8, vocabulary_facts=500)
+    pretrain.pretrain(settings, tmp_path / "out", lines.append)
+    model = AutoModel.from_pretrained(encoders.locate(str(tmp_path / "out")).path)
+    assert all(torch.isfinite(weight).all() for weight in model.parameters())
+    assert json.loads((tmp_path / "out" / "pretraining.json").read_text())["steps"] == 2
+    assert "pretrain" in (tmp_path / "out" / "README.md").read_text()
+    assert "2/2" in lines[-1]
+
+
+def test_shipped_settings_are_those_of_the_shipped_encoders():
+    for name, settings in pretrain.SHIPPED.items():
+        recorded = json.loads((encoders.locate(f"embedded:{name}").path / "pretraining.json").read_text())
+        assert {key: recorded[key] for key in vars(settings)} == vars(settings)
