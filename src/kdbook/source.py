@@ -50,41 +50,22 @@ def used_names(code: str) -> set[str]:
 
 def _references(nodes: Iterable[ast.AST], module: str, imports: dict[str, str]) -> list[str]:
     """Qualified names of this package that the nodes mention, import statements inside them included."""
-    found: list[str] = []
-    known = dict(imports)
-    if module:
-        known |= {name: f"{module}.{name}" for name in _definitions(module)}
-    for node in nodes:
-        known |= _imported(ast.walk(node))
-        found += known_imports(node)
-    for node in nodes:
-        for part in ast.walk(node):
-            if isinstance(part, ast.Attribute | ast.Name):
-                name = _dotted(part, known)
-                if name:
-                    found.append(name)
-    return [name for name in found if _exists(name)]
+    parts = [part for node in nodes for part in ast.walk(node)]
+    inside = _imported(parts)
+    own = {name: f"{module}.{name}" for name in _definitions(module)} if module else {}
+    known = imports | own | inside
+    mentioned = [_resolved(part, known) for part in parts if isinstance(part, ast.Attribute | ast.Name)]
+    return [name for name in [*inside.values(), *mentioned] if name and _is_definition(name)]
 
 
-def known_imports(node: ast.AST) -> list[str]:
-    """Definitions (not modules) that an import statement below ``node`` names."""
-    return [name for name in _imported(ast.walk(node)).values() if _split(name)[1]]
-
-
-def _dotted(node: ast.Attribute | ast.Name, known: dict[str, str]) -> str | None:
-    """The qualified name that ``name`` or ``module.name`` stands for."""
+def _resolved(node: ast.expr, known: dict[str, str]) -> str | None:
+    """The qualified name that ``name``, ``module.name`` or ``package.module.name`` stands for."""
     if isinstance(node, ast.Name):
-        target = known.get(node.id)
-        return target if target and _split(target)[1] else None
-    if isinstance(node.value, ast.Name | ast.Attribute):
-        base = known.get(node.value.id) if isinstance(node.value, ast.Name) else _module_of(node.value, known)
+        return known.get(node.id)
+    if isinstance(node, ast.Attribute):
+        base = _resolved(node.value, known)
         return f"{base}.{node.attr}" if base and not _split(base)[1] else None
     return None
-
-
-def _module_of(node: ast.Attribute, known: dict[str, str]) -> str | None:
-    base = _module_of(node.value, known) if isinstance(node.value, ast.Attribute) else known.get(getattr(node.value, "id", ""))
-    return f"{base}.{node.attr}" if base else None
 
 
 def _imported(nodes: Iterable[ast.AST]) -> dict[str, str]:
@@ -110,7 +91,7 @@ def _split(name: str) -> tuple[str, str]:
     return module, definition
 
 
-def _exists(name: str) -> bool:
+def _is_definition(name: str) -> bool:
     module, definition = _split(name)
     return bool(definition) and bool(_path(module)) and definition in _definitions(module)
 

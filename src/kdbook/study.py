@@ -53,6 +53,7 @@ class Study:
 
     def __init__(self, settings: profile.Profile, store: Store) -> None:
         self.profile, self.store = settings, store
+        self._checkpoints: dict[str, encoders.Checkpoint] = {}
 
     @cached_property
     def data(self) -> data.PairData:
@@ -104,7 +105,7 @@ class Study:
         """Everything that the result of a run depends on, by content: no paths, names or times."""
         return {
             "data": self._data_digest,
-            "checkpoint": encoders.locate(spec.checkpoint).identity,
+            "checkpoint": self._checkpoint(spec.checkpoint).identity,
             "hyperparameters": spec.hyperparameters,
             "seed": spec.seed,
             "teacher": self._key_in_use(self.specs[spec.teacher]) if spec.teacher else None,
@@ -131,7 +132,7 @@ class Study:
                     directory,
                     {split: self.data[split] for split in ("train", "validation")},
                     {language: self.data.test_dfs[language] for language in self.data.languages},
-                    str(encoders.locate(spec.checkpoint).path),
+                    str(self._checkpoint(spec.checkpoint).path),
                     spec.hyperparameters,
                     spec.seed,
                     teacher.predictor if teacher else None,
@@ -158,6 +159,12 @@ class Study:
             return {name: version(name) for name in COMPUTING_PACKAGES}
         except PackageNotFoundError:
             return {}
+
+    def _checkpoint(self, name: str) -> encoders.Checkpoint:
+        """Located once: its files are hashed, and the hub is asked."""
+        if name not in self._checkpoints:
+            self._checkpoints[name] = encoders.locate(name)
+        return self._checkpoints[name]
 
     def _spec(self, name: str) -> RunSpec:
         for spec in self.specs.values():
