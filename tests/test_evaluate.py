@@ -80,6 +80,13 @@ def test_disagreements_are_rows_with_different_answers(smoke):
     assert ((table["teacher"] > 0.5) != (table["baseline"] > 0.5)).all()
 
 
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
+def test_share_of_sure_counts_both_ends(probabilities):
+    found = evaluate.share_of_sure(pd.DataFrame({"probability": probabilities}))
+    assert found["within 0.1"] == sum(min(p, 1 - p) <= 0.1 for p in probabilities) / len(probabilities)
+    assert found.is_monotonic_decreasing
+
+
 def test_word_overlap():
     pairs = pd.DataFrame({"sentence1": ["A b c.", "x"], "sentence2": ["c b A.", "y"]})
     assert word_overlap(pairs).tolist() == [1.0, 0.0]

@@ -125,6 +125,12 @@ def by_edit(arms: Mapping[str, Iterable[Run]], data: PairData) -> pd.DataFrame:
     return table.assign(pairs=pairs).sort_values(list(columns)[-1])
 
 
+def share_of_sure(predictions: pd.DataFrame, margins: tuple[float, ...] = (0.1, 0.05, 0.01)) -> pd.Series:
+    """Share of pairs whose probability lies within each margin of 0 or 1."""
+    distance = predictions["probability"].where(predictions["probability"] < 0.5, 1 - predictions["probability"])
+    return pd.Series({f"within {margin}": float((distance <= margin).mean()) for margin in margins})
+
+
 def disagreements(arms: Mapping[str, Run], data: PairData, language: str) -> pd.DataFrame:
     """Test pairs of one language on which the models differ: both sentences, the label, each model's probability of 1."""
     table = data.test_dfs[language][["id", "sentence1", "sentence2", "label"]]

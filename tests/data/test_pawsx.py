@@ -45,6 +45,8 @@ def test_release_layout(release):
 def test_a_subset_has_the_same_ids_in_every_language_and_is_fixed(release):
     chosen = data.load(profile.Data(source=str(release), train_items=3))["train"]
     assert chosen["id"].nunique() == 3
+    audit = data.load(profile.Data(source=str(release), train_items=3)).audit_table()
+    assert audit.loc[("train", "en"), "read"] == 6  # the audit is of all rows, whatever is used
     assert set(chosen["id"]) == set(data.load(profile.Data(source=str(release), train_items=3, test_items=2))["train"]["id"])
 
 

@@ -26,10 +26,11 @@ class PairData:
     source: str
     languages: tuple[str, ...]
     audits: dict[str, Audit]
+    splits: dict[str, pd.DataFrame]
 
     def __getitem__(self, split: str) -> pd.DataFrame:
-        """The usable rows of a split, the languages one after the other."""
-        return self.audits[split].kept
+        """The rows of a split that are used, the languages one after the other."""
+        return self.splits[split]
 
     @property
     def test_dfs(self) -> dict[str, pd.DataFrame]:
@@ -38,7 +39,7 @@ class PairData:
         return {language: test[test["language"] == language] for language in self.languages} | {"all": test}
 
     def sizes(self) -> pd.DataFrame:
-        """Number of usable pairs by split and language, and in total."""
+        """Number of pairs that are used by split and language, and in total."""
         counts = {split: self[split]["language"].value_counts() for split in SPLITS}
         table = pd.DataFrame(counts).reindex(list(self.languages)).fillna(0).astype(int)
         return pd.concat([table, table.sum().to_frame("all").T])
@@ -69,12 +70,13 @@ class PairData:
 def load(settings: profile.Data) -> PairData:
     """Read or generate the data that a profile names, audit every row, and take the chosen number of items."""
     raw = _read(settings)
-    audits = {split: _limit(audit(raw[split]), getattr(settings, f"{split}_items"), settings.seed) for split in SPLITS}
+    audits = {split: audit(raw[split]) for split in SPLITS}
     for split, result in audits.items():
         for language in settings.languages:
             if not (result.kept["language"] == language).any():
                 raise KdbookError(f"{settings.source}: no usable {split} row in the language {language!r}")
-    return PairData(settings.source, settings.languages, audits)
+    splits = {split: _limit(audits[split].kept, getattr(settings, f"{split}_items"), settings.seed) for split in SPLITS}
+    return PairData(settings.source, settings.languages, audits, splits)
 
 
 def word_overlap(pairs: pd.DataFrame) -> pd.Series:
@@ -121,14 +123,14 @@ def _generate(settings: profile.Data) -> dict[str, pd.DataFrame]:
     }
 
 
-def _limit(result: Audit, items: int | None, seed: int) -> Audit:
+def _limit(rows: pd.DataFrame, items: int | None, seed: int) -> pd.DataFrame:
     """Keep at most ``items`` ids, the same in every language, chosen by a hash so that the choice is fixed."""
-    ids = result.kept["id"].drop_duplicates()
+    ids = rows["id"].drop_duplicates()
     if items is None or len(ids) <= items:
-        return result
+        return rows.reset_index(drop=True)
     rank = ids.map(lambda value: hashlib.sha256(f"{seed}:{value}".encode()).hexdigest())
     chosen = set(ids[rank.sort_values().index[:items]])
-    return Audit(result.kept[result.kept["id"].isin(chosen)].reset_index(drop=True), result.dropped)
+    return rows[rows["id"].isin(chosen)].reset_index(drop=True)
 
 
 def _looks_like_a_path(source: str) -> bool:
