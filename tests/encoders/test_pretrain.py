@@ -34,8 +34,11 @@ def test_detection_judges_the_words_of_the_second_sentence_only(sampler):
 
 
 def test_changed_words():
-    assert pretrain._changed_words(["Anna", "met", "Peter", "in", "1987", "."], ["Peter", "met", "Anna", "in", "1990", "."]) == {0, 2, 4}
-    assert pretrain._changed_words(["a"], ["a"]) == set()
+    original = ["Anna", "met", "Peter", "in", "1987", "."]
+    assert pretrain._changed_words(original, ["Anna", "met", "Peter", "in", "1990", "."]) == {4}
+    assert pretrain._changed_words(original, ["Anna", "visited", "Peter", "in", "1987", "."]) == {1}
+    assert 0 in pretrain._changed_words(original, ["Peter", "met", "Anna", "in", "1987", "."])
+    assert pretrain._changed_words(original, original) == set()
 
 
 @pytest.mark.parametrize("name", ["teacher", "student"])

@@ -5,6 +5,7 @@ edits here are called as AutoMM calls them; the synonym edit would download Word
 """
 
 import random
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,9 @@ def augmented(texts: list[str], strength: float = 0.1, seed: int = 0) -> pd.Data
 
     ``strength`` is AutoMM's ``model.hf_text.text_trivial_aug_maxscale``, the largest share of words that are touched.
     """
-    from nlpaug.augmenter.word import RandomWordAug
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its progress bars look for widgets that a page does not have
+        from nlpaug.augmenter.word import RandomWordAug
 
     random.seed(seed)
     np.random.seed(seed)

@@ -165,6 +165,7 @@ class Sampler:
 
 
 def _changed_words(original: list[str], said: list[str]) -> set[int]:
+    """Positions in ``said`` of the words that a diff against ``original`` does not keep; a moved word counts where it went."""
     matcher = difflib.SequenceMatcher(None, original, said, autojunk=False)
     return {i for tag, _, _, start, end in matcher.get_opcodes() if tag != "equal" for i in range(start, end)}
 

@@ -1,8 +1,8 @@
-"""The Sphinx extension of the book: train what is missing, execute what is out of date, and nothing else."""
+"""The Sphinx extension of the book: train what is missing, execute what is out of date, and draw formulas."""
 
 from sphinx.application import Sphinx
 
-from kdbook.sphinx_ext import freshness
+from kdbook.sphinx_ext import freshness, mathml
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -11,4 +11,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("env-get-outdated", freshness.outdated_chapters)
     app.connect("source-read", freshness.stamp)
     app.connect("env-updated", freshness.remember)
+    mathml.setup_renderer(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
