@@ -54,7 +54,7 @@ def test_pages_fit_and_raise_no_error(browser, address, width, scheme):
         page.goto(f"{address}/{chapter}.html", wait_until="load")
         too_wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert too_wide <= 0, f"{chapter} is {too_wide} pixels too wide at {width}"
-        assert page.locator("h1").count() == 1
+        assert page.locator("article h1").count() == 1
         broken = page.evaluate("[...document.images].filter(image => image.complete && !image.naturalWidth).map(image => image.src)")
         assert not [source for source in broken if address.split("/book")[0] in source]
     assert not errors

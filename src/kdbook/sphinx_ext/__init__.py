@@ -2,7 +2,7 @@
 
 from sphinx.application import Sphinx
 
-from kdbook.sphinx_ext import freshness, mathml
+from kdbook.sphinx_ext import freshness, mathml, scripts
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -11,5 +11,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("env-get-outdated", freshness.outdated_chapters)
     app.connect("source-read", freshness.stamp)
     app.connect("env-updated", freshness.remember)
+    app.connect("html-page-context", scripts.drop_thebe, priority=900)
     mathml.setup_renderer(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
