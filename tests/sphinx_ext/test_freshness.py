@@ -1,5 +1,8 @@
 """Which change gives which chapter a new fingerprint."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from kdbook import profile, study
@@ -82,3 +85,15 @@ def test_the_stamp_goes_into_the_first_cell(fingerprint, text):
     before, _, after = texts[0].partition("kdbook_fingerprint: ")
     assert before.count("```{code-cell}") == 1 and "remove-input" in after
     assert App.env.kdbook_fingerprints["chapter"] == after.split("\n")[0]
+
+
+def test_settings_that_name_paths_become_absolute_and_others_stay(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "smoke").mkdir()  # a folder that happens to have the name of a profile
+    (tmp_path / "rows").mkdir()
+    for setting, value in (("KDBOOK_PROFILE", "smoke"), ("KDBOOK_DATA", "rows"), ("KDBOOK_STORE", "~/store")):
+        monkeypatch.setenv(setting, value)
+    freshness._make_paths_absolute()
+    assert os.environ["KDBOOK_PROFILE"] == "smoke"
+    assert os.environ["KDBOOK_DATA"] == str(tmp_path / "rows")
+    assert os.environ["KDBOOK_STORE"] == str(Path.home() / "store")

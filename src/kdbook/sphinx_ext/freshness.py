@@ -95,8 +95,10 @@ def _make_paths_absolute() -> None:
     """Chapters run in the directory of their file, so a relative path in a setting would mean another place there."""
     for setting in ("KDBOOK_PROFILE", "KDBOOK_DATA", "KDBOOK_STORE"):
         value = os.environ.get(setting)
-        if value and (Path(value).exists() or setting == "KDBOOK_STORE"):
-            os.environ[setting] = str(Path(value).absolute())
+        path = Path(value or "").expanduser()
+        names_a_path = {"KDBOOK_PROFILE": path.suffix == ".toml", "KDBOOK_DATA": path.exists(), "KDBOOK_STORE": True}[setting]
+        if value and names_a_path:
+            os.environ[setting] = str(path.absolute())
 
 
 @cache
