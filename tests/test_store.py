@@ -1,14 +1,15 @@
 """A half-written run is never taken for a finished one."""
 
+import json
 import threading
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kdbook.errors import KdbookError
-from kdbook.store import Store, key_of, open_store
+from kdbook.store import PARTIAL, PREDICTIONS, Run, Store, key_of, open_store, read_manifest
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5), lambda inner: st.dictionaries(st.text(max_size=3), inner, max_size=3)
@@ -34,7 +35,7 @@ def test_a_finished_run_is_found(tmp_path):
     run = store.get("key")
     assert run and run.record == {"name": "run"} and (run.path / "weights").read_text() == "w"
     assert [found.key for found in store] == ["key"]
-    assert not store.interrupted("key")
+    assert store.interrupted("key") is None
 
 
 def test_a_failed_run_is_not_found_but_known_as_interrupted(tmp_path):
@@ -42,11 +43,87 @@ def test_a_failed_run_is_not_found_but_known_as_interrupted(tmp_path):
     with pytest.raises(ZeroDivisionError), store.writing("key") as directory:
         (directory / "weights").write_text("half")
         raise ZeroDivisionError
-    assert store.get("key") is None and list(store) == [] and store.interrupted("key")
+    assert store.get("key") is None and list(store) == [] and store.interrupted("key") == {}
+    assert [path.name for path in store.leftovers()] == ["key"]
     with store.writing("key") as directory:
-        assert list(directory.iterdir()) == []
+        assert (directory / "weights").read_text() == "half"  # for a writer that can go on
         store.finish(directory, {})
-    assert store.get("key") and not store.interrupted("key")
+    assert store.get("key") and store.interrupted("key") is None
+
+
+def test_a_writer_that_began_nothing_leaves_nothing(tmp_path):
+    with Store(tmp_path).writing("key"):
+        pass
+    assert Store(tmp_path).interrupted("key") is None
+
+
+def test_a_run_that_was_sealed_before_its_writer_died_is_kept(tmp_path):
+    store = Store(tmp_path)
+    partial = tmp_path / PARTIAL / "key"
+    partial.mkdir(parents=True)
+    store.finish(partial, {"name": "run"})
+    with store.writing("key"):
+        assert store.get("key")
+    assert store.get("key")
+
+
+@pytest.fixture
+def finished(tmp_path) -> Run:
+    store = Store(tmp_path)
+    with store.writing("key") as directory:
+        (directory / "predictor").mkdir()
+        (directory / "predictor" / "weights").write_bytes(bytes(1000))
+        (directory / PREDICTIONS).write_bytes(bytes(100))
+        store.finish(directory, {"name": "run"})
+    return Run(tmp_path / "key")
+
+
+@given(st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_every_flipped_bit_and_every_cut_is_damage(finished, data):
+    path = data.draw(st.sampled_from(sorted(path for path in finished.path.rglob("*") if path.is_file())))
+    content = path.read_bytes()
+    at = data.draw(st.integers(0, len(content) - 1))
+    cut, bit = data.draw(st.booleans()), data.draw(st.integers(0, 7))
+    flipped = content[:at] + bytes([content[at] ^ (1 << bit)]) + content[at + 1 :]
+    try:
+        path.write_bytes(content[:at] if cut else flipped)
+        assert finished.damage() or json.loads(path.read_text()) == json.loads(content)  # a blank may become another blank
+    finally:
+        path.write_bytes(content)
+    assert finished.damage() == []
+
+
+@pytest.mark.parametrize("harm", ["change", "remove", "add"])
+def test_a_run_with_damaged_results_is_never_read(finished, harm):
+    path = finished.path / (PREDICTIONS if harm != "add" else "foreign")
+    path.unlink() if harm == "remove" else path.write_bytes(b"x")
+    store = Store(finished.path.parent)
+    assert store.get("key") is None and list(store) == [] and len(store.damage("key")) == 1
+
+
+def test_verify_sets_a_run_with_damaged_weights_aside(finished):
+    store = Store(finished.path.parent)
+    assert store.verify("key") == []
+    (finished.predictor / "weights").write_bytes(bytes(999) + b"x")
+    assert store.get("key")  # weights are not hashed when results are read
+    assert store.verify("key") == ["predictor/weights was changed"]
+    assert store.get("key") is None and store.damage("key") and store.keys() == []
+    with store.writing("key") as directory:
+        store.finish(directory, {})
+    assert store.get("key") and store.leftovers() == []
+
+
+def test_remove(finished):
+    store = Store(finished.path.parent)
+    store.remove("key")
+    assert store.get("key") is None and store.keys() == [] and store.damage("key") == []
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"run.json": "a", "../x": "b"}', '{"run.json": "a", "/x": "b"}', '{"run.json": 1}'])
+def test_what_is_no_manifest(text):
+    with pytest.raises(ValueError):
+        read_manifest(text)
 
 
 def test_two_writers_of_one_key_work_one_after_the_other(tmp_path):

@@ -21,7 +21,12 @@ def trained(monkeypatch) -> list[int]:
         rows.assign(probability=0.9, prediction=1).to_parquet(directory / store.PREDICTIONS)
         (directory / store.PREDICTOR).mkdir()
         assert teacher is None or teacher.is_dir()
-        return {"fit_seconds": 1.0, "predict_seconds": {"all": 1.0}, "parameters": {"total": 1, "backbone": 1, "embeddings": 0}}
+        return {
+            "fit_seconds": 1.0,
+            "seconds": 2.0,
+            "predict_seconds": {"all": 1.0},
+            "parameters": {"total": 1, "backbone": 1, "embeddings": 0},
+        }
 
     monkeypatch.setattr(training, "train", train)
     return seeds
@@ -114,7 +119,58 @@ def test_an_interrupted_run_is_named(tmp_path, trained, monkeypatch):
     some = opened(tmp_path)
     with pytest.raises(RuntimeError):
         some.run("teacher")
-    assert some.status()[0].state == "interrupted"
+    assert (some.status()[0].state, some.status()[0].seconds) == ("interrupted", None)
+    partial = some.store.root / store.PARTIAL / some.status()[0].key
+    (partial / store.PROGRESS).write_text(json.dumps({"epoch": 2, "epochs": 8, "seconds": 10.0}))
+    assert (some.status()[0].state, some.status()[0].seconds) == ("interrupted", 30.0)
+    assert "after epoch 2 of 8" in some.status()[0].reason
+
+
+def test_a_run_in_training_is_not_called_interrupted(tmp_path):
+    some = opened(tmp_path)
+    with some.store.writing(some.status()[0].key):
+        assert "another process" in some.status()[0].reason
+
+
+def test_a_damaged_run_is_named_and_trained_anew(tmp_path, trained):
+    train_missing(opened(tmp_path))
+    path = opened(tmp_path).run("baseline").path / store.PREDICTIONS
+    path.write_bytes(path.read_bytes()[:-1])
+    row = {row.name: row for row in opened(tmp_path).status()}["baseline-0"]
+    assert (row.state, row.reason, row.seconds) == ("damaged", "predictions.parquet was changed", 2.0)
+    assert train_missing(opened(tmp_path)) == ["baseline-0"]
+    assert opened(tmp_path).missing() == []
+
+
+def test_a_teacher_with_changed_weights_is_trained_anew_before_it_teaches(tmp_path, trained):
+    some = opened(tmp_path)
+    weights = some.run("teacher").predictor / "weights"
+    some.store.remove(some.run("teacher").key)
+    some.run("teacher")
+    weights.write_text("foreign")
+    fresh = opened(tmp_path)
+    fresh.run("distilled")
+    assert trained == [0, 0, 0, 0] and not weights.exists()
+
+
+def test_what_a_run_takes_is_judged_by_its_like(tmp_path, trained):
+    some = opened(tmp_path)
+    assert {row.seconds for row in some.status()} == {None}
+    some.run("baseline-0")
+    seconds = {row.name: row.seconds for row in opened(tmp_path).status()}
+    assert (seconds["baseline-0"], seconds["baseline-1"], seconds["teacher-0"]) == (0.0, 2.0, None)
+
+
+def test_runs_that_no_profile_reaches(tmp_path, trained):
+    train_missing(opened(tmp_path))
+    slower = profile.load("smoke").student.model_copy(update={"hyperparameters": {"optim.lr": 1e-9}})
+    changed = opened(tmp_path, student=slower)
+    changed.run("baseline")
+    mine = opened(tmp_path, name="my-own", data=profile.load("smoke").data.model_copy(update={"seed": 5}))
+    mine.run("baseline")
+    runs, unknown = study.unreached(store.Store(tmp_path))
+    assert [run.key for run in runs] == [changed.run("baseline").key]
+    assert list(unknown) == ["my-own"]
 
 
 def test_unknown_run_names_the_choices(tmp_path):

@@ -1,10 +1,20 @@
 """Real AutoMM fits of the smoke profile."""
 
+import os
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import kdbook
 
-from kdbook import evaluate, profile, study
+from kdbook import evaluate, profile, study, train
 from kdbook.store import Store
 
 
@@ -61,6 +71,58 @@ def test_a_retrained_run_is_the_same(smoke, tmp_path):
     again = study.Study(profile.load("smoke"), Store(tmp_path)).run("baseline")
     assert again.key == smoke.run("baseline").key
     np.testing.assert_allclose(again.predictions["probability"], smoke.run("baseline").predictions["probability"], atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def three_epochs(tmp_path_factory) -> Path:
+    """A profile whose fits can be interrupted between epochs: one teacher, one baseline, one distilled student."""
+    text = (files("kdbook") / "profiles" / "smoke.toml").read_text("utf-8").partition("[ablations")[0]
+    table = tomllib.loads(text)
+    text = text.replace(f"optim.max_epochs = {table['hyperparameters']['optim']['max_epochs']}", "optim.max_epochs = 3")
+    path = tmp_path_factory.mktemp("profile") / "three-epochs.toml"
+    path.write_text(text.replace("seeds = [0, 1]", "seeds = [0]"), "utf-8")
+    return path
+
+
+def test_a_killed_run_goes_on_after_its_last_epoch_and_ends_as_it_would_have(three_epochs, tmp_path):
+    kdbook("run", "--profile", str(three_epochs), store=tmp_path / "whole")
+    whole = study.Study(profile.load(str(three_epochs)), Store(tmp_path / "whole"))
+    killed = study.Study(profile.load(str(three_epochs)), Store(tmp_path / "killed"))
+    shutil.copytree(whole.run("teacher").path, killed.store.root / whole.run("teacher").key)
+    shutil.copytree(whole.run("baseline").path, killed.store.root / whole.run("baseline").key)
+    _kill_after_an_epoch(three_epochs, killed.store, key := killed.key(killed.specs["distilled-0"]))
+    row = {row.name: row for row in killed.status()}["distilled-0"]
+    assert row.state == "interrupted" and "after epoch" in row.reason
+    done = kdbook("run", "--profile", str(three_epochs), store=killed.store.root)
+    assert "goes on after epoch" in done.stderr and done.stderr.count("finished in") == 1
+    run, expected = Store(killed.store.root).get(key), whole.run("distilled")
+    assert run and run.record["interruptions"] == 1
+    np.testing.assert_array_equal(run.predictions["probability"], expected.predictions["probability"])
+    assert run.history["epoch"].tolist() == expected.history["epoch"].tolist() == [1, 2, 3]
+    np.testing.assert_array_equal(run.history["train_loss"], expected.history["train_loss"])
+
+
+def _kill_after_an_epoch(path: Path, store: Store, key: str) -> None:
+    command = [sys.executable, "-m", "kdbook.cli", "run", "--profile", str(path)]
+    process = subprocess.Popen(command, env=os.environ | {"KDBOOK_STORE": str(store.root)}, stderr=subprocess.DEVNULL)
+    predictor = store.root / "partial" / key / "predictor"
+    while not train._can_be_read(predictor / "last.ckpt") and process.poll() is None:
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+    assert store.interrupted(key) is not None
+
+
+def test_an_unreadable_checkpoint_starts_the_run_again(smoke, tmp_path):
+    some = study.Study(profile.load("smoke"), Store(tmp_path))
+    spec = some.specs["baseline-0"]
+    predictor = tmp_path / "partial" / some.key(spec) / "predictor"
+    predictor.mkdir(parents=True)
+    (predictor / "last.ckpt").write_bytes(b"cut off")
+    (predictor / "epoch=0-step=4.ckpt").write_bytes(b"")
+    run = some.train(spec)
+    assert run.record["interruptions"] == 0
+    np.testing.assert_allclose(run.predictions["probability"], smoke.run("baseline").predictions["probability"], atol=1e-5)
 
 
 def test_results_match_the_predictions(smoke):

@@ -1,6 +1,7 @@
 """The ``kdbook`` command."""
 
 import json
+import shutil
 import sys
 from dataclasses import asdict
 from functools import partial
@@ -9,11 +10,13 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
-from kdbook import data, evaluate, profile, study
+from kdbook import archive, chapters, data, evaluate, profile, study
 from kdbook.errors import KdbookError
-from kdbook.progress import Meter
+from kdbook.progress import Meter, duration
+from kdbook.store import DAMAGED, PARTIAL, open_store, project_root
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Train and read the studies of the book."
@@ -34,7 +37,7 @@ def run(name: ProfileOption = None) -> None:
     missing = {status.name: status for status in opened.status() if status.state != "current"}
     _say(f"profile {opened.profile.name}: {len(opened.specs)} runs, {len(missing)} to train")
     for status in missing.values():
-        _say(f"  {status.name}: {status.state}, {status.reason}")
+        _say(f"  {status.name}: {status.state}, {status.reason}; takes {duration(status.seconds)}")
     meter = Meter(len(missing))
     for run_name in missing:
         opened.train(opened.specs[run_name], meter.watch, partial(_say, f"waiting for another process that trains {run_name}"))
@@ -42,13 +45,16 @@ def run(name: ProfileOption = None) -> None:
 
 @app.command(epilog="Example: kdbook status --json")
 def status(name: ProfileOption = None, as_json: JsonOption = False) -> None:
-    """Show where every run of a profile stands, and why."""
+    """Show where every run and chapter of a profile stands, why, and what bringing it up to date will take."""
     opened = study.open_study(name)
-    rows = [asdict(row) for row in opened.status()]
+    runs = [asdict(row) for row in opened.status()]
+    pages = [asdict(row) for row in chapters.status(project_root(), opened)]
     if as_json:
-        _print_json({"profile": opened.profile.name, "runs": rows})
-    else:
-        _print_table(rows, ["name", "state", "reason", "key"])
+        _print_json({"profile": opened.profile.name, "runs": runs, "chapters": pages})
+        return
+    for rows, columns in ((runs, ["name", "state", "reason", "time", "key"]), (pages, ["name", "state", "reason", "time"])):
+        _print_table([row | {"time": duration(row["seconds"])} for row in rows], columns)
+    _say(f"to train: {_total(runs)}; to execute: {_total(pages)}")
 
 
 @app.command(epilog="Example: kdbook results --profile embedded --json")
@@ -67,6 +73,74 @@ def results(name: ProfileOption = None, as_json: JsonOption = False) -> None:
             for row in table["runs"]
         ]
         _print_table(rows, ["name", *opened.profile.data.languages, evaluate.ALL, "fit (s)", "key"])
+
+
+@app.command(epilog="Example: kdbook verify")
+def verify(as_json: JsonOption = False) -> None:
+    """Hash every file of the store again and name what is damaged; a damaged run is set aside and trained anew when it is asked for."""
+    store = open_store()
+    found = {key: store.verify(key) for key in track(store.keys(), "verifying", console=Console(stderr=True), transient=True)}
+    damaged = {key: words for key, words in found.items() if words}
+    if as_json:
+        _print_json({"verified": len(found), "damaged": damaged})
+    for key, words in damaged.items():
+        _say(f"{key}: {'; '.join(words)}")
+    _say(f"{len(found)} runs verified, {len(damaged)} damaged")
+    if damaged:
+        sys.exit(1)
+
+
+@app.command(epilog="Example: kdbook gc --profile my-profile.toml")
+def gc(
+    profiles: Annotated[list[str] | None, typer.Option("--profile", "-p", help="A .toml file of your own whose runs stay.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove without asking.")] = False,
+) -> None:
+    """Remove the runs that no profile reaches any more, and what interrupted and damaged runs left, after showing them."""
+    store = open_store()
+    runs, unknown = study.unreached(store, profiles or [])
+    for profile_name, reason in unknown.items():
+        _say(f"keeping all runs of the profile {profile_name}, which can't be looked at: {reason}")
+    leftovers = store.leftovers()
+    if not runs and not leftovers:
+        _say("nothing to remove")
+        return
+    rows = [{"run": run.record["name"], "profile": run.record["profile"], "key": run.key, "MB": f"{run.bytes / 1e6:.1f}"} for run in runs]
+    rows += [
+        {"run": f"left by a run that was {_WHY_LEFT[path.parent.name]}", "profile": "", "key": path.name, "MB": ""} for path in leftovers
+    ]
+    _print_table(rows, list(rows[0]))
+    if not yes:
+        typer.confirm(f"Remove these {len(rows)}?", abort=True)
+    for run in runs:
+        store.remove(run.key)
+    for path in leftovers:
+        shutil.rmtree(path)
+    _say(f"removed {len(rows)}")
+
+
+_WHY_LEFT = {PARTIAL: "interrupted", DAMAGED: "damaged"}
+
+
+@app.command(epilog="Example: kdbook export runs.zip --profile pawsx")
+def export(file: Annotated[Path, typer.Argument(help="The zip file to write.")], name: ProfileOption = None) -> None:
+    """Write the finished runs of a profile into one file, for kdbook import on another machine."""
+    if file.exists():
+        raise KdbookError(f"{str(file)!r} exists already; name a new file")
+    opened = study.open_study(name)
+    runs = [run for _, run in opened.finished()]
+    if not runs:
+        raise KdbookError(f"the profile {opened.profile.name!r} has no finished run. Train some with: kdbook run")
+    archive.export(runs, file, lambda run: _say(f"exported {run.record['name']}  {run.key}"))
+    _say(f"{len(runs)} of {len(opened.specs)} runs of the profile {opened.profile.name}, {file.stat().st_size / 1e6:.1f} MB")
+
+
+@app.command("import", epilog="Example: kdbook import runs.zip")
+def import_runs(file: Annotated[Path, typer.Argument(help="A file that kdbook export wrote.")]) -> None:
+    """Put the runs of such a file into the store, with all hashes checked.
+
+    Import only what you trust: a student that is distilled from an imported teacher loads it as AutoMM does, with pickle.
+    """
+    archive.import_runs(file, open_store(), lambda key, new: _say(f"{'imported' if new else 'already there:'} {key}"))
 
 
 @app.command(epilog="Example: kdbook pretrain student my-student")
@@ -112,6 +186,15 @@ def main() -> None:
 
 def _say(text: str) -> None:
     Console(stderr=True).print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _total(rows: list[dict]) -> str:
+    """How many of the rows are not current, and how long those take."""
+    waiting = [row["seconds"] for row in rows if row["state"] != study.CURRENT]
+    known = [seconds for seconds in waiting if seconds is not None]
+    if not waiting:
+        return "nothing"
+    return f"{len(waiting)}, {duration(sum(known) if known else None)}" + (" and more" if 0 < len(known) < len(waiting) else "")
 
 
 def _print_json(value: object) -> None:

@@ -70,14 +70,16 @@ def names() -> list[str]:
     return sorted(entry.name.removesuffix(".toml") for entry in (files("kdbook") / "profiles").iterdir() if entry.name.endswith(".toml"))
 
 
-def load(name: str | None = None) -> Profile:
+def load(name: str | None = None, source: str | None = None) -> Profile:
     """Read a profile.
 
     Parameters
     ----------
     name
         Name of a shipped profile or path of a TOML file. By default the environment variable ``KDBOOK_PROFILE``,
-        or ``embedded``. ``KDBOOK_DATA`` replaces the profile's data source.
+        or ``embedded``.
+    source
+        Replaces the profile's data source; by default the environment variable ``KDBOOK_DATA`` does, if it is set.
 
     Raises
     ------
@@ -93,7 +95,7 @@ def load(name: str | None = None) -> Profile:
     except ValidationError as error:
         raise KdbookError(f"profile {name!r}: {_explain(error)}") from error
     _check(profile)
-    source = os.environ.get("KDBOOK_DATA")
+    source = source or os.environ.get("KDBOOK_DATA")
     return profile.model_copy(update={"data": profile.data.model_copy(update={"source": source})}) if source else profile
 
 

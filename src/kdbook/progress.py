@@ -52,3 +52,10 @@ class Meter:
             self.console.print(f"{title}: step {progress.step} of {progress.steps}, about {left:.0f} s left", highlight=False)
 
         yield report
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as one reads them: ``about 90 s`` or ``about 12 min``."""
+    if seconds is None:
+        return "an unknown time"
+    return f"about {seconds:.0f} s" if seconds < 120 else f"about {seconds / 60:.0f} min"

@@ -1,14 +1,15 @@
 """Finished runs on disk, by the hash of what produced them.
 
 A run is written into a directory of its own under ``partial`` and renamed into place when it is complete, so a
-reader never sees half of one, and an interrupted run is never taken for a finished one.
+reader never sees half of one, and an interrupted run is never taken for a finished one. A manifest with the hash of
+every file seals it; a run whose files are not those of its manifest is damaged and is never read.
 """
 
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,8 +23,12 @@ from kdbook.errors import KdbookError
 
 DEFAULT_ROOT = ".runs"
 RECORD, PREDICTIONS, HISTORY, PREDICTOR = "run.json", "predictions.parquet", "history.parquet", "predictor"
+MANIFEST, PROGRESS = "manifest.json", "progress.json"
+RESULTS = (RECORD, PREDICTIONS, HISTORY)  # small files that are hashed whenever a run is looked up
+PARTIAL, DAMAGED, LOCKS = "partial", "damaged", "locks"
 
 Record = dict[str, Any]
+Manifest = dict[str, str]
 
 
 def key_of(identity: Record) -> str:
@@ -62,54 +67,169 @@ class Run:
         """Directory for ``MultiModalPredictor.load``."""
         return self.path / PREDICTOR
 
+    @cached_property
+    def bytes(self) -> int:
+        """Size of all files."""
+        return sum(path.stat().st_size for path in self.path.rglob("*") if path.is_file())
+
+    def damage(self, only: Collection[str] | None = None) -> list[str]:
+        """What is wrong with the files, compared with the manifest; only with the named ones, if any are named."""
+        try:
+            manifest = read_manifest((self.path / MANIFEST).read_text("utf-8"))
+        except (OSError, ValueError):
+            return [f"{MANIFEST} can't be read"]
+        there = set(_files(self.path))
+        missing = [f"{name} is missing" for name in sorted(manifest.keys() - there)]
+        foreign = [f"{name} does not belong to it" for name in sorted(there - manifest.keys())]
+        checked = sorted(there & manifest.keys() & set(manifest if only is None else only))
+        return missing + foreign + [f"{name} was changed" for name in checked if hash_of(self.path / name) != manifest[name]]
+
+
+def hash_of(path: Path) -> str:
+    """SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_manifest(text: str) -> Manifest:
+    """Hashes by file name.
+
+    Raises
+    ------
+    ValueError
+        If the text is not a manifest, or a name in it is not one inside the run's own directory.
+    """
+    manifest = json.loads(text)
+    if not isinstance(manifest, dict) or RECORD not in manifest:
+        raise ValueError(f"no {RECORD} in it")
+    for name, digest in manifest.items():
+        parts = name.split("/")
+        if not isinstance(digest, str) or name == MANIFEST or "\\" in name or any(part in ("", ".", "..") for part in parts):
+            raise ValueError(f"{name!r} can't be a file of a run")
+    return manifest
+
+
+def _files(directory: Path) -> Iterator[str]:
+    """Names of all files of a run but its manifest."""
+    names = (path.relative_to(directory).as_posix() for path in directory.rglob("*") if not path.is_dir())
+    return (name for name in names if name != MANIFEST)
+
 
 class Store:
     """A directory of finished runs."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._checked: dict[str, list[str]] = {}
 
     def get(self, key: str) -> Run | None:
-        """The run of this key, or None if it has not been finished."""
-        path = self.root / key
-        return Run(path) if (path / RECORD).is_file() else None
+        """The run of this key, or None if it has not been finished or is damaged."""
+        return Run(self.root / key) if (self.root / key).is_dir() and not self.damage(key) else None
+
+    def damage(self, key: str) -> list[str]:
+        """What is wrong with the stored run of this key: files missing or foreign, results changed, or set aside by ``verify``.
+
+        Every file's presence is looked at, and the content of the results, once in a process; :meth:`verify` reads all.
+        """
+        run, aside = Run(self.root / key), Run(self.root / DAMAGED / key)
+        if not run.path.is_dir():
+            return aside.damage() if aside.path.is_dir() else []
+        if key not in self._checked:
+            self._checked[key] = run.damage(RESULTS)
+        return self._checked[key]
 
     def __iter__(self) -> Iterator[Run]:
-        """All finished runs, the newest first."""
-        records = sorted(self.root.glob(f"*/{RECORD}"), key=lambda path: path.stat().st_mtime, reverse=True)
-        return (Run(path.parent) for path in records)
+        """All finished runs that are not damaged, the newest first."""
+        sealed = sorted(self.root.glob(f"*/{MANIFEST}"), key=lambda path: path.stat().st_mtime, reverse=True)
+        return (Run(path.parent) for path in sealed if not self.damage(path.parent.name))
+
+    def keys(self) -> list[str]:
+        """The keys of all runs that were finished, damaged ones included."""
+        found = self.root.iterdir() if self.root.is_dir() else ()
+        return sorted(path.name for path in found if path.is_dir() and path.name not in (PARTIAL, DAMAGED, LOCKS))
+
+    def verify(self, key: str) -> list[str]:
+        """Hash every file of a run again; a damaged run is set aside, so that it is trained anew. Returns what is wrong."""
+        found = Run(self.root / key).damage()
+        if found:
+            self._put_aside(key)
+        return found
 
     @contextmanager
     def writing(self, key: str, wait=None) -> Iterator[Path]:
-        """Give an empty directory to write a run into; once :meth:`finish` has sealed it, it becomes the run of this key.
+        """Give a directory to write a run into; once :meth:`finish` has sealed it, it becomes the run of this key.
 
-        One process writes a key at a time. ``wait`` is called once if another one is at it.
+        The directory holds what an interrupted writer left there. One process writes a key at a time; ``wait`` is called
+        once if another one is at it.
         """
-        partial = self.root / "partial" / key
+        partial = self.root / PARTIAL / key
         with self._locked(key, wait):
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir(parents=True)
+            self._checked.pop(key, None)
+            self._promote(partial)  # sealed by a writer that was stopped just before this
+            partial.mkdir(parents=True, exist_ok=True)
             yield partial
-            if (partial / RECORD).is_file():
-                os.replace(partial, self.root / key)
-            else:
-                shutil.rmtree(partial)
+            if not self._promote(partial) and not any(partial.iterdir()):
+                partial.rmdir()
 
     def finish(self, directory: Path, record: Record) -> None:
-        """Write the record of a run, the last of its files: with it the run is complete."""
-        text = json.dumps(record, indent=2, ensure_ascii=False)
-        with (directory / RECORD).open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+        """Write the record of a run, and last its manifest: with that the run is complete."""
+        write(directory / RECORD, json.dumps(record, indent=2, ensure_ascii=False))
+        manifest = {name: hash_of(directory / name) for name in sorted(_files(directory))}
+        write(directory / MANIFEST, json.dumps(manifest, indent=2))
 
-    def interrupted(self, key: str) -> bool:
-        """Whether a run was begun and not finished."""
-        return (self.root / "partial" / key).is_dir()
+    def interrupted(self, key: str) -> Record | None:
+        """How far a run came that was begun and not finished, None if there is none.
+
+        ``epoch`` of ``epochs`` and ``seconds`` of the last checkpoint; empty if there was none.
+        """
+        partial = self.root / PARTIAL / key
+        try:
+            return json.loads((partial / PROGRESS).read_text("utf-8"))
+        except (OSError, ValueError):
+            return {} if partial.is_dir() else None
+
+    def in_use(self, key: str) -> bool:
+        """Whether a process is writing the run of this key now."""
+        path = self.root / LOCKS / f"{key}.lock"
+        if not path.exists():
+            return False
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return True
+        lock.release()
+        return False
+
+    def leftovers(self) -> list[Path]:
+        """Directories of interrupted and damaged runs that no process is writing."""
+        found = [path for folder in (PARTIAL, DAMAGED) if (self.root / folder).is_dir() for path in (self.root / folder).iterdir()]
+        return sorted(path for path in found if not self.in_use(path.name))
+
+    def remove(self, key: str) -> None:
+        """Delete a run. It is renamed first, so that no reader ever sees a part of it."""
+        self._put_aside(key)
+        shutil.rmtree(self.root / DAMAGED / key)
+
+    def _promote(self, partial: Path) -> bool:
+        """Rename a sealed run into place; a damaged one that stands there makes room."""
+        if Run(partial).damage():
+            return False
+        if (self.root / partial.name).exists():
+            self._put_aside(partial.name)
+        os.replace(partial, self.root / partial.name)
+        shutil.rmtree(self.root / DAMAGED / partial.name, ignore_errors=True)
+        return True
+
+    def _put_aside(self, key: str) -> None:
+        target = self._writable(DAMAGED) / key
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(self.root / key, target)
+        self._checked.pop(key, None)
 
     @contextmanager
     def _locked(self, key: str, wait) -> Iterator[None]:
-        lock = FileLock(self._writable("locks") / f"{key}.lock")
+        lock = FileLock(self._writable(LOCKS) / f"{key}.lock")
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -130,13 +250,21 @@ class Store:
         return path
 
 
+def write(path: Path, text: str) -> None:
+    """Write a file and wait until it is on the disk."""
+    with path.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def open_store() -> Store:
     """The store named by the environment variable ``KDBOOK_STORE``, else ``.runs`` in the project or working directory."""
     named = os.environ.get("KDBOOK_STORE")
-    return Store(Path(named).expanduser().absolute() if named else _project_root() / DEFAULT_ROOT)
+    return Store(Path(named).expanduser().absolute() if named else project_root() / DEFAULT_ROOT)
 
 
-def _project_root() -> Path:
+def project_root() -> Path:
     """The nearest directory upwards with a book, so that chapters, which run in ``book``, share one store."""
     here = Path.cwd()
     return next((place for place in (here, *here.parents) if (place / "_toc.yml").is_file()), here)

@@ -4,11 +4,12 @@ Chapters, the command line and downloaded notebooks all go through :func:`open_s
 reads a run if it is current and trains it if not.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from kdbook import data, encoders, profile, source
@@ -17,6 +18,7 @@ from kdbook.hyperparameters import Settings
 from kdbook.store import Record, Run, Store, key_of, open_store
 
 TEACHER, BASELINE, DISTILLED = "teacher", "baseline", "distilled"
+CURRENT, MISSING, OUTDATED, INTERRUPTED, DAMAGED = "current", "missing", "outdated", "interrupted", "damaged"
 TRAINING = "kdbook.train.train"  # all code below it enters the key of a run
 COMPUTING_PACKAGES = ("autogluon.multimodal", "lightning", "tokenizers", "torch", "transformers")
 RECORDED = ("data", "teacher", "checkpoint", "seed")
@@ -39,13 +41,18 @@ class RunSpec:
 
 @dataclass(frozen=True)
 class Status:
-    """Whether a run is ``current``, ``missing``, ``outdated`` or ``interrupted``, why, and its key."""
+    """Whether a run is ``current``, ``missing``, ``outdated``, ``interrupted`` or ``damaged``, why, and its key.
+
+    ``seconds`` is what bringing it up to date will take, judged by measured times; 0 if current, None if nothing like it
+    was ever measured.
+    """
 
     name: str
     arm: str
     state: str
     reason: str
     key: str
+    seconds: float | None
 
 
 class Study:
@@ -119,7 +126,7 @@ class Study:
         ``watch`` gets the run's name and gives a context whose value is told the progress; ``wait`` is called if
         another process trains the same run, which is then not trained twice.
         """
-        teacher = self.run(spec.teacher) if spec.teacher else None
+        teacher = self._whole(spec.teacher) if spec.teacher else None
         identity = self.identity(spec)
         key = key_of(identity)
         with self.store.writing(key, wait) as directory:
@@ -138,7 +145,8 @@ class Study:
                     teacher.predictor if teacher else None,
                     report,
                 )
-            record = {"name": spec.name, "profile": self.profile.name, "spec": asdict(spec), "identity": identity, **measured}
+            asked = {"name": spec.name, "profile": self.profile.name, "source": self.profile.data.source, "spec": asdict(spec)}
+            record = asked | {"identity": identity} | measured
             self.store.finish(directory, record)
         run = self.store.get(key)
         assert run
@@ -166,6 +174,11 @@ class Study:
             self._checkpoints[name] = encoders.locate(name)
         return self._checkpoints[name]
 
+    def _whole(self, name: str) -> Run:
+        """A run of which every file was verified, weights included; trained now if it is missing or damaged."""
+        run = self.run(name)
+        return self.run(name) if self.store.verify(run.key) else run
+
     def _spec(self, name: str) -> RunSpec:
         for spec in self.specs.values():
             if name in (spec.name, spec.arm):
@@ -185,19 +198,68 @@ class Study:
 
     def _status(self, spec: RunSpec) -> Status:
         key = self.key(spec)
+        state, reason = self._state(spec, key)
+        return Status(spec.name, spec.arm, state, reason, key, self._seconds_left(spec, key, state))
+
+    def _state(self, spec: RunSpec, key: str) -> tuple[str, str]:
         if self._find(spec):
-            return Status(spec.name, spec.arm, "current", "", key)
-        if self.store.interrupted(key):
-            return Status(spec.name, spec.arm, "interrupted", "its training did not finish", key)
-        before = next((run for run in self.store if run.record["name"] == spec.name and run.record["profile"] == self.profile.name), None)
+            return CURRENT, ""
+        if found := self.store.damage(key):
+            return DAMAGED, "; ".join(found)
+        if self.store.in_use(key):
+            return MISSING, "another process is training it now"
+        if (progress := self.store.interrupted(key)) is not None:
+            if not progress:
+                return INTERRUPTED, "its training stopped before its first checkpoint and starts again"
+            return INTERRUPTED, f"its training stopped and goes on after epoch {progress['epoch']:g} of {progress['epochs']}"
+        before = next(self._earlier(spec), None)
         if before is None:
-            return Status(spec.name, spec.arm, "missing", "never trained", key)
-        return Status(spec.name, spec.arm, "outdated", "; ".join(differences(before.record["identity"], self.identity(spec))), key)
+            return MISSING, "never trained"
+        return OUTDATED, "; ".join(differences(before.record["identity"], self.identity(spec)))
+
+    def _earlier(self, spec: RunSpec) -> Iterator[Run]:
+        """Stored runs of this name and profile, whatever they were trained with."""
+        return (run for run in self.store if (run.record["name"], run.record["profile"]) == (spec.name, self.profile.name))
+
+    def _seconds_left(self, spec: RunSpec, key: str, state: str) -> float | None:
+        if state == CURRENT:
+            return 0.0
+        same_arm = (run for run in self.store if (run.record["spec"]["arm"], run.record["profile"]) == (spec.arm, self.profile.name))
+        like = next(self._earlier(spec), None) or next(same_arm, None)
+        progress = self.store.interrupted(key) or {}
+        if like is None:
+            return progress["seconds"] * (progress["epochs"] / progress["epoch"] - 1) if progress else None
+        done = progress["epoch"] / progress["epochs"] * like.record["fit_seconds"] if progress else 0.0
+        return like.record["seconds"] - done
 
 
 def open_study(name: str | None = None) -> Study:
     """The study of a profile; by default of the one that ``KDBOOK_PROFILE`` names, else of ``embedded``."""
     return Study(profile.load(name), open_store())
+
+
+def unreached(store: Store, given: Iterable[str] = ()) -> tuple[list[Run], dict[str, str]]:
+    """Runs that no profile asks for any more, and why some profiles can't be looked at; their runs count as reached.
+
+    Looks at the shipped profiles on generated data, at the profiles and data that the stored runs were trained for, and at
+    the given ones (names or paths), by which also the profiles of one's own are found that stored runs name.
+    """
+    paths = {Path(name).stem: name for name in given}
+    generated = {(name, profile.GENERATED) for name in profile.names() if profile.load(name).data.source == profile.GENERATED}
+    recorded = {_origin(run) for run in store}
+    reached: set[str] = set()
+    unknown: dict[str, str] = {}
+    for name, origin in sorted(generated | recorded | {(name, profile.load(path).data.source) for name, path in paths.items()}):
+        try:
+            opened = Study(profile.load(paths.get(name, name), origin), store)
+            reached |= {opened.key(spec) for spec in opened.specs.values()}
+        except KdbookError as error:
+            unknown[name] = str(error)
+    return [run for run in store if run.key not in reached and _origin(run)[0] not in unknown], unknown
+
+
+def _origin(run: Run) -> tuple[str, str]:
+    return run.record["profile"], run.record["source"]
 
 
 def differences(before: Record, now: Record) -> list[str]:

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import platform
+import random
 import shutil
 import time
 import warnings
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from kdbook import store
@@ -19,6 +21,7 @@ from kdbook.data import INPUTS
 
 WARM_UP_ROWS = 64
 EMBEDDINGS = "embeddings."
+LAST_CHECKPOINT = "last.ckpt"
 
 Report = Callable[["Progress"], None]
 
@@ -41,6 +44,7 @@ def fit(
     seed: int,
     teacher: Path | None = None,
     callbacks: tuple = (),
+    resume: bool = False,
 ):
     """Fine-tune a pretrained encoder on sentence pairs; with a teacher, distil from it.
 
@@ -60,6 +64,8 @@ def fit(
         Directory of a fitted predictor. AutoMM would rename an in-memory teacher's parts, so it gets the path.
     callbacks
         Lightning callbacks to add to AutoMM's own.
+    resume
+        Go on from the checkpoint that an interrupted fit left in ``path``.
 
     Returns
     -------
@@ -68,6 +74,8 @@ def fit(
     from autogluon.multimodal import MultiModalPredictor
 
     predictor = MultiModalPredictor(label="label", eval_metric="accuracy", path=str(path), verbosity=0, enable_progress_bar=False)
+    if resume:
+        _go_on(predictor, path)
     with _added_callbacks(predictor, callbacks):
         predictor.fit(
             train_data=train[INPUTS],
@@ -91,6 +99,9 @@ def train(
 ) -> store.Record:
     """Fit a model, predict the test rows, and write predictor, predictions and learning curve into ``directory``.
 
+    A fit that was interrupted in ``directory`` goes on after its last validated checkpoint, with the state of the random
+    numbers, so that it ends as it would have; without a readable checkpoint it starts again.
+
     Parameters
     ----------
     splits
@@ -104,26 +115,31 @@ def train(
 
     Returns
     -------
-    ``fit_seconds`` (fit and choice of the best epoch), ``predict_seconds`` by language and for ``all`` (after a
-    warm-up, start-up of AutoMM's trainer included), ``parameters`` (``total``, ``embeddings``, ``backbone``),
-    ``validation_accuracy`` and ``hardware``.
+    ``fit_seconds`` (fit and choice of the best epoch, earlier attempts included), ``predict_seconds`` by language and for
+    ``all`` (after a warm-up, start-up of AutoMM's trainer included), ``seconds`` of all this, ``interruptions`` of the fit,
+    ``parameters`` (``total``, ``embeddings``, ``backbone``), ``validation_accuracy`` and ``hardware``.
     """
     _prepare()
-    watch = _watcher(report)
+    path = directory / store.PREDICTOR
+    resume = _can_go_on(path)
+    if not resume:
+        _clear(directory)
+    watch = _watcher(report, directory / store.PROGRESS)
     start = time.perf_counter()
-    predictor = fit(
-        directory / store.PREDICTOR, splits["train"], splits["validation"], checkpoint, hyperparameters, seed, teacher, (watch,)
-    )
-    fit_seconds = time.perf_counter() - start
+    predictor = fit(path, splits["train"], splits["validation"], checkpoint, hyperparameters, seed, teacher, (watch,), resume)
+    fit_seconds = watch.seconds_before + time.perf_counter() - start
     predictions, predict_seconds = predict(predictor, tests)
+    validation_accuracy = float(predictor.evaluate(splits["validation"][INPUTS])["accuracy"])
     predictions.to_parquet(directory / store.PREDICTIONS, index=False)
     pd.DataFrame(watch.history).to_parquet(directory / store.HISTORY, index=False)
-    _drop_leftovers(directory / store.PREDICTOR)
+    _drop_leftovers(directory)
     return {
         "fit_seconds": fit_seconds,
         "predict_seconds": predict_seconds,
+        "seconds": watch.seconds_before + time.perf_counter() - start,
+        "interruptions": watch.interruptions,
         "parameters": parameters(predictor),
-        "validation_accuracy": float(predictor.evaluate(splits["validation"][INPUTS])["accuracy"]),
+        "validation_accuracy": validation_accuracy,
         "hardware": hardware(),
     }
 
@@ -173,38 +189,113 @@ class _added_callbacks:
         del self.learner.get_callbacks_per_run
 
 
-def _watcher(report: Report):
-    """A Lightning callback that reports progress and keeps the learning curve in ``history``."""
+def _watcher(report: Report, progress: Path):
+    """A Lightning callback that reports progress, and keeps in every checkpoint what a resumed fit needs beside the weights."""
     from lightning.pytorch import Callback
 
     class Watcher(Callback):
         def __init__(self) -> None:
             self.history: list[dict[str, float]] = []
-
-        def on_train_start(self, trainer, module) -> None:
+            self.seconds_before = 0.0
+            self.interruptions = 0
+            self.batches = 0
             self.start = time.perf_counter()
+
+        def seconds(self) -> float:
+            return self.seconds_before + time.perf_counter() - self.start
 
         def on_train_batch_end(self, trainer, module, outputs, batch, batch_index) -> None:
             per_epoch = trainer.num_training_batches
-            done = trainer.current_epoch * per_epoch + batch_index + 1
-            report(Progress(done, int(per_epoch * trainer.max_epochs), time.perf_counter() - self.start))
+            self.batches = trainer.current_epoch * per_epoch + batch_index + 1
+            report(Progress(self.batches, int(per_epoch * trainer.max_epochs), self.seconds()))
 
-        def on_train_epoch_end(self, trainer, module) -> None:
+        def on_validation_end(self, trainer, module) -> None:
+            if trainer.sanity_checking:
+                return
             metrics = trainer.callback_metrics
-            self.history.append(
-                {
-                    "epoch": trainer.current_epoch + 1,
-                    "seconds": time.perf_counter() - self.start,
-                    "train_loss": float(metrics["train_loss"]),
-                    "validation_accuracy": float(metrics["val_accuracy"]),
-                }
-            )
+            done = {"epoch": self.batches / trainer.num_training_batches, "seconds": self.seconds()}
+            scores = {"train_loss": float(metrics["train_loss"]), "validation_accuracy": float(metrics["val_accuracy"])}
+            self.history.append(done | scores)
+            store.write(progress, json.dumps(done | {"epochs": trainer.max_epochs}))
+
+        def state_dict(self) -> dict[str, Any]:
+            kept = {"history": self.history, "seconds": self.seconds(), "interruptions": self.interruptions, "batches": self.batches}
+            return kept | {"random": _random_state()}
+
+        def load_state_dict(self, state: dict[str, Any]) -> None:
+            self.history, self.seconds_before, self.batches = list(state["history"]), state["seconds"], state["batches"]
+            self.interruptions = state["interruptions"] + 1
+            self.start = time.perf_counter()
+            _set_random_state(state["random"])
 
     return Watcher()
 
 
-def _drop_leftovers(predictor: Path) -> None:
+def _random_state() -> dict[str, Any]:
+    """State of all generators, in types that ``torch.load(weights_only=True)`` accepts."""
+    import torch
+
+    name, keys, *rest = np.random.get_state(legacy=True)
+    return {
+        "python": random.getstate(),
+        "numpy": (str(name), torch.from_numpy(np.asarray(keys, np.int64)), *rest),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all(),
+    }
+
+
+def _set_random_state(state: dict[str, Any]) -> None:
+    import torch
+
+    name, keys, *rest = state["numpy"]
+    random.setstate(state["python"])
+    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
+    torch.set_rng_state(state["torch"])
+    torch.cuda.set_rng_state_all(state["cuda"])
+
+
+def _can_go_on(path: Path) -> bool:
+    """Whether an interrupted fit left a checkpoint that can be read.
+
+    AutoMM does not write ``last.ckpt`` in one piece; if it is cut off, the best epoch's checkpoint takes its place.
+    """
+    last = path / LAST_CHECKPOINT
+    whole = next((found for found in (last, *path.glob("epoch=*.ckpt")) if _can_be_read(found)), None)
+    if whole and whole != last:
+        shutil.copyfile(whole, last)
+    return whole is not None
+
+
+def _can_be_read(checkpoint: Path) -> bool:
+    import torch
+
+    try:
+        return bool(torch.load(checkpoint, map_location="cpu", weights_only=True))
+    except Exception:  # torch names no base class for what a cut-off file makes it raise
+        return False
+
+
+def _go_on(predictor, path: Path) -> None:
+    """Make the next fit continue from the last checkpoint.
+
+    ``MultiModalPredictor.load(resume=True)`` is made for this, but AutoMM 1.6 writes the files it needs only when a fit is
+    over (``learners/base.py``, ``on_fit_per_run_end``), and its reader of checkpoints (``utils/checkpoint.py``) lacks an
+    argument that Lightning 2.6 passes; without it Lightning reads them itself.
+    """
+    predictor._learner._resume = True
+    predictor._learner._ckpt_path = str(path / LAST_CHECKPOINT)
+    predictor._learner.get_plugins_per_run = lambda **kwargs: []
+
+
+def _clear(directory: Path) -> None:
+    for path in directory.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _drop_leftovers(directory: Path) -> None:
     """Remove the logs and checkpoints (the teacher's weights among them) that AutoMM leaves beside the model."""
+    predictor = directory / store.PREDICTOR
+    (directory / store.PROGRESS).unlink(missing_ok=True)
     for pattern in ("events.out.tfevents.*", "hparams.yaml", "epoch=*.ckpt", "last*.ckpt", "best_k_models.yaml"):
         for path in predictor.rglob(pattern):
             path.unlink()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kdbook import profile, study
+from kdbook import chapters, profile, study
 from kdbook.sphinx_ext import freshness
 from kdbook.store import Store
 
@@ -36,38 +36,12 @@ def fingerprint(monkeypatch, tmp_path):
     def compute(call: str, **changes) -> str | None:
         settings = profile.load("smoke").model_copy(update=changes)
         monkeypatch.setattr(freshness, "_study", lambda: study.Study(settings, Store(tmp_path)))
-        freshness._fingerprint.cache_clear()
-        return freshness._fingerprint(CHAPTER.replace("CALL", call))
+        freshness._dependencies.cache_clear()
+        found = freshness._dependencies(CHAPTER.replace("CALL", call))
+        return found and chapters.fingerprint(found)
 
     yield compute
-    freshness._fingerprint.cache_clear()
-
-
-def test_a_page_without_cells_has_none():
-    assert freshness._fingerprint("# Only text") is None
-
-
-def test_only_chapters_that_read_a_changed_run_change(fingerprint):
-    settings = profile.load("smoke")
-    faster = {"student": settings.student.model_copy(update={"hyperparameters": {"optim.lr": 5e-5}})}
-    assert fingerprint('book.runs("teacher")') == fingerprint('book.runs("teacher")', **faster)
-    assert fingerprint('book.runs("baseline")') != fingerprint('book.runs("baseline")', **faster)
-    assert fingerprint("book.runs(arm)") != fingerprint("book.runs(arm)", **faster)
-
-
-def test_profile_and_data_count(fingerprint):
-    settings = profile.load("smoke")
-    call = 'book.runs("teacher")'
-    assert fingerprint(call) != fingerprint(call, name="other")
-    assert fingerprint(call) != fingerprint(call, data=settings.data.model_copy(update={"seed": 9}))
-
-
-def test_runs_read_by_name_arm_or_all(tmp_path):
-    opened = study.Study(profile.load("smoke"), Store(tmp_path))
-    assert set(freshness.runs_read('book.run("teacher-0")', opened)) == {"teacher-0"}
-    assert set(freshness.runs_read('book.runs("baseline")', opened)) == {"baseline-0", "baseline-1"}
-    assert set(freshness.runs_read("[book.run(x) for x in y]", opened)) == set(opened.specs)
-    assert freshness.runs_read("1 + 1", opened) == {}
+    freshness._dependencies.cache_clear()
 
 
 class App:
@@ -84,7 +58,7 @@ def test_the_stamp_goes_into_the_first_cell(fingerprint, text):
     freshness.stamp(App, "chapter", texts)
     before, _, after = texts[0].partition("kdbook_fingerprint: ")
     assert before.count("```{code-cell}") == 1 and "remove-input" in after
-    assert App.env.kdbook_fingerprints["chapter"] == after.split("\n")[0]
+    assert chapters.fingerprint(App.env.kdbook_chapters["chapter"]) == after.split("\n")[0]
 
 
 def test_settings_that_name_paths_become_absolute_and_others_stay(monkeypatch, tmp_path):

@@ -1,0 +1,102 @@
+"""Runs in one file, to be moved to another machine: train where the GPU is, build the book on a laptop."""
+
+import shutil
+import zipfile
+from collections.abc import Callable, Iterable
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from kdbook.errors import KdbookError
+from kdbook.store import MANIFEST, Manifest, Run, Store, key_of, read_manifest
+
+LARGEST_MANIFEST = 2**20  # bytes
+KEY_CHARACTERS = frozenset("0123456789abcdef")
+
+
+def export(runs: Iterable[Run], path: Path, report: Callable[[Run], None] = lambda run: None) -> None:
+    """Write runs into a zip file, every file of them verified.
+
+    Raises
+    ------
+    KdbookError
+        If a run is damaged; then there is no file.
+    """
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            for run in runs:
+                if found := run.damage():
+                    raise KdbookError(f"the run {run.key} is damaged ({found[0]}); kdbook verify sets it aside, kdbook run trains it anew")
+                for file in sorted(file for file in run.path.rglob("*") if file.is_file()):
+                    archive.write(file, f"{run.key}/{file.relative_to(run.path).as_posix()}")
+                report(run)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def import_runs(path: Path, store: Store, report: Callable[[str, bool], None] = lambda key, new: None) -> None:
+    """Put the runs of a zip file into a store, after checking every name and hash; ``report`` gets key and whether it was new.
+
+    Only names that a run's manifest lists are written, so no file can land outside the run's own directory.
+
+    Raises
+    ------
+    KdbookError
+        If the file is no such archive, or a run in it is incomplete or changed; that run and those after it are not imported.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for key in dict.fromkeys(_key(name, path) for name in archive.namelist()):
+                manifest = _manifest(archive, key, path)
+                new = store.get(key) is None
+                if new:
+                    _import_run(archive, key, manifest, store, path)
+                report(key, new)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise KdbookError(f"{str(path)!r} can't be read as an export of kdbook: {error}") from error
+
+
+def _key(name: str, path: Path) -> str:
+    key = PurePosixPath(name).parts[0] if name else ""
+    if not key or set(key) - KEY_CHARACTERS or "/" not in name:
+        raise KdbookError(f"{str(path)!r} is not an export of kdbook: it holds {name!r}")
+    return key
+
+
+def _manifest(archive: zipfile.ZipFile, key: str, path: Path) -> Manifest:
+    """The manifest of a run, which names exactly the files that the archive holds of it."""
+    name = f"{key}/{MANIFEST}"
+    names = [entry for entry in archive.namelist() if entry.startswith(f"{key}/")]
+    try:
+        if archive.getinfo(name).file_size > LARGEST_MANIFEST:
+            raise ValueError("its manifest is too large")
+        manifest = read_manifest(archive.read(name).decode("utf-8"))
+    except (KeyError, ValueError) as error:
+        raise KdbookError(f"{str(path)!r}: the run {key} has no valid manifest: {error}") from error
+    if sorted(names) != sorted([name, *(f"{key}/{file}" for file in manifest)]):
+        raise KdbookError(f"{str(path)!r}: the files of the run {key} are not those of its manifest")
+    return manifest
+
+
+def _import_run(archive: zipfile.ZipFile, key: str, manifest: Manifest, store: Store, path: Path) -> None:
+    with store.writing(key) as directory:
+        shutil.rmtree(directory)
+        for file in (*manifest, MANIFEST):
+            target = directory / file
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with archive.open(f"{key}/{file}") as source, target.open("wb") as sink:
+                _copy(source, sink, archive.getinfo(f"{key}/{file}").file_size)
+        imported = Run(directory)
+        found = imported.damage() or ([] if key_of(imported.record["identity"]) == key else ["its key is that of another run"])
+        if found:
+            shutil.rmtree(directory)
+            directory.mkdir()
+            raise KdbookError(f"{str(path)!r}: the run {key} was changed after its export: {found[0]}")
+
+
+def _copy(source: IO[bytes], sink: IO[bytes], size: int) -> None:
+    """Copy no more than the announced number of bytes."""
+    while size > 0 and (block := source.read(min(size, 2**20))):
+        sink.write(block)
+        size -= len(block)

@@ -1,0 +1,114 @@
+"""What the outputs of a chapter depend on, and whether they are still those of today's code, runs, data and packages."""
+
+import ast
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kdbook import source, study
+from kdbook.store import Record
+
+CELL = re.compile(r"^(?P<fence>`{3,})\{code-cell\}[^\n]*\n(?P<code>.*?)^(?P=fence)", re.MULTILINE | re.DOTALL)
+OPTIONS = re.compile(r"\A(?:---\n.*?^---\n|(?:^:[^\n]*\n)*)", re.MULTILINE | re.DOTALL)
+DISPLAYING_PACKAGES = ("ipykernel", "matplotlib", "myst-nb", "numpy", "pandas", "scipy")
+READERS = ("run", "runs")  # methods of a study that read the runs they name
+TABLE_OF_CONTENTS = "_toc.yml"
+BUILT = Path("_build/.doctrees/chapters.json")  # what jupyter-book's last build executed, written by the Sphinx extension
+
+Dependencies = dict[str, dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Status:
+    """Whether the page of a chapter is ``current``, ``missing`` or ``outdated``, why, and the seconds that executing it took."""
+
+    name: str
+    state: str
+    reason: str
+    seconds: float | None
+
+
+def dependencies(text: str, opened: study.Study) -> Dependencies | None:
+    """What the outputs of a chapter depend on, by kind and name, as hashes or versions; None for a page without cells."""
+    cells = [OPTIONS.sub("", match["code"], count=1) for match in CELL.finditer(text)]
+    if not cells:
+        return None
+    code = "\n".join(line for cell in cells for line in cell.splitlines() if not line.lstrip().startswith(("%", "!")))
+    settings = opened.profile.model_dump(mode="json", include={"name", "description", "data"})
+    return {
+        "code": source.fingerprints(source.used_names(code)),
+        "run": runs_read(code, opened),
+        "profile": {name: json.dumps(value) for name, value in settings.items()},
+        "data": {"rows": opened.data.digest()},
+        "version of": {name: version(name) for name in DISPLAYING_PACKAGES},
+    }
+
+
+def fingerprint(found: Dependencies) -> str:
+    """A hash of all dependencies."""
+    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:20]
+
+
+def runs_read(code: str, opened: study.Study) -> dict[str, str]:
+    """Keys of the runs that a chapter's cells read, by name; all runs where the code does not say which."""
+    named: set[str] = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in READERS:
+            argument = node.args[0] if node.args else None
+            if not (isinstance(argument, ast.Constant) and isinstance(argument.value, str)):
+                return {name: opened.key(spec) for name, spec in opened.specs.items()}
+            named.add(argument.value)
+    return {name: opened.key(spec) for name, spec in opened.specs.items() if named & {name, spec.arm}}
+
+
+def differences(before: Dependencies, now: Dependencies) -> list[str]:
+    """In words, what changed since a chapter was executed."""
+    if before["profile"]["name"] != now["profile"]["name"]:
+        return [f"profile {json.loads(before['profile']['name'])} → {json.loads(now['profile']['name'])}"]
+    return [
+        f"{kind} {name}"
+        for kind in now
+        for name in sorted(before[kind].keys() | now[kind].keys())
+        if before[kind].get(name) != now[kind].get(name)
+    ]
+
+
+def status(root: Path, opened: study.Study) -> list[Status]:
+    """Where every chapter of the project in ``root`` stands, compared with its last ``jupyter-book build``."""
+    built = _built(root)
+    return [
+        _status(name, found, built.get(name))
+        for name in _names(root)
+        if (found := dependencies((root / f"{name}.md").read_text("utf-8"), opened))
+    ]
+
+
+def _status(name: str, now: Dependencies, before: Record | None) -> Status:
+    if before is None:
+        return Status(name, study.MISSING, "never built", None)
+    changes = differences(before["dependencies"], now)
+    state = study.OUTDATED if changes else study.CURRENT
+    return Status(name, state, "; ".join(changes), before["seconds"] if changes else 0.0)
+
+
+def _built(root: Path) -> Mapping[str, Any]:
+    try:
+        return json.loads((root / BUILT).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def _names(root: Path) -> list[str]:
+    """The pages of the table of contents in reading order, none where there is no book."""
+    path = root / TABLE_OF_CONTENTS
+    if not path.is_file():
+        return []
+    contents = yaml.safe_load(path.read_text("utf-8"))
+    return [contents["root"], *(entry["file"] for entry in contents["chapters"])]
