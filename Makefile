@@ -1,6 +1,7 @@
 # make book    build the site into _build/html (PROFILE=smoke|embedded|pawsx-small|pawsx|FILE.toml)
 # make test    all tests
 # make serve   show the site on http://127.0.0.1:8000
+# make bench-freshness   what a change costs: runs trained, chapters executed, seconds
 # make env     set up the environment alone
 # make lint    style and types
 # make clean   remove the built site; finished runs in .runs stay
@@ -13,7 +14,7 @@ READY := .venv/.ready
 
 export KDBOOK_PROFILE := $(PROFILE)
 
-.PHONY: book test serve env lint clean
+.PHONY: book test serve env lint clean bench-freshness
 
 book: $(READY)
 	.venv/bin/jupyter-book build -W --keep-going .
@@ -24,6 +25,9 @@ test: $(READY)
 serve:
 	@test -f _build/html/index.html || { echo "There is no site yet; build it with: make book"; exit 1; }
 	python3 -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+
+bench-freshness: $(READY)
+	env -u KDBOOK_PROFILE PYTHONPATH=tests .venv/bin/python bench/freshness.py
 
 env: $(READY)
 

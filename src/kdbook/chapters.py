@@ -18,7 +18,7 @@ from kdbook.store import Record
 CELL = re.compile(r"^(?P<fence>`{3,})\{code-cell\}[^\n]*\n(?P<code>.*?)^(?P=fence)", re.MULTILINE | re.DOTALL)
 OPTIONS = re.compile(r"\A(?:---\n.*?^---\n|(?:^:[^\n]*\n)*)", re.MULTILINE | re.DOTALL)
 DISPLAYING_PACKAGES = ("ipykernel", "matplotlib", "myst-nb", "numpy", "pandas", "scipy")
-READERS = ("run", "runs")  # methods of a study that read the runs they name
+READERS = ("run", "runs", "runs_by_arm")  # methods of a study that read the runs they name
 TABLE_OF_CONTENTS = "_toc.yml"
 BUILT = Path("_build/.doctrees/chapters.json")  # what jupyter-book's last build executed, written by the Sphinx extension
 
@@ -57,15 +57,18 @@ def fingerprint(found: Dependencies) -> str:
 
 
 def runs_read(code: str, opened: study.Study) -> dict[str, str]:
-    """Keys of the runs that a chapter's cells read, by name; all runs where the code does not say which."""
-    named: set[str] = set()
-    for node in ast.walk(ast.parse(code)):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in READERS:
-            argument = node.args[0] if node.args else None
-            if not (isinstance(argument, ast.Constant) and isinstance(argument.value, str)):
-                return {name: opened.key(spec) for name, spec in opened.specs.items()}
-            named.add(argument.value)
-    return {name: opened.key(spec) for name, spec in opened.specs.items() if named & {name, spec.arm}}
+    """Key and title of the runs that a chapter's cells read, by name; all runs where the code does not say which."""
+    calls = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)]
+    arguments = [argument for call in calls if _is_reader(call.func) for argument in call.args]
+    named = {argument.value for argument in arguments if isinstance(argument, ast.Constant)}
+    everything = len(named) < len(set(map(ast.dump, arguments)))  # an argument that only the running code knows
+    return {
+        name: f"{opened.key(spec)} {spec.title}".strip() for name, spec in opened.specs.items() if everything or named & {name, spec.arm}
+    }
+
+
+def _is_reader(function: ast.expr) -> bool:
+    return isinstance(function, ast.Attribute) and function.attr in READERS
 
 
 def differences(before: Dependencies, now: Dependencies) -> list[str]:

@@ -92,6 +92,10 @@ class Study:
         """All runs of an arm, in the order of its seeds; trained now where missing."""
         return [self.run(spec.name) for spec in self.specs.values() if spec.arm == self._spec(arm).arm]
 
+    def runs_by_arm(self, *arms: str) -> dict[str, list[Run]]:
+        """All runs of some arms, by arm; trained now where missing."""
+        return {arm: self.runs(arm) for arm in arms}
+
     def missing(self) -> list[RunSpec]:
         """Runs that are not in the store, in an order in which they can be trained."""
         return [spec for spec in self.specs.values() if self._find(spec) is None]

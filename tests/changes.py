@@ -1,0 +1,173 @@
+"""Changes to a built project, and what each of them may cost: the runs trained and the chapters executed by the next build."""
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from helpers import CHAPTERS, build, executed
+
+from kdbook.data import corpus
+
+STUDENTS = {"baseline-0", "baseline-1", "distilled-0", "distilled-1", "temperature-0", "softmax-regression-0", "rkd-0"}
+RUNS = {"teacher-0", *STUDENTS}
+PROFILE, ROWS, OTHER = "src/kdbook/profiles/smoke.toml", "x-final", "other.toml"
+
+Edit = Callable[[Path], None]
+
+
+@dataclass(frozen=True)
+class Change:
+    """An edit of the project, and what the next build is expected to train and execute."""
+
+    name: str
+    edit: Edit
+    runs: set[str] = field(default_factory=set)
+    chapters: set[str] = field(default_factory=set)
+    profile: str = "smoke"
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a build did, and the seconds it took."""
+
+    runs: set[str]
+    chapters: set[str]
+    seconds: float
+
+
+def replacing(file: str, old: str, new: str) -> Edit:
+    """An edit of one place in one file."""
+
+    def edit(project: Path) -> None:
+        path = project / file
+        text = path.read_text("utf-8")
+        assert text.count(old) == 1, (file, old)
+        path.write_text(text.replace(old, new), "utf-8")
+
+    return edit
+
+
+def all_of(*edits: Edit) -> Edit:
+    def edit(project: Path) -> None:
+        for one in edits:
+            one(project)
+
+    return edit
+
+
+def one_word_of_german(project: Path) -> None:
+    path = project / ROWS / "de" / "translated_train.tsv"
+    lines = path.read_text("utf-8").splitlines(keepends=True)
+    lines[3] = lines[3].replace("\t", "\tUnd ", 1)
+    path.write_text("".join(lines), "utf-8")
+
+
+CHANGES = (
+    Change("none", lambda project: None),
+    Change("one sentence of prose", replacing("book/teacher.md", "The epoch with the best", "The one epoch with the best")),
+    Change(
+        "a comment and a docstring in src/kdbook/train.py",
+        all_of(
+            replacing("src/kdbook/train.py", "def hardware()", "# a comment\ndef hardware()"),
+            replacing("src/kdbook/train.py", '"""The machine, in words', '"""This machine, in words'),
+        ),
+    ),
+    Change(
+        "a plot function",
+        replacing("src/kdbook/plots.py", '"validation accuracy"', '"accuracy on validation rows"'),
+        chapters={"teacher", "baseline", "distillation"},
+    ),
+    Change(
+        "a statistics function",
+        replacing("src/kdbook/evaluate.py", "(second - first).dropna()", "(second - first).dropna().sort_index()"),
+        chapters={"distillation"},
+    ),
+    Change(
+        "one distiller weight of one run",
+        replacing(PROFILE, "distiller.rkd_angle_loss_weight = 2.0", "distiller.rkd_angle_loss_weight = 1.5"),
+        runs={"rkd-0"},
+        chapters={"customization"},
+    ),
+    Change(
+        "student learning rate",
+        replacing(PROFILE, "seeds = [0, 1]\n", "seeds = [0, 1]\nhyperparameters = { optim.lr = 2e-4 }\n"),
+        runs=STUDENTS,
+        chapters={"index", "baseline", "distillation", "customization"},
+    ),
+    Change("one changed row in German train", one_word_of_german, runs=RUNS, chapters=set(CHAPTERS)),
+    Change("profile switched", lambda project: None, runs={"rkd-0"}, chapters=set(CHAPTERS), profile=OTHER),
+    Change("and switched back", lambda project: None),
+)
+
+
+class Workshop:
+    """A built project that every change starts from, always at the same place: Sphinx reads all again elsewhere."""
+
+    def __init__(self, root: Path, files: Iterable[Path]) -> None:
+        self.project, self.store = root / "project", root / "store"
+        self._kept = root / "kept"
+        self.project.mkdir(parents=True)
+        for source in files:
+            target = self.project / source.name
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__")) if source.is_dir() else shutil.copy(
+                source, target
+            )
+        write_rows(self.project / ROWS)
+        text = (self.project / PROFILE).read_text("utf-8")
+        (self.project / OTHER).write_text(text.replace("rkd_angle_loss_weight = 2.0", "rkd_angle_loss_weight = 3.0"), "utf-8")
+
+    def keep(self) -> None:
+        """Let every change start from the present state."""
+        shutil.rmtree(self._kept, ignore_errors=True)
+        shutil.copytree(self.project, self._kept / "project")
+        shutil.copytree(self.store, self._kept / "store")
+
+    def reset(self) -> None:
+        """Go back to the kept state."""
+        for path in (self.project, self.store):
+            shutil.rmtree(path, ignore_errors=True)
+            shutil.copytree(self._kept / path.name, path)
+
+    def build(self, profile: str = "smoke") -> Built:
+        """Build the book; it must succeed."""
+        start = time.perf_counter()
+        done = build(self.project, self.store, KDBOOK_DATA=ROWS, KDBOOK_PROFILE=profile)
+        seconds = time.perf_counter() - start
+        assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+        return Built(set(re.findall(r"run \d+ of \d+: (\S+): finished", done.stderr)), executed(done), seconds)
+
+    def make(self, change: Change) -> Built:
+        """Make a change and build; all but a switch back start from the kept state."""
+        if change.name != "and switched back":
+            self.reset()
+        change.edit(self.project)
+        return self.build(change.profile)
+
+
+def write_rows(directory: Path) -> None:
+    """Some rows in the layout of the PAWS-X release."""
+    rows = corpus.generate({"train": 40, "dev_2k": 10, "test_2k": 20}, seed=3)
+    for language, train in (("en", "train"), ("de", "translated_train")):
+        (directory / language).mkdir(parents=True)
+        for split, frame in rows.items():
+            mine = frame[frame["language"] == language][["id", "sentence1", "sentence2", "label"]].copy()
+            if language == "de":
+                mine.iloc[0, 1] = "NS"
+            mine.to_csv(directory / language / f"{train if split == 'train' else split}.tsv", sep="\t", index=False)
+
+
+def sources(root: Path) -> list[Path]:
+    """The files of the project that a build needs."""
+    return [root / name for name in ("_config.yml", "_toc.yml", "book", "src")]
+
+
+def without_freshness(project: Path) -> None:
+    """Turn the project into one that plain Sphinx builds, with nothing of ours."""
+    path = project / "_config.yml"
+    text = path.read_text("utf-8").replace("    html_math_renderer: mathml\n", "").replace("kdbook.sphinx_ext", "")
+    path.write_text(text, "utf-8")
+    os.utime(path)

@@ -1,0 +1,24 @@
+"""Every change costs what it must and nothing else, in real builds of the smoke profile."""
+
+from pathlib import Path
+
+import pytest
+from changes import CHANGES, Change, Workshop, sources
+from helpers import CHAPTERS
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory) -> Workshop:
+    shop = Workshop(tmp_path_factory.mktemp("workshop"), sources(ROOT))
+    first = shop.build()
+    assert len(first.runs) == 8 and first.chapters == set(CHAPTERS)
+    shop.keep()
+    return shop
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.name)
+def test_a_change_costs_what_it_must(workshop: Workshop, change: Change):
+    built = workshop.make(change)
+    assert (built.runs, built.chapters) == (change.runs, change.chapters)
