@@ -112,10 +112,10 @@ class Workshop:
         self._kept = root / "kept"
         self.project.mkdir(parents=True)
         for source in files:
-            target = self.project / source.name
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__")) if source.is_dir() else shutil.copy(
-                source, target
-            )
+            if source.is_dir():
+                shutil.copytree(source, self.project / source.name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, self.project / source.name)
         write_rows(self.project / ROWS)
         text = (self.project / PROFILE).read_text("utf-8")
         (self.project / OTHER).write_text(text.replace("rkd_angle_loss_weight = 2.0", "rkd_angle_loss_weight = 3.0"), "utf-8")
@@ -135,7 +135,7 @@ class Workshop:
     def build(self, profile: str = "smoke") -> Built:
         """Build the book; it must succeed."""
         start = time.perf_counter()
-        done = build(self.project, self.store, KDBOOK_DATA=ROWS, KDBOOK_PROFILE=profile)
+        done = build(self.project, self.store, KDBOOK_DATA=str(self.project / ROWS), KDBOOK_PROFILE=profile)
         seconds = time.perf_counter() - start
         assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
         return Built(set(re.findall(r"run \d+ of \d+: (\S+): finished", done.stderr)), executed(done), seconds)

@@ -15,7 +15,7 @@ def trained(monkeypatch) -> list[int]:
     """The seeds of the fits so far; the fits write predictions that are all 1."""
     seeds: list[int] = []
 
-    def train(directory, splits, tests, checkpoint, hyperparameters, seed, teacher, report):
+    def train(directory, splits, tests, checkpoint, hyperparameters, seed, teacher, report, outputs):
         seeds.append(seed)
         rows = pd.concat(tests.values())[["id", "language", "label"]]
         rows.assign(probability=0.9, prediction=1).to_parquet(directory / store.PREDICTIONS)

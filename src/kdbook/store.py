@@ -25,7 +25,7 @@ DEFAULT_ROOT = ".runs"
 RECORD, PREDICTIONS, HISTORY, PREDICTOR = "run.json", "predictions.parquet", "history.parquet", "predictor"
 MANIFEST, PROGRESS = "manifest.json", "progress.json"
 RESULTS = (RECORD, PREDICTIONS, HISTORY)  # small files that are hashed whenever a run is looked up
-PARTIAL, DAMAGED, LOCKS = "partial", "damaged", "locks"
+PARTIAL, DAMAGED, LOCKS, OUTPUTS = "partial", "damaged", "locks", "teacher_outputs"
 
 Record = dict[str, Any]
 Manifest = dict[str, str]
@@ -146,7 +146,7 @@ class Store:
     def keys(self) -> list[str]:
         """The keys of all runs that were finished, damaged ones included."""
         found = self.root.iterdir() if self.root.is_dir() else ()
-        return sorted(path.name for path in found if path.is_dir() and path.name not in (PARTIAL, DAMAGED, LOCKS))
+        return sorted(path.name for path in found if path.is_dir() and path.name not in (PARTIAL, DAMAGED, LOCKS, OUTPUTS))
 
     def verify(self, key: str) -> list[str]:
         """Hash every file of a run again; a damaged run is set aside, so that it is trained anew. Returns what is wrong."""
@@ -210,6 +210,12 @@ class Store:
         """Delete a run. It is renamed first, so that no reader ever sees a part of it."""
         self._put_aside(key)
         shutil.rmtree(self.root / DAMAGED / key)
+        for path in (self.root / OUTPUTS).glob(f"{key}.*"):
+            path.unlink()
+
+    def outputs(self, key: str) -> Path:
+        """The file for what the teacher of this key says about its examples; see :mod:`kdbook.teacher_outputs`."""
+        return self.root / OUTPUTS / f"{key}.safetensors"
 
     def _promote(self, partial: Path) -> bool:
         """Rename a sealed run into place; a damaged one that stands there makes room."""

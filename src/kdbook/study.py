@@ -148,6 +148,7 @@ class Study:
                     spec.seed,
                     teacher.predictor if teacher else None,
                     report,
+                    self.store.outputs(teacher.key) if teacher else None,
                 )
             asked = {"name": spec.name, "profile": self.profile.name, "source": self.profile.data.source, "spec": asdict(spec)}
             record = asked | {"identity": identity} | measured

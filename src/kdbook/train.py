@@ -45,6 +45,7 @@ def fit(
     teacher: Path | None = None,
     callbacks: tuple = (),
     resume: bool = False,
+    outputs: Path | None = None,
 ):
     """Fine-tune a pretrained encoder on sentence pairs; with a teacher, distil from it.
 
@@ -66,6 +67,8 @@ def fit(
         Lightning callbacks to add to AutoMM's own.
     resume
         Go on from the checkpoint that an interrupted fit left in ``path``.
+    outputs
+        File in which the teacher's outputs are kept; without one the teacher runs in every step, as AutoMM does it.
 
     Returns
     -------
@@ -76,6 +79,8 @@ def fit(
     predictor = MultiModalPredictor(label="label", eval_metric="accuracy", path=str(path), verbosity=0, enable_progress_bar=False)
     if resume:
         _go_on(predictor, path)
+    if teacher and outputs:
+        _ask_once(predictor._learner, outputs)
     with _added_callbacks(predictor, callbacks):
         predictor.fit(
             train_data=train[INPUTS],
@@ -96,6 +101,7 @@ def train(
     seed: int,
     teacher: Path | None = None,
     report: Report = lambda progress: None,
+    outputs: Path | None = None,
 ) -> store.Record:
     """Fit a model, predict the test rows, and write predictor, predictions and learning curve into ``directory``.
 
@@ -108,7 +114,7 @@ def train(
         ``train`` and ``validation`` rows, all languages together.
     tests
         Test rows by language, with ``id`` and ``language`` beside what the model sees.
-    checkpoint, hyperparameters, seed, teacher
+    checkpoint, hyperparameters, seed, teacher, outputs
         As for :func:`fit`.
     report
         Told the progress of the fit.
@@ -126,7 +132,7 @@ def train(
         _clear(directory)
     watch = _watcher(report, directory / store.PROGRESS)
     start = time.perf_counter()
-    predictor = fit(path, splits["train"], splits["validation"], checkpoint, hyperparameters, seed, teacher, (watch,), resume)
+    predictor = fit(path, splits["train"], splits["validation"], checkpoint, hyperparameters, seed, teacher, (watch,), resume, outputs)
     fit_seconds = watch.seconds_before + time.perf_counter() - start
     predictions, predict_seconds = predict(predictor, tests)
     validation_accuracy = float(predictor.evaluate(splits["validation"][INPUTS])["accuracy"])
@@ -285,6 +291,20 @@ def _go_on(predictor, path: Path) -> None:
     predictor._learner._resume = True
     predictor._learner._ckpt_path = str(path / LAST_CHECKPOINT)
     predictor._learner.get_plugins_per_run = lambda **kwargs: []
+
+
+def _ask_once(learner, outputs: Path) -> None:
+    """Put a look-up in the place of the teacher's forward pass, as soon as AutoMM has loaded the teacher (``utils/distillation.py``)."""
+    from kdbook.teacher_outputs import TeacherOutputs
+
+    own = learner.setup_distillation
+
+    def setup(*args, **kwargs):
+        prepared = own(*args, **kwargs)
+        TeacherOutputs(outputs).attach(learner._teacher_learner, pd.concat([learner._train_data, learner._tuning_data]))
+        return prepared
+
+    learner.setup_distillation = setup
 
 
 def _clear(directory: Path) -> None:
