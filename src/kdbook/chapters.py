@@ -46,7 +46,7 @@ def dependencies(text: str, opened: study.Study) -> Dependencies | None:
         "code": source.fingerprints(source.used_names(code)),
         "run": runs_read(code, opened),
         "profile": {name: json.dumps(value) for name, value in settings.items()},
-        "data": {"rows": opened.data.digest()},
+        "data": {"rows": opened.data_digest},
         "version of": {name: version(name) for name in DISPLAYING_PACKAGES},
     }
 

@@ -1,14 +1,16 @@
 """From stored predictions to tables. Nothing here needs a model."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 from pandas.io.formats.style import Styler
 
+from kdbook import stats
 from kdbook.data import PairData
 from kdbook.store import Record, Run
-from kdbook.study import RunSpec, Study
+from kdbook.study import BASELINE, DISTILLED, TEACHER, RunSpec, Study
 
 ALL = "all"
 FIT, PREDICT, TOTAL, BACKBONE = "fit (s)", "predict (s)", "parameters (M)", "without embeddings (M)"
@@ -39,12 +41,47 @@ def result(spec: RunSpec, run: Run) -> Record:
 
 
 def results(study: Study) -> Record:
-    """All finished runs of a study; nothing is trained."""
+    """All finished runs of a study, and the comparison of its arms by test set if those are complete; nothing is trained."""
+    finished = list(study.finished())
+    arms: dict[str, list[Run]] = {}
+    for spec, run in finished:
+        arms.setdefault(spec.arm, []).append(run)
+    complete = all(len(arms.get(arm, [])) == len(seeds) for arm, seeds in study.seeds().items())
     return {
         "profile": study.profile.name,
         "data": study.profile.data.source,
-        "runs": [result(spec, run) for spec, run in study.finished()],
+        "runs": [result(spec, run) for spec, run in finished],
+        "comparison": {test: asdict(found) for test, found in comparison(arms).items()} if complete else None,
     }
+
+
+def comparison(arms: Mapping[str, Iterable[Run]]) -> dict[str, stats.Comparison]:
+    """Teacher, baseline and distilled student compared on each language and on ``all`` rows."""
+    predictions = [[run.predictions for run in arms[arm]] for arm in (TEACHER, BASELINE, DISTILLED)]
+    languages = list(predictions[0][0]["language"].drop_duplicates())
+    tests = {language: [language] for language in languages} | {ALL: languages}
+
+    def compared(chosen: list[str]) -> stats.Comparison:
+        teachers, baselines, distilled = ([rows[rows["language"].isin(chosen)] for rows in runs] for runs in predictions)
+        return stats.compare(teachers, baselines, distilled)
+
+    return {test: compared(chosen) for test, chosen in tests.items()}
+
+
+def comparison_table(found: Mapping[str, stats.Comparison]) -> pd.DataFrame:
+    """Values with their 95 % intervals as text, a row for each test set; differences in points."""
+
+    def points(estimate: stats.Estimate) -> str:
+        return f"{100 * estimate.value:+.1f} [{100 * estimate.low:+.1f}, {100 * estimate.high:+.1f}]"
+
+    def share(estimate: stats.Estimate | None) -> str:
+        return f"{estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]" if estimate else "undefined"
+
+    rows = {
+        test: {"teacher − baseline": points(c.gap), "distilled − baseline": points(c.gain), "recovery": share(c.recovery)}
+        for test, c in found.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def scores(arms: Mapping[str, Iterable[Run]]) -> pd.DataFrame:

@@ -6,12 +6,14 @@ Source: ``autogluon/multimodal/configs/*/default.yaml``.
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import yaml
 
 from kdbook.errors import KdbookError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 GROUPS = ("distiller", "env", "model", "optim")
 # Names before AutoGluon 1.2 and today's; source: ``utils/config.py``, ``make_overrides_backward_compatible``.
@@ -84,8 +86,10 @@ def distiller_weights(chosen: Settings) -> Settings:
     return {key: value for key, value in (defaults() | chosen).items() if key in DISTILLER and key.endswith(("temperature", "weight"))}
 
 
-def distiller_table(chosen: Settings) -> pd.DataFrame:
+def distiller_table(chosen: Settings) -> "pd.DataFrame":
     """Every setting of the distiller with AutoMM's default, the value chosen here, and what it does."""
+    import pandas as pd
+
     rows = [
         {
             "distiller.": key.removeprefix("distiller."),

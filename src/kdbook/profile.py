@@ -26,7 +26,8 @@ class Data(_Table):
 
     ``source`` is ``"generated"``, a hub id such as ``google-research-datasets/paws-x``, or a directory in the
     layout of the PAWS-X release. An item is one id in all languages; ``None`` means all items. ``seed`` generates the
-    corpus and chooses subsets.
+    corpus and chooses subsets. ``train_label_noise`` is the share of generated training items that get the wrong label,
+    as if annotators had erred.
     """
 
     source: str
@@ -35,6 +36,7 @@ class Data(_Table):
     validation_items: PositiveInt | None = None
     test_items: PositiveInt | None = None
     seed: NonNegativeInt = 0
+    train_label_noise: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
 
 
 class Model(_Table):

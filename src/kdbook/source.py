@@ -34,12 +34,23 @@ def fingerprints(names: Iterable[str]) -> dict[str, str]:
         name = waiting.pop()
         if name in seen:
             continue
-        module, definition = _split(name)
-        nodes = _definitions(module).get(definition) if definition else list(_all(module))
-        if nodes:
-            seen[name] = _hash(nodes)
-            waiting += _references(nodes, module, _imports(module))
+        if found := _examined(name, _modified(_split(name)[0])):
+            seen[name], references = found
+            waiting += references
     return dict(sorted(seen.items()))
+
+
+@cache
+def _examined(name: str, modified: int) -> tuple[str, list[str]] | None:
+    """Hash of a definition or module and the names of this package that it mentions, None if there is no such thing."""
+    module, definition = _split(name)
+    nodes = _definitions(module).get(definition) if definition else list(_all(module))
+    return (_hash(nodes), _references(nodes, module, _imports(module))) if nodes else None
+
+
+def _modified(module: str) -> int:
+    path = _path(module)
+    return path.stat().st_mtime_ns if path else 0
 
 
 def used_names(code: str) -> set[str]:
@@ -117,7 +128,7 @@ def _tree(path: Path, modified: int) -> ast.Module:
 
 def _body(module: str) -> list[ast.stmt]:
     path = _path(module)
-    return _tree(path, path.stat().st_mtime_ns).body if path else []
+    return _tree(path, _modified(module)).body if path else []
 
 
 def _all(module: str) -> Iterator[ast.stmt]:
@@ -127,8 +138,14 @@ def _all(module: str) -> Iterator[ast.stmt]:
 
 def _definitions(module: str) -> Definitions:
     """Top-level definitions of a module: functions, classes, assigned names."""
+    path = _path(module)
+    return _definitions_in(path, _modified(module)) if path else {}
+
+
+@cache
+def _definitions_in(path: Path, modified: int) -> Definitions:
     found: Definitions = {}
-    for node in _body(module):
+    for node in _tree(path, modified).body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             found.setdefault(node.name, []).append(node)
         elif isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):

@@ -9,23 +9,25 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from filelock import FileLock, Timeout
 
 from kdbook.errors import KdbookError
+
+if TYPE_CHECKING:
+    import pandas as pd  # imported where tables are read: a build that finds all current needs none
 
 DEFAULT_ROOT = ".runs"
 RECORD, PREDICTIONS, HISTORY, PREDICTOR = "run.json", "predictions.parquet", "history.parquet", "predictor"
 MANIFEST, PROGRESS = "manifest.json", "progress.json"
 RESULTS = (RECORD, PREDICTIONS, HISTORY)  # small files that are hashed whenever a run is looked up
-PARTIAL, DAMAGED, LOCKS, OUTPUTS = "partial", "damaged", "locks", "teacher_outputs"
+PARTIAL, DAMAGED, LOCKS, OUTPUTS, DIGESTS = "partial", "damaged", "locks", "teacher_outputs", "digests"
 
 Record = dict[str, Any]
 Manifest = dict[str, str]
@@ -53,13 +55,17 @@ class Run:
         return json.loads((self.path / RECORD).read_text("utf-8"))
 
     @cached_property
-    def predictions(self) -> pd.DataFrame:
+    def predictions(self) -> "pd.DataFrame":
         """A row for each test pair: ``id``, ``language``, ``label``, ``probability`` of label 1, ``prediction``."""
+        import pandas as pd
+
         return pd.read_parquet(self.path / PREDICTIONS)
 
     @cached_property
-    def history(self) -> pd.DataFrame:
+    def history(self) -> "pd.DataFrame":
         """A row for each validation during the fit: ``epoch``, ``seconds``, ``train_loss``, ``validation_accuracy``."""
+        import pandas as pd
+
         return pd.read_parquet(self.path / HISTORY)
 
     @property
@@ -146,7 +152,7 @@ class Store:
     def keys(self) -> list[str]:
         """The keys of all runs that were finished, damaged ones included."""
         found = self.root.iterdir() if self.root.is_dir() else ()
-        return sorted(path.name for path in found if path.is_dir() and path.name not in (PARTIAL, DAMAGED, LOCKS, OUTPUTS))
+        return sorted(path.name for path in found if path.is_dir() and path.name not in (PARTIAL, DAMAGED, LOCKS, OUTPUTS, DIGESTS))
 
     def verify(self, key: str) -> list[str]:
         """Hash every file of a run again; a damaged run is set aside, so that it is trained anew. Returns what is wrong."""
@@ -176,6 +182,19 @@ class Store:
         write(directory / RECORD, json.dumps(record, indent=2, ensure_ascii=False))
         manifest = {name: hash_of(directory / name) for name in sorted(_files(directory))}
         write(directory / MANIFEST, json.dumps(manifest, indent=2))
+
+    def digest(self, origin: str, compute: Callable[[], str]) -> str:
+        """The digest of the data of this origin, computed once and remembered where the store can be written."""
+        path = self.root / DIGESTS / origin
+        try:
+            return path.read_text("utf-8")
+        except OSError:
+            found = compute()
+        with suppress(OSError, KdbookError):
+            partial = self._writable(DIGESTS) / f"{origin}.{os.getpid()}"
+            write(partial, found)
+            os.replace(partial, path)
+        return found
 
     def interrupted(self, key: str) -> Record | None:
         """How far a run came that was begun and not finished, None if there is none.

@@ -4,18 +4,23 @@ Chapters, the command line and downloaded notebooks all go through :func:`open_s
 reads a run if it is current and trains it if not.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kdbook import data, encoders, profile, source
+from kdbook import encoders, profile, source
 from kdbook.errors import KdbookError
 from kdbook.hyperparameters import Settings
 from kdbook.store import Record, Run, Store, key_of, open_store
+
+if TYPE_CHECKING:
+    from kdbook import data
 
 TEACHER, BASELINE, DISTILLED = "teacher", "baseline", "distilled"
 CURRENT, MISSING, OUTDATED, INTERRUPTED, DAMAGED = "current", "missing", "outdated", "interrupted", "damaged"
@@ -63,8 +68,10 @@ class Study:
         self._checkpoints: dict[str, encoders.Checkpoint] = {}
 
     @cached_property
-    def data(self) -> data.PairData:
+    def data(self) -> "data.PairData":
         """The sentence pairs of this study."""
+        from kdbook import data  # imports pandas, which a build that finds all current does not need
+
         return data.load(self.profile.data)
 
     @cached_property
@@ -82,6 +89,11 @@ class Study:
     def arms(self) -> list[str]:
         """The arms of this study: teacher, baseline, distilled, then the ablations."""
         return list(dict.fromkeys(spec.arm for spec in self.specs.values()))
+
+    def seeds(self) -> dict[str, tuple[int, ...]]:
+        """The seeds of teacher, baseline and distilled student."""
+        teacher, student = self.profile.teacher.seeds, self.profile.student.seeds
+        return {TEACHER: teacher, BASELINE: student, DISTILLED: student}
 
     def run(self, name: str) -> Run:
         """The run of this name, or the first run of the arm of this name; trained now if it is not in the store."""
@@ -115,7 +127,7 @@ class Study:
     def identity(self, spec: RunSpec) -> Record:
         """Everything that the result of a run depends on, by content: no paths, names or times."""
         return {
-            "data": self._data_digest,
+            "data": self.data_digest,
             "checkpoint": self._checkpoint(spec.checkpoint).identity,
             "hyperparameters": spec.hyperparameters,
             "seed": spec.seed,
@@ -158,8 +170,10 @@ class Study:
         return run
 
     @cached_property
-    def _data_digest(self) -> str:
-        return self.data.digest()
+    def data_digest(self) -> str:
+        """A hash of the rows, known without reading them where the same files gave it before."""
+        origin = _origin_of_rows(self.profile.data)
+        return self.store.digest(origin, lambda: self.data.digest()) if origin else self.data.digest()
 
     @cached_property
     def _code(self) -> dict[str, str]:
@@ -241,6 +255,21 @@ class Study:
 def open_study(name: str | None = None) -> Study:
     """The study of a profile; by default of the one that ``KDBOOK_PROFILE`` names, else of ``embedded``."""
     return Study(profile.load(name), open_store())
+
+
+def _origin_of_rows(settings: profile.Data) -> str | None:
+    """A hash of everything that the rows are made from; None for data of the hub, whose content only loading tells."""
+    directory = Path(settings.source).expanduser()
+    if settings.source == profile.GENERATED:
+        made_from = [path for path in (files("kdbook") / "data").iterdir() if path.name.endswith(".toml")]
+    elif directory.is_dir():
+        made_from = [path for language in settings.languages for path in (directory / language).glob("*")]
+    else:
+        return None
+    contents = {
+        f"{index} {path.name}": hashlib.sha256(path.read_bytes()).hexdigest() for index, path in enumerate(sorted(made_from, key=str))
+    }
+    return key_of({"settings": settings.model_dump(mode="json"), "code": source.fingerprints(["kdbook.data.load"]), "files": contents})
 
 
 def unreached(store: Store, given: Iterable[str] = ()) -> tuple[list[Run], dict[str, str]]:

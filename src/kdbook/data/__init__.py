@@ -20,7 +20,8 @@ INPUTS = ["sentence1", "sentence2", "label"]  # what a model sees; AutoMM would 
 class PairData:
     """Audited sentence pairs; frames have the columns ``id``, ``language``, ``sentence1``, ``sentence2``, ``label``.
 
-    The generated corpus adds ``edit`` (what distinguishes the two sentences) and ``pattern``.
+    The generated corpus adds ``edit`` (what distinguishes the two sentences), ``pattern`` and ``true_label``, from which
+    ``label`` differs where an annotator erred.
     """
 
     source: str
@@ -89,6 +90,14 @@ def word_overlap(pairs: pd.DataFrame) -> pd.Series:
     return pd.Series([share(*pair) for pair in zip(pairs["sentence1"], pairs["sentence2"], strict=True)], index=pairs.index, dtype=float)
 
 
+def describe_label_noise(train: pd.DataFrame) -> str:
+    """How many training labels are wrong, in a line of Markdown."""
+    if "true_label" not in train:
+        return "Nobody knows which labels of these rows are wrong."
+    share = (train["label"] != train["true_label"]).mean()
+    return f"**{100 * share:.1f} % of the {len(train):,} training labels are wrong.**"
+
+
 def _read(settings: profile.Data) -> dict[str, pd.DataFrame]:
     """All rows of every split, all languages in one frame."""
     if settings.source == profile.GENERATED:
@@ -114,6 +123,7 @@ def _generate(settings: profile.Data) -> dict[str, pd.DataFrame]:
     if None in items.values():
         raise KdbookError("the generated corpus needs train_items, validation_items and test_items")
     generated = corpus.generate(items, settings.seed)
+    generated["train"] = corpus.with_label_noise(generated["train"], settings.train_label_noise, settings.seed)
     order = {language: rank for rank, language in enumerate(settings.languages)}
     return {
         split: rows[rows["language"].isin(order)].sort_values(

@@ -92,8 +92,8 @@ def generate(items: dict[str, int], seed: int, taken: frozenset[tuple[str, str]]
 
     Returns
     -------
-    For each split a frame with the columns ``id``, ``language``, ``sentence1``, ``sentence2``, ``label``, ``edit``
-    and ``pattern``, two rows (English, German) an item. No sentence pair occurs in two items.
+    For each split a frame with the columns ``id``, ``language``, ``sentence1``, ``sentence2``, ``label``, ``true_label``
+    (the same), ``edit`` and ``pattern``, two rows (English, German) an item. No sentence pair occurs in two items.
     """
     stream = _distinct(_items(random.Random(seed)), set(taken))
     splits, first = {}, 0
@@ -102,6 +102,15 @@ def generate(items: dict[str, int], seed: int, taken: frozenset[tuple[str, str]]
         splits[split] = pd.DataFrame(rows)
         first += count
     return splits
+
+
+def with_label_noise(rows: pd.DataFrame, share: float, seed: int) -> pd.DataFrame:
+    """The rows with the wrong ``label`` for about a share of the items, the same in both languages, whatever the item.
+
+    A translated item inherits its label in PAWS-X too, so an annotator's error is in all languages.
+    """
+    wrong = rows["id"].map(lambda item: random.Random(f"{seed}:{item}").random() < share)
+    return rows.assign(label=rows["label"].where(~wrong, 1 - rows["label"]))
 
 
 def paraphrases(seed: int) -> Iterator[tuple[Pattern, dict[str, Value], dict[str, tuple[str, str]]]]:
@@ -135,7 +144,7 @@ def _items(rng: random.Random) -> Iterator[list[dict[str, object]]]:
         edited, edit = (values, _preserving_edit(*forms)) if label else changing_edit(pattern, values, rng)
         rows = [_row(pattern, language, forms, values, edited, rng) for language in LANGUAGES]
         if all(row.pop("reworded") for row in rows):
-            yield [row | {"label": label, "edit": edit, "pattern": pattern.name} for row in rows]
+            yield [row | {"label": label, "true_label": label, "edit": edit, "pattern": pattern.name} for row in rows]
 
 
 def _row(pattern, language, forms, values, edited, rng) -> dict[str, object]:
