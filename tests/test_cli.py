@@ -3,13 +3,17 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+from importlib.resources import files
 
 import pytest
 from helpers import kdbook
 
-COMMANDS = [("run",), ("status",), ("results",), ("data", "check")]
+from kdbook.store import Store
+
+COMMANDS = [("run",), ("status",), ("results",), ("verify",), ("gc",), ("export",), ("import",), ("pretrain",), ("data", "check")]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -25,6 +29,13 @@ def test_results_json(smoke_store):
     for row in found["runs"]:
         assert all(type(row[key]) is kind for key, kind in wanted.items())
         assert set(row["accuracy"]) == {"en", "de", "all"}
+    assert set(found["comparison"]) == {"en", "de", "all"}
+    gain = found["comparison"]["all"]["gain"]
+    assert gain["low"] <= gain["value"] <= gain["high"]
+
+
+def test_no_comparison_before_all_seeds_are_there(tmp_path):
+    assert json.loads(kdbook("results", "--profile", "smoke", "--json", store=tmp_path).stdout)["comparison"] is None
 
 
 def test_status_and_a_second_run_train_nothing(smoke_store):
@@ -35,7 +46,60 @@ def test_status_and_a_second_run_train_nothing(smoke_store):
 
 def test_status_of_an_empty_store_says_missing(tmp_path):
     rows = json.loads(kdbook("status", "--profile", "smoke", "--json", store=tmp_path).stdout)["runs"]
-    assert {(row["state"], row["reason"]) for row in rows} == {("missing", "never trained")}
+    assert {(row["state"], row["reason"], row["seconds"]) for row in rows} == {("missing", "never trained", None)}
+
+
+def test_status_says_what_it_will_take(smoke_store, tmp_path):
+    store = tmp_path / "store"
+    shutil.copytree(smoke_store, store)
+    shutil.rmtree(next(run.path for run in Store(store) if run.record["name"] == "baseline-1"))
+    shown = kdbook("status", "--profile", "smoke", store=store)
+    assert re.search(r"baseline-1 .*missing .*about \d+ s", shown.stdout)
+    assert "to train: 1, about" in shown.stderr
+
+
+def test_verify_names_damage_and_run_repairs_it(smoke_store, tmp_path):
+    store = tmp_path / "store"
+    shutil.copytree(smoke_store, store)
+    assert "8 runs verified, 0 damaged" in kdbook("verify", store=store).stderr
+    run = next(run for run in Store(store) if run.record["name"] == "baseline-0")
+    weights = run.predictor / "model.ckpt"
+    content = bytearray(weights.read_bytes())
+    content[len(content) // 2] ^= 1
+    weights.write_bytes(content)
+    found = json.loads(kdbook("verify", "--json", store=store, expect=1).stdout)
+    assert found == {"verified": 8, "damaged": {run.key: ["predictor/model.ckpt was changed"]}}
+    rows = json.loads(kdbook("status", "--profile", "smoke", "--json", store=store).stdout)["runs"]
+    assert {row["name"]: row["state"] for row in rows if row["state"] != "current"} == {"baseline-0": "damaged"}
+    assert "baseline-0: damaged, predictor/model.ckpt was changed" in kdbook("run", "--profile", "smoke", store=store).stderr
+    assert "8 runs verified, 0 damaged" in kdbook("verify", store=store).stderr
+
+
+def test_runs_move_to_another_machine(smoke_store, tmp_path):
+    exported = kdbook("export", str(tmp_path / "runs.zip"), "--profile", "smoke", store=smoke_store)
+    assert "8 of 8 runs" in exported.stderr
+    kdbook("import", str(tmp_path / "runs.zip"), store=tmp_path / "there")
+    rows = json.loads(kdbook("status", "--profile", "smoke", "--json", store=tmp_path / "there").stdout)["runs"]
+    assert {row["state"] for row in rows} == {"current"}
+    there, here = (json.loads(kdbook("results", "--profile", "smoke", "--json", store=s).stdout) for s in (tmp_path / "there", smoke_store))
+    assert there == here
+
+
+def test_gc_shows_asks_and_removes(smoke_store, tmp_path):
+    store = tmp_path / "store"
+    shutil.copytree(smoke_store, store)
+    assert "nothing to remove" in kdbook("gc", store=store).stderr
+    mine = tmp_path / "mine.toml"
+    shipped = (files("kdbook") / "profiles" / "smoke.toml").read_text("utf-8")
+    mine.write_text(shipped.replace("rkd_angle_loss_weight = 2.0", "rkd_angle_loss_weight = 1.0"), "utf-8")
+    kdbook("run", "--profile", str(mine), store=store)
+    assert "can't be looked at" in kdbook("gc", store=store).stderr  # its profile can't be found by name, so the run stays
+    assert "nothing to remove" in kdbook("gc", "--profile", str(mine), store=store).stderr
+    mine.write_text(shipped, "utf-8")
+    refused = kdbook("gc", "--profile", str(mine), store=store, expect=1)
+    assert "rkd-0" in refused.stdout and len(Store(store).keys()) == 9
+    assert "removed 1" in kdbook("gc", "--profile", str(mine), "--yes", store=store).stderr
+    assert len(Store(store).keys()) == 8
 
 
 def test_reading_does_not_import_automm(smoke_store):
@@ -51,6 +115,8 @@ def test_reading_does_not_import_automm(smoke_store):
     [
         (("run", "--profile", "nope"), "Choose from: embedded, pawsx, pawsx-small, smoke"),
         (("data", "check", "nowhere"), "'nowhere' does not exist"),
+        (("export", "runs.zip", "--profile", "smoke"), "no finished run"),
+        (("import", "nowhere.zip"), "nowhere.zip"),
     ],
 )
 def test_mistakes_are_one_line(tmp_path, arguments, message):

@@ -86,3 +86,15 @@ def test_no_shortcut_through_single_words_or_one_sentence(splits, columns):
     counter = CountVectorizer(min_df=2)
     model = LogisticRegression(max_iter=300, C=0.1).fit(counter.fit_transform(texts["train"]), splits["train"]["label"])
     assert model.score(counter.transform(texts["test"]), splits["test"]["label"]) < 0.60
+
+
+@given(share=st.floats(0, 0.49), seed=st.integers(0, 99))
+@settings(max_examples=20, deadline=None)
+def test_label_noise_flips_about_the_share_the_same_in_both_languages(splits, share, seed):
+    clean = splits["train"]
+    noisy = corpus.with_label_noise(clean, share, seed)
+    wrong = noisy["label"] != noisy["true_label"]
+    assert abs(wrong.mean() - share) < 0.04
+    assert (wrong.groupby(noisy["id"]).nunique() == 1).all()
+    pd.testing.assert_frame_equal(noisy.drop(columns="label"), clean.drop(columns="label"))
+    pd.testing.assert_frame_equal(noisy, corpus.with_label_noise(clean, share, seed))
