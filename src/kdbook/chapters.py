@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ def dependencies(text: str, opened: study.Study) -> Dependencies | None:
         "run": runs_read(code, opened),
         "profile": {name: json.dumps(value) for name, value in settings.items()},
         "data": {"rows": opened.data_digest},
-        "version of": {name: version(name) for name in DISPLAYING_PACKAGES},
+        "version of": _versions(),
     }
 
 
@@ -106,6 +107,11 @@ def _built(root: Path) -> Mapping[str, Any]:
         return json.loads((root / BUILT).read_text("utf-8"))
     except (OSError, ValueError):
         return {}
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in DISPLAYING_PACKAGES}
 
 
 def _names(root: Path) -> list[str]:
