@@ -53,7 +53,8 @@ def status(name: ProfileOption = None, as_json: JsonOption = False) -> None:
         _print_json({"profile": opened.profile.name, "runs": runs, "chapters": pages})
         return
     for rows, columns in ((runs, ["name", "state", "reason", "time", "key"]), (pages, ["name", "state", "reason", "time"])):
-        _print_table([row | {"time": duration(row["seconds"])} for row in rows], columns)
+        times = ("" if row["state"] == study.CURRENT else duration(row["seconds"]) for row in rows)
+        _print_table([row | {"time": time} for row, time in zip(rows, times, strict=True)], columns)
     _say(f"to train: {_total(runs)}; to execute: {_total(pages)}")
 
 

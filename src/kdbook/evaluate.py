@@ -13,7 +13,7 @@ from kdbook.store import Record, Run
 from kdbook.study import BASELINE, DISTILLED, TEACHER, RunSpec, Study
 
 ALL = "all"
-FIT, PREDICT, TOTAL, BACKBONE = "fit (s)", "predict (s)", "parameters (M)", "without embeddings (M)"
+FIT, PREDICT, TOTAL, BACKBONE = "fit (s)", "predict (s)", "size (M)", "backbone (M)"
 
 FORMATS = {FIT: "{:.1f}", PREDICT: "{:.2f}", TOTAL: "{:.2f}", BACKBONE: "{:.3f}"}
 
