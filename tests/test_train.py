@@ -113,6 +113,16 @@ def _kill_after_an_epoch(path: Path, store: Store, key: str) -> None:
     assert store.interrupted(key) is not None
 
 
+def test_two_commands_at_once_train_each_run_once(three_epochs, tmp_path):
+    command = [sys.executable, "-m", "kdbook.cli", "run", "--profile", str(three_epochs)]
+    settings = os.environ | {"KDBOOK_STORE": str(tmp_path)}
+    both = [subprocess.Popen(command, env=settings, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = "".join(process.communicate()[1] for process in both)
+    assert [process.returncode for process in both] == [0, 0]
+    assert said.count("finished in") == 3
+    assert "waiting for another process that trains teacher-0" in said
+
+
 def test_an_unreadable_checkpoint_starts_the_run_again(smoke, tmp_path):
     some = study.Study(profile.load("smoke"), Store(tmp_path))
     spec = some.specs["baseline-0"]
