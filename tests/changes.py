@@ -1,6 +1,5 @@
 """Changes to a built project, and what each of them may cost: the runs trained and the chapters executed by the next build."""
 
-import os
 import re
 import shutil
 import time
@@ -170,4 +169,3 @@ def without_freshness(project: Path) -> None:
     path = project / "_config.yml"
     text = path.read_text("utf-8").replace("    html_math_renderer: mathml\n", "").replace("kdbook.sphinx_ext", "")
     path.write_text(text, "utf-8")
-    os.utime(path)

@@ -4,7 +4,6 @@ import shutil
 import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
-from typing import IO
 
 from kdbook.errors import KdbookError
 from kdbook.store import MANIFEST, Manifest, Run, Store, key_of, read_manifest
@@ -86,17 +85,10 @@ def _import_run(archive: zipfile.ZipFile, key: str, manifest: Manifest, store: S
             target = directory / file
             target.parent.mkdir(parents=True, exist_ok=True)
             with archive.open(f"{key}/{file}") as source, target.open("wb") as sink:
-                _copy(source, sink, archive.getinfo(f"{key}/{file}").file_size)
+                shutil.copyfileobj(source, sink)  # zipfile reads no more than the announced size
         imported = Run(directory)
         found = imported.damage() or ([] if key_of(imported.record["identity"]) == key else ["its key is that of another run"])
         if found:
             shutil.rmtree(directory)
             directory.mkdir()
             raise KdbookError(f"{str(path)!r}: the run {key} was changed after its export: {found[0]}")
-
-
-def _copy(source: IO[bytes], sink: IO[bytes], size: int) -> None:
-    """Copy no more than the announced number of bytes."""
-    while size > 0 and (block := source.read(min(size, 2**20))):
-        sink.write(block)
-        size -= len(block)

@@ -34,7 +34,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machine
 def run(name: ProfileOption = None) -> None:
     """Train the runs of a profile that are not in the store yet."""
     opened = study.open_study(name)
-    missing = {status.name: status for status in opened.status() if status.state != "current"}
+    missing = {status.name: status for status in opened.status() if status.state != study.CURRENT}
     _say(f"profile {opened.profile.name}: {len(opened.specs)} runs, {len(missing)} to train")
     for status in missing.values():
         _say(f"  {status.name}: {status.state}, {status.reason}; takes {duration(status.seconds)}")

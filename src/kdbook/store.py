@@ -171,10 +171,14 @@ class Store:
         partial = self.root / PARTIAL / key
         with self._locked(key, wait):
             self._checked.pop(key, None)
-            self._promote(partial)  # sealed by a writer that was stopped just before this
+            if not Run(partial).damage():  # sealed by a writer that was stopped before it moved its run
+                self._move_in(partial)
             partial.mkdir(parents=True, exist_ok=True)
+            (partial / MANIFEST).unlink(missing_ok=True)
             yield partial
-            if not self._promote(partial) and not any(partial.iterdir()):
+            if (partial / MANIFEST).is_file():
+                self._move_in(partial)
+            elif not any(partial.iterdir()):
                 partial.rmdir()
 
     def finish(self, directory: Path, record: Record) -> None:
@@ -236,15 +240,12 @@ class Store:
         """The file for what the teacher of this key says about its examples; see :mod:`kdbook.teacher_outputs`."""
         return self.root / OUTPUTS / f"{key}.safetensors"
 
-    def _promote(self, partial: Path) -> bool:
+    def _move_in(self, partial: Path) -> None:
         """Rename a sealed run into place; a damaged one that stands there makes room."""
-        if Run(partial).damage():
-            return False
         if (self.root / partial.name).exists():
             self._put_aside(partial.name)
         os.replace(partial, self.root / partial.name)
         shutil.rmtree(self.root / DAMAGED / partial.name, ignore_errors=True)
-        return True
 
     def _put_aside(self, key: str) -> None:
         target = self._writable(DAMAGED) / key

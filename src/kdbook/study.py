@@ -4,20 +4,18 @@ Chapters, the command line and downloaded notebooks all go through :func:`open_s
 reads a run if it is current and trains it if not.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdbook import encoders, profile, source
 from kdbook.errors import KdbookError
 from kdbook.hyperparameters import Settings
-from kdbook.store import Record, Run, Store, key_of, open_store
+from kdbook.store import Record, Run, Store, hash_of, key_of, open_store
 
 if TYPE_CHECKING:
     from kdbook import data
@@ -89,11 +87,6 @@ class Study:
     def arms(self) -> list[str]:
         """The arms of this study: teacher, baseline, distilled, then the ablations."""
         return list(dict.fromkeys(spec.arm for spec in self.specs.values()))
-
-    def seeds(self) -> dict[str, tuple[int, ...]]:
-        """The seeds of teacher, baseline and distilled student."""
-        teacher, student = self.profile.teacher.seeds, self.profile.student.seeds
-        return {TEACHER: teacher, BASELINE: student, DISTILLED: student}
 
     def run(self, name: str) -> Run:
         """The run of this name, or the first run of the arm of this name; trained now if it is not in the store."""
@@ -261,14 +254,12 @@ def _origin_of_rows(settings: profile.Data) -> str | None:
     """A hash of everything that the rows are made from; None for data of the hub, whose content only loading tells."""
     directory = Path(settings.source).expanduser()
     if settings.source == profile.GENERATED:
-        made_from = [path for path in (files("kdbook") / "data").iterdir() if path.name.endswith(".toml")]
+        made_from = list(Path(__file__).with_name("data").glob("*.toml"))
     elif directory.is_dir():
         made_from = [path for language in settings.languages for path in (directory / language).glob("*")]
     else:
         return None
-    contents = {
-        f"{index} {path.name}": hashlib.sha256(path.read_bytes()).hexdigest() for index, path in enumerate(sorted(made_from, key=str))
-    }
+    contents = {f"{n} {path.name}": hash_of(path) for n, path in enumerate(sorted(made_from))}
     return key_of({"settings": settings.model_dump(mode="json"), "code": source.fingerprints(["kdbook.data.load"]), "files": contents})
 
 
