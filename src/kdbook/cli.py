@@ -149,7 +149,7 @@ def pretrain(
     name: Annotated[str, typer.Argument(help="teacher or student: the shipped encoder to pretrain anew.")],
     output: Annotated[Path, typer.Argument(help="Directory for the checkpoint, in Hugging Face layout.")],
 ) -> None:
-    """Pretrain a compact encoder on generated text, as the shipped ones were; takes minutes to an hour on one core."""
+    """Pretrain a compact encoder on generated text, as the shipped ones were; takes minutes to an hour, and can be interrupted."""
     from kdbook.encoders import pretrain as pretraining  # imports torch
 
     if name not in pretraining.SHIPPED:

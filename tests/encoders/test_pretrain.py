@@ -1,13 +1,17 @@
 """Pretraining: label-free targets, and a checkpoint at the end."""
 
 import json
+from dataclasses import replace
 
+import pandas as pd
 import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer
 
 from kdbook import encoders
+from kdbook.data import corpus
 from kdbook.encoders import pretrain
+from kdbook.errors import KdbookError
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +61,37 @@ def test_shipped_settings_are_those_of_the_shipped_encoders():
     for name, settings in pretrain.SHIPPED.items():
         recorded = json.loads((encoders.locate(f"embedded:{name}").path / "pretraining.json").read_text())
         assert {key: recorded[key] for key in vars(settings)} == vars(settings)
+
+
+def test_pretraining_and_corpus_share_no_pair(sampler):
+    told = [sampler._tell_twice(corrupt, translate)[:2] for corrupt in (True, False) for translate in (True, False) for _ in range(100)]
+    assert all(corpus.for_pretraining(*pair) and corpus.for_pretraining(*reversed(pair)) for pair in told)
+    rows = pd.concat(corpus.generate({"train": 200, "test": 100}, seed=0).values())
+    assert not any(corpus.for_pretraining(*pair) for pair in zip(rows["sentence1"], rows["sentence2"], strict=True))
+
+
+@pytest.mark.parametrize("name", ["teacher", "student"])
+def test_an_interrupted_pretraining_ends_as_it_would_have(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(pretrain, "REPORT_EVERY", 2)
+    settings = pretrain.Settings(name, steps=4, learning_rate=1e-3, batch_size=8, vocabulary_facts=500)
+    pretrain.pretrain(settings, tmp_path / "whole", lambda line: None)
+
+    def interrupt(line: str) -> None:
+        if "step 4/4" in line:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pretrain.pretrain(settings, tmp_path / "cut", interrupt)
+    lines: list[str] = []
+    pretrain.pretrain(settings, tmp_path / "cut", lines.append)
+    assert lines[0] == "going on after step 2"
+    for file in ("model.safetensors", "tokenizer.json"):
+        assert (tmp_path / "cut" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+    assert not list(tmp_path.glob("*.state"))
+
+
+def test_a_state_of_other_settings_is_refused(tmp_path):
+    settings = pretrain.Settings("student", steps=2, learning_rate=1e-3, batch_size=8, vocabulary_facts=500)
+    pretrain.Pretraining(settings).keep(tmp_path / "out.state")
+    with pytest.raises(KdbookError, match="other settings"):
+        pretrain.pretrain(replace(settings, steps=3), tmp_path / "out", lambda line: None)

@@ -10,6 +10,7 @@ The sentences come from ``patterns.toml``, the words from ``lexicon.toml``. PAWS
 Baldridge and He (2019), "PAWS: Paraphrase Adversaries from Word Scrambling".
 """
 
+import hashlib
 import random
 import re
 import tomllib
@@ -93,7 +94,8 @@ def generate(items: dict[str, int], seed: int, taken: frozenset[tuple[str, str]]
     Returns
     -------
     For each split a frame with the columns ``id``, ``language``, ``sentence1``, ``sentence2``, ``label``, ``true_label``
-    (the same), ``edit`` and ``pattern``, two rows (English, German) an item. No sentence pair occurs in two items.
+    (the same), ``edit`` and ``pattern``, two rows (English, German) an item. No sentence pair occurs in two items, and
+    none is :func:`for_pretraining`.
     """
     stream = _distinct(_items(random.Random(seed)), set(taken))
     splits, first = {}, 0
@@ -111,6 +113,12 @@ def with_label_noise(rows: pd.DataFrame, share: float, seed: int) -> pd.DataFram
     """
     wrong = rows["id"].map(lambda item: random.Random(f"{seed}:{item}").random() < share)
     return rows.assign(label=rows["label"].where(~wrong, 1 - rows["label"]))
+
+
+def for_pretraining(first: str, second: str) -> bool:
+    """Whether a pair of sentences, in either order, is for pretraining encoders; half of all are, and never in a split."""
+    pair = "\n".join(_unordered(first, second)).encode()
+    return hashlib.blake2b(pair, digest_size=1).digest()[0] % 2 == 0
 
 
 def paraphrases(seed: int) -> Iterator[tuple[Pattern, dict[str, Value], dict[str, tuple[str, str]]]]:
@@ -158,7 +166,7 @@ def _row(pattern, language, forms, values, edited, rng) -> dict[str, object]:
 def _distinct(stream: Iterator[list[dict[str, object]]], taken: set[tuple[str, str]]) -> Iterator[list[dict[str, object]]]:
     for rows in stream:
         pairs = {_unordered(str(row["sentence1"]), str(row["sentence2"])) for row in rows}
-        if not pairs & taken:
+        if not pairs & taken and not any(for_pretraining(*pair) for pair in pairs):
             taken |= pairs
             yield rows
 

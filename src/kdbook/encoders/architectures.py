@@ -117,8 +117,10 @@ def _unigram(texts: Iterable[str], size: int, special: tuple[str, ...], unknown:
         vocab_size=size, special_tokens=list(special), unk_token=unknown, initial_alphabet=ALPHABET, show_progress=False
     )
     tokenizer.train_from_iterator(texts, trainer)
-    pieces = dict(json.loads(tokenizer.to_str())["model"]["vocab"])
+    pieces = [piece for piece, _ in json.loads(tokenizer.to_str())["model"]["vocab"] if piece not in special]
     words = {f"▁{word}": math.log(count / counts.total()) for word, count in counts.items()}
-    spelling = {piece: score for piece, score in pieces.items() if piece not in special and piece not in words}
+    # Equally unlikely pieces spell a word in as few as possible. The trainer's own scores are sums over its threads, and
+    # differ a little from one training to the next.
+    spelling = dict.fromkeys((piece for piece in pieces if piece not in words), math.log(0.5 / counts.total()))
     by_score = sorted((spelling | words).items(), key=lambda entry: (-entry[1], entry[0]))
     return [(token, 0.0) for token in special] + by_score

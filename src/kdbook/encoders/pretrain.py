@@ -11,8 +11,10 @@ Two objectives, half of every batch each:
 """
 
 import difflib
+import hashlib
 import json
 import math
+import os
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -28,10 +30,13 @@ from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
 
 from kdbook.data import corpus
 from kdbook.encoders.architectures import ARCHITECTURES
+from kdbook.errors import KdbookError
 
 IGNORED = -100  # targets that F.cross_entropy leaves out
 CORRUPTED_SHARE = 0.85
 TRANSLATED_SHARE = 0.5
+REPORT_EVERY = 100  # steps
+PARTS = ("trainer", "optimizer", "schedule")
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,13 @@ class Sampler:
     def _tell_twice(self, corrupt: bool, translate: bool) -> tuple[str, str, str]:
         """First sentence, second sentence, and the second sentence before it was corrupted."""
         rng = self.rng
+        while True:
+            told = self._tell_any(corrupt, translate, rng)
+            if corpus.for_pretraining(*told[:2]):
+                return told
+
+    @staticmethod
+    def _tell_any(corrupt: bool, translate: bool, rng: random.Random) -> tuple[str, str, str]:
         pattern, values = corpus.fact(rng)
         forms = corpus.two_forms(pattern, rng)
         first = rng.choice(corpus.LANGUAGES)
@@ -176,56 +188,127 @@ SHIPPED = {
 }
 
 
+class Pretraining:
+    """One pretraining: everything that its next step depends on, so that it can be written to a file and go on from there."""
+
+    def __init__(self, settings: Settings) -> None:
+        torch.manual_seed(settings.seed)
+        facts = islice(corpus.paraphrases(settings.seed), settings.vocabulary_facts)
+        texts = [text for _, _, told in facts for pair in told.values() for text in pair]
+        self.settings = settings
+        model, self.tokenizer = ARCHITECTURES[settings.architecture](texts, settings.vocabulary_size)
+        self.trainer, self.sampler = Pretrainer(model), Sampler(self.tokenizer, settings)
+        self.optimizer = torch.optim.AdamW(
+            self.trainer.parameters(), settings.learning_rate, (0.9, 0.98), weight_decay=settings.weight_decay
+        )
+        warmup = max(1, round(settings.warmup * settings.steps))
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
+            self.optimizer, lambda step: min((step + 1) / warmup, 0.5 * (1 + math.cos(math.pi * step / settings.steps)))
+        )
+        self.step, self.seconds = 0, 0.0
+        self.averages = dict.fromkeys(("masked_loss", "detection_loss", "detected_exactly"), 0.0)
+
+    def advance(self) -> None:
+        """Train on one batch, half of it for each objective."""
+        start, half = time.perf_counter(), self.settings.batch_size // 2
+        with torch.autocast("cpu", torch.bfloat16):
+            masked = self.trainer.masked_loss(self.sampler.masked(half))
+            detection, exact = self.trainer.detection_loss(self.sampler.detection(half))
+        self.optimizer.zero_grad()
+        (detection + self.settings.masked_weight * masked).backward()
+        nn.utils.clip_grad_norm_(self.trainer.parameters(), 1.0)
+        self.optimizer.step()
+        self.schedule.step()
+        current = (masked.item(), detection.item(), exact.item())
+        kept = 0.98 if self.step else 0.0
+        self.averages = {name: kept * old + (1 - kept) * new for (name, old), new in zip(self.averages.items(), current, strict=True)}
+        self.step += 1
+        self.seconds += time.perf_counter() - start
+
+    def describe(self) -> str:
+        """How far it is, how well it does, and the seconds left."""
+        masked, detection, exact = self.averages.values()
+        left = self.seconds / self.step * (self.settings.steps - self.step)
+        return (
+            f"step {self.step}/{self.settings.steps}  masked {masked:.3f}  detection {detection:.4f}  exact {exact:.3f}  "
+            f"{self.seconds:.0f} s, {left:.0f} s left"
+        )
+
+    def keep(self, path: Path) -> None:
+        """Write the state to a file, in one piece."""
+        parts = {name: getattr(self, name).state_dict() for name in PARTS}
+        own = {"settings": asdict(self.settings), "step": self.step, "seconds": self.seconds, "averages": self.averages}
+        partial = path.with_suffix(".partial")
+        torch.save(parts | own | {"random": self.sampler.rng.getstate()}, partial)
+        os.replace(partial, path)
+
+    def go_on_from(self, path: Path) -> None:
+        """Take up the state that :meth:`keep` wrote.
+
+        Raises
+        ------
+        KdbookError
+            If it was kept with other settings.
+        """
+        state = torch.load(path, weights_only=True)
+        if state["settings"] != asdict(self.settings):
+            raise KdbookError(f"{str(path)!r} belongs to a pretraining with other settings; remove it to start again")
+        for name in PARTS:
+            getattr(self, name).load_state_dict(state[name])
+        self.step, self.seconds, self.averages = state["step"], state["seconds"], state["averages"]
+        self.sampler.rng.setstate(state["random"])
+
+
 def pretrain(settings: Settings, output: Path, report: Callable[[str], None] = print) -> None:
     """Pretrain an encoder and write it to ``output`` in Hugging Face layout, with a model card.
 
-    ``report`` gets a line with losses, the share of corrupted pairs whose every token is judged rightly, and the
-    seconds left, every hundred steps.
+    An interrupted pretraining goes on from the state that it kept beside ``output`` a hundred steps ago or less, and ends
+    as it would have. ``report`` gets a line with losses, the share of corrupted pairs whose every token is judged rightly,
+    and the seconds left, as often.
     """
-    torch.manual_seed(settings.seed)
-    facts = islice(corpus.paraphrases(settings.seed), settings.vocabulary_facts)
-    texts = [text for _, _, told in facts for pair in told.values() for text in pair]
-    model, tokenizer = ARCHITECTURES[settings.architecture](texts, settings.vocabulary_size)
-    trainer, sampler = Pretrainer(model), Sampler(tokenizer, settings)
-    optimizer = torch.optim.AdamW(trainer.parameters(), settings.learning_rate, (0.9, 0.98), weight_decay=settings.weight_decay)
-    warmup = max(1, round(settings.warmup * settings.steps))
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: min((step + 1) / warmup, 0.5 * (1 + math.cos(math.pi * step / settings.steps)))
-    )
-    start = time.perf_counter()
-    half = settings.batch_size // 2
-    averages = [0.0, 0.0, 0.0]
-    for step in range(1, settings.steps + 1):
-        with torch.autocast("cpu", torch.bfloat16):
-            masked = trainer.masked_loss(sampler.masked(half))
-            detection, exact = trainer.detection_loss(sampler.detection(half))
-        loss = detection + settings.masked_weight * masked
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(trainer.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        current = (masked.item(), detection.item(), exact.item())
-        averages = [value if step == 1 else 0.98 * old + 0.02 * value for old, value in zip(averages, current, strict=True)]
-        if step % 100 == 0 or step == settings.steps:
-            spent = time.perf_counter() - start
-            report(
-                f"step {step}/{settings.steps}  masked {averages[0]:.3f}  detection {averages[1]:.4f}  "
-                f"exact {averages[2]:.3f}  {spent:.0f} s, {spent / step * (settings.steps - step):.0f} s left"
-            )
-    _save(trainer.model, tokenizer, output)
-    seconds = round(time.perf_counter() - start)
-    final = dict(zip(("masked_loss", "detection_loss", "detected_exactly"), averages, strict=True))
-    (output / "pretraining.json").write_text(json.dumps(asdict(settings) | {"seconds": seconds} | final, indent=2) + "\n")
-    (output / "README.md").write_text(CARD.format(name=settings.architecture, pairs=settings.steps * settings.batch_size, seconds=seconds))
+    pretraining = Pretraining(settings)
+    state = output.with_name(f"{output.name}.state")
+    if state.is_file():
+        pretraining.go_on_from(state)
+        report(f"going on after step {pretraining.step}")
+    while pretraining.step < settings.steps:
+        pretraining.advance()
+        if pretraining.step % REPORT_EVERY == 0 or pretraining.step == settings.steps:
+            report(pretraining.describe())
+            pretraining.keep(state)
+    _save(pretraining.trainer.model, pretraining.tokenizer, output)
+    _describe(pretraining, output)
+    state.unlink()
 
 
-CARD = """# A compact {name} encoder, pretrained on generated English and German sentences
+def _describe(pretraining: Pretraining, output: Path) -> None:
+    """Write settings, losses, time and hash beside the weights, and the model card."""
+    settings, seconds = pretraining.settings, round(pretraining.seconds)
+    weights = hashlib.sha256((output / "model.safetensors").read_bytes()).hexdigest()
+    record = asdict(settings) | {"seconds": seconds, **pretraining.averages, "sha256": weights}
+    (output / "pretraining.json").write_text(json.dumps(record, indent=2) + "\n")
+    table = "\n".join(f"| {name} | {value} |" for name, value in asdict(settings).items())
+    name, pairs = settings.architecture, settings.steps * settings.batch_size
+    (output / "README.md").write_text(CARD.format(name=name, pairs=pairs, seconds=seconds, settings=table, sha256=weights))
 
-Made by `kdbook pretrain {name} DIRECTORY`: {pairs:,} generated sentence pairs without labels, half of them for
-translation language modelling, half for replaced-token detection, {seconds} seconds. The settings and
-final losses are in `pretraining.json`. It knows the words of the generated corpus and spells all others; it is meant for
-the exercises of this book and for nothing else. Licence: Apache-2.0.
+
+CARD = """---
+license: apache-2.0
+language: [en, de]
+---
+# A compact {name} encoder, pretrained on generated English and German sentences
+
+    kdbook pretrain {name} DIRECTORY
+
+made it in {seconds} seconds from {pairs:,} generated sentence pairs without labels, half of them for translation language
+modelling, half for replaced-token detection. None of the pairs occurs in the corpus that it is fine-tuned on. It knows
+the words of the generated corpus and spells all others; it is meant for the exercises of this book and for nothing else.
+
+| setting | value |
+|---|---|
+{settings}
+
+SHA-256 of `model.safetensors`: `{sha256}`. The architecture is in `config.json`, the final losses are in `pretraining.json`.
 """
 
 
