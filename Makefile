@@ -2,6 +2,7 @@
 # make test    all tests
 # make serve   show the site on http://127.0.0.1:8000
 # make bench-freshness   what a change costs: runs trained, chapters executed, seconds
+# make bench-distillation   what distillation costs against fine-tuning and stock AutoMM
 # make env     set up the environment alone
 # make lint    style and types
 # make clean   remove the built site; finished runs in .runs stay
@@ -14,7 +15,7 @@ READY := .venv/.ready
 
 export KDBOOK_PROFILE := $(PROFILE)
 
-.PHONY: book test serve env lint clean bench-freshness
+.PHONY: book test serve env lint clean bench-freshness bench-distillation
 
 book: $(READY)
 	.venv/bin/jupyter-book build -W --keep-going .
@@ -28,6 +29,9 @@ serve:
 
 bench-freshness: $(READY)
 	env -u KDBOOK_PROFILE PYTHONPATH=tests .venv/bin/python bench/freshness.py
+
+bench-distillation: $(READY)
+	env -u KDBOOK_PROFILE PYTHONPATH=tests .venv/bin/python bench/distillation.py
 
 env: $(READY)
 

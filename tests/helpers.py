@@ -31,3 +31,22 @@ def build(project: Path, store: Path, **environment: str) -> Done:
 def executed(done: Done) -> set[str]:
     """Names of the chapters that a build executed."""
     return set(re.findall(r"book/(\w+)\.md: Executing notebook", done.stdout + done.stderr))
+
+
+def stock_fit(path, train, validation, checkpoint, hyperparameters, seed, teacher=None, callbacks=()):
+    """The fit that AutoMM makes when nothing of it is replaced."""
+    from autogluon.multimodal import MultiModalPredictor
+
+    from kdbook.data import INPUTS
+    from kdbook.train import _added_callbacks
+
+    predictor = MultiModalPredictor(label="label", eval_metric="accuracy", path=str(path), verbosity=0, enable_progress_bar=False)
+    with _added_callbacks(predictor, callbacks):
+        predictor.fit(
+            train_data=train[INPUTS],
+            tuning_data=validation[INPUTS],
+            teacher_predictor=str(teacher) if teacher else None,
+            hyperparameters={"model.names": ["hf_text"], "model.hf_text.checkpoint_name": checkpoint, **hyperparameters},
+            seed=seed,
+        )
+    return predictor

@@ -1,4 +1,7 @@
-"""Fit one model with AutoMM and measure it. The only module that imports AutoGluon, which takes tens of seconds."""
+"""Fit one model with AutoMM and measure it.
+
+Only this module and those that it imports within its functions import AutoGluon, which takes tens of seconds.
+"""
 
 import json
 import logging
@@ -76,11 +79,12 @@ def fit(
     """
     from autogluon.multimodal import MultiModalPredictor
 
+    from kdbook.prepared import prepare
+
     predictor = MultiModalPredictor(label="label", eval_metric="accuracy", path=str(path), verbosity=0, enable_progress_bar=False)
     if resume:
         _go_on(predictor, path)
-    if teacher and outputs:
-        _ask_once(predictor._learner, outputs)
+    prepare(predictor._learner, outputs if teacher else None)
     with _added_callbacks(predictor, callbacks):
         predictor.fit(
             train_data=train[INPUTS],
@@ -291,20 +295,6 @@ def _go_on(predictor, path: Path) -> None:
     predictor._learner._resume = True
     predictor._learner._ckpt_path = str(path / LAST_CHECKPOINT)
     predictor._learner.get_plugins_per_run = lambda **kwargs: []
-
-
-def _ask_once(learner, outputs: Path) -> None:
-    """Put a look-up in the place of the teacher's forward pass, as soon as AutoMM has loaded the teacher (``utils/distillation.py``)."""
-    from kdbook.teacher_outputs import TeacherOutputs
-
-    own = learner.setup_distillation
-
-    def setup(*args, **kwargs):
-        prepared = own(*args, **kwargs)
-        TeacherOutputs(outputs).attach(learner._teacher_learner, pd.concat([learner._train_data, learner._tuning_data]))
-        return prepared
-
-    learner.setup_distillation = setup
 
 
 def _clear(directory: Path) -> None:

@@ -1,0 +1,142 @@
+"""Tokens that are prepared once per fit instead of once per epoch, and the teacher's outputs by row.
+
+AutoMM tokenises a text each time that a batch needs it, for the student and again for the teacher (``data/dataset.py``,
+``data/process_text.py``). Without augmentation the tokens of a row are always the same, so they are kept. The samples are
+AutoMM's own, in its own order and batches; a fit ends with the same weights, bit for bit.
+"""
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from autogluon.multimodal.data.collator import StackCollator
+from autogluon.multimodal.data.datamodule import BaseDataModule
+from autogluon.multimodal.data.dataset import BaseDataset
+from autogluon.multimodal.models.utils import run_model
+from packaging.specifiers import SpecifierSet
+
+from kdbook.errors import KdbookError
+from kdbook.teacher_outputs import TeacherOutputs
+
+SUPPORTED = SpecifierSet("~=1.6.0")  # AutoMM releases whose inside is known to fit
+TRAIN, TEXT = "train", "text"
+
+
+class TeacherRow:
+    """Stands in a data module for the teacher's text processor: the teacher's only input is the number of the row."""
+
+    def __init__(self, model: Any) -> None:
+        self.prefix, self.keys = model.prefix, model.input_keys
+
+    def sample(self, row: int) -> dict[str, Any]:
+        """The teacher's part of one sample."""
+        return {key: np.array([row]) for key in self.keys}
+
+    def collate_fn(self, columns: list[str]) -> dict[str, StackCollator]:
+        """How AutoMM makes a batch of samples, by key."""
+        return {key: StackCollator() for key in self.keys}
+
+
+class PreparedData(BaseDataModule):
+    """AutoMM's data module for training, with samples that are made once."""
+
+    def set_dataset(self, split: str) -> None:
+        """Make all samples of ``train`` or ``validate``: what the student's processors make of a row, and its number for a teacher."""
+        dataset = BaseDataset(
+            getattr(self, f"{split}_data"), self.df_preprocessor[:1], self.data_processors[:1], is_training=split == TRAIN
+        )
+        teachers = [processor for group in self.data_processors[1:] for processor in group[TEXT]]
+        samples = [dataset[row] | {k: v for teacher in teachers for k, v in teacher.sample(row).items()} for row in range(len(dataset))]
+        setattr(self, f"{split}_dataset", samples)
+
+
+def prepare(learner: Any, outputs: Path | None) -> None:
+    """Make an AutoMM learner's next fit tokenise once and, if it distils and ``outputs`` is given, ask the teacher once.
+
+    Fits that would not be the same (augmentation, dropped or randomly cut texts, templates) stay as AutoMM makes them.
+
+    Raises
+    ------
+    KdbookError
+        If ``outputs`` is given and the teacher's outputs would not be the same in every epoch, or if this AutoMM is not one
+        that is known.
+    """
+    check_version(version("autogluon.multimodal"))
+    _replace_data(learner, outputs)
+    if outputs:
+        _replace_teacher(learner, outputs)
+        _leave_teacher_out_of_validation(learner)
+
+
+def check_version(found: str) -> None:
+    """Raise ``KdbookError`` if the inside of this AutoMM release is not known."""
+    if found not in SUPPORTED:
+        raise KdbookError(f"AutoMM {found} is not supported ({SUPPORTED} is): its data and distillation modules may work otherwise")
+
+
+def varies(processors: dict[str, list[Any]]) -> str | None:
+    """Why the tokens of a text differ from epoch to epoch, or None if they do not."""
+    for processor in processors.get(TEXT, ()):
+        if processor.train_augmenter is not None:
+            return "texts are augmented (set model.hf_text.text_trivial_aug_maxscale = 0)"
+        if processor.dropout > 0:
+            return "texts are dropped at random (set data.text.dropout = 0)"
+        if processor.stochastic_chunk:
+            return "long texts are cut at random (set model.hf_text.stochastic_chunk = false)"
+        if processor.template_config.turn_on:
+            return "templates are drawn at random (set data.templates.turn_on = false)"
+    return None
+
+
+def _replace_data(learner: Any, outputs: Path | None) -> None:
+    own = learner.get_datamodule_per_run
+
+    def get(df_preprocessor: Any, data_processors: Any, per_gpu_batch_size: int, num_workers: int, predict_data=None, is_train=True):
+        reason = varies(data_processors) or (learner._teacher_learner and varies(learner._teacher_learner._data_processors))
+        if is_train and outputs and reason:
+            raise KdbookError(f"the teacher can't be asked once: {reason}")
+        if not is_train or reason or (learner._teacher_learner and not outputs):
+            return own(df_preprocessor, data_processors, per_gpu_batch_size, num_workers, predict_data, is_train)
+        preprocessors, processors = [df_preprocessor], [data_processors]
+        if teacher := learner._teacher_learner:
+            preprocessors.append(teacher._df_preprocessor)
+            processors.append({TEXT: [TeacherRow(teacher._model)]})
+        data = {"train_data": learner._train_data, "validate_data": learner._tuning_data}
+        return PreparedData(preprocessors, processors, per_gpu_batch_size, num_workers, **data)
+
+    learner.get_datamodule_per_run = get
+
+
+def _replace_teacher(learner: Any, outputs: Path) -> None:
+    """Put the look-up in the teacher's place as soon as AutoMM has loaded it (``utils/distillation.py``)."""
+    own = learner.setup_distillation
+
+    def setup(*args: Any, **kwargs: Any):
+        prepared = own(*args, **kwargs)
+        TeacherOutputs(outputs).attach(learner._teacher_learner, learner._train_data)
+        return prepared
+
+    learner.setup_distillation = setup
+
+
+def _leave_teacher_out_of_validation(learner: Any) -> None:
+    """Choose the epoch without the teacher: the metric that chooses it is the student's alone (``optim/lit_distiller.py``)."""
+    own = learner.get_litmodule_per_run
+
+    def get(*args: Any, **kwargs: Any):
+        module = own(*args, **kwargs)
+        if not hasattr(module, "student_model"):
+            return module
+        step = module._shared_step
+
+        def shared_step(batch: dict[str, Any]):
+            if module.training:
+                return step(batch)
+            output = run_model(module.student_model, batch)
+            return output, module._compute_hard_label_loss(output, batch[module.student_model.label_key])
+
+        module._shared_step = shared_step
+        return module
+
+    learner.get_litmodule_per_run = get
