@@ -5,8 +5,11 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import torch
 from helpers import stock_fit
 
@@ -15,64 +18,77 @@ from kdbook.data import INPUTS
 from kdbook.teacher_outputs import LOGITS, TeacherOutputs
 
 REPEATS = 3
+WARM_UP_ROWS = 256
 PROFILE = "embedded"
+
+
+class Bench:
+    """All arms on the same rows, interleaved; the seconds of each, and how the students of a seed judge the test pairs."""
+
+    def __init__(self, some: study.Study, folder: str) -> None:
+        self.study, self.folder = some, folder
+        self.teacher = some.run(study.TEACHER)
+        self.outputs = TeacherOutputs(Path(folder) / "outputs.safetensors")
+        self.seconds: dict[str, list[float]] = defaultdict(list)
+        self.different: list[int] = []
+
+    def round(self, seed: int, rows: pd.DataFrame) -> None:
+        """Every arm once."""
+        predictor = _load(self.teacher)
+        self.timed("filling", self.outputs.compute, predictor._learner, rows)
+        self.timed("stock prediction", predictor.predict_proba, rows[INPUTS[:2]])
+        asked = {"teacher": self.teacher.predictor}
+        stock = self.timed("stock distilled", self.fit, stock_fit, study.DISTILLED, seed, rows, **asked)
+        ours = self.timed("distilled", self.fit, train.fit, study.DISTILLED, seed, rows, outputs=self.outputs.path, **asked)
+        self.timed("stock plain", self.fit, stock_fit, study.BASELINE, seed, rows)
+        self.timed("plain", self.fit, train.fit, study.BASELINE, seed, rows)
+        texts = self.study.data["test"][INPUTS[:2]]
+        self.different.append(int((stock.predict(texts) != ours.predict(texts)).sum()))
+
+    def timed(self, name: str, call: Callable, *args: Any, **kwargs: Any) -> Any:
+        print(name, file=sys.stderr, flush=True)
+        start = time.perf_counter()
+        result = call(*args, **kwargs)
+        self.seconds[name].append(time.perf_counter() - start)
+        return result
+
+    def fit(self, fitter: Callable, arm: str, seed: int, rows: pd.DataFrame, **more: Any) -> Any:
+        spec = self.study.specs[f"{arm}-0"]
+        checkpoint = str(encoders.locate(spec.checkpoint).path)
+        path = Path(tempfile.mkdtemp(dir=self.folder))
+        return fitter(path, rows, self.study.data["validation"], checkpoint, spec.hyperparameters, seed, **more)
+
+    def forget(self) -> None:
+        self.seconds.clear()
+        self.different.clear()
 
 
 def main() -> None:
     some = study.open_study(PROFILE)
-    teacher = some.run("teacher")
-    specs = {arm: some.specs[f"{arm}-0"] for arm in (study.BASELINE, study.DISTILLED)}
-    rows, validation, texts = some.data["train"], some.data["validation"], some.data["test"][INPUTS[:2]]
-    checkpoint = str(encoders.locate(specs[study.BASELINE].checkpoint).path)
+    rows = some.data["train"]
     train._prepare()
-    seconds: dict[str, list[float]] = defaultdict(list)
-    different: list[int] = []
-
     with tempfile.TemporaryDirectory() as folder:
-        outputs = Path(folder) / "outputs.safetensors"
-
-        def timed(name: str, call, keep: bool):
-            _say(name)
-            start = time.perf_counter()
-            result = call()
-            if keep:
-                seconds[name].append(time.perf_counter() - start)
-            return result
-
-        def fit(fitter, arm: str, seed: int, some_rows, **more):
-            path = tempfile.mkdtemp(dir=folder)
-            return fitter(path, some_rows, validation, checkpoint, specs[arm].hyperparameters, seed, **more)
-
-        for repeat in range(-1, REPEATS):  # the first round, on few rows, warms up
-            keep, used = repeat >= 0, rows if repeat >= 0 else rows.head(256)
-            learner = _load(teacher)
-            timed("filling", lambda: TeacherOutputs(outputs).compute(learner._learner, used), keep)
-            timed("stock prediction", lambda: learner.predict_proba(used[INPUTS[:2]]), keep)
-            asked = {"teacher": teacher.predictor}
-            students = [
-                timed("stock distilled", lambda: fit(stock_fit, study.DISTILLED, repeat + 1, used, **asked), keep),
-                timed("distilled", lambda: fit(train.fit, study.DISTILLED, repeat + 1, used, outputs=outputs, **asked), keep),
-            ]
-            timed("stock plain", lambda: fit(stock_fit, study.BASELINE, repeat + 1, used), keep)
-            timed("plain", lambda: fit(train.fit, study.BASELINE, repeat + 1, used), keep)
-            if keep:
-                stock, ours = (student.predict(texts) for student in students)
-                different.append(int((stock != ours).sum()))
-        logits = TeacherOutputs(outputs).read(rows)[1]
-        size = outputs.stat().st_size
-    difference = float((logits - _online_logits(_load(teacher)._learner, rows)).abs().max())
-    medians = {name: statistics.median(values) for name, values in seconds.items()}
+        bench = Bench(some, folder)
+        bench.round(0, rows.head(WARM_UP_ROWS))
+        bench.forget()
+        for seed in range(1, REPEATS + 1):
+            bench.round(seed, rows)
+        kept, size = bench.outputs.read(rows), bench.outputs.path.stat().st_size
+    assert kept
+    difference = float((kept[1] - _online_logits(_load(bench.teacher)._learner, rows)).abs().max())
     backbones = [some.run(arm).record["parameters"]["backbone"] for arm in (study.TEACHER, study.BASELINE)]
+    medians = {name: statistics.median(values) for name, values in bench.seconds.items()}
     print(f"{len(rows):,} rows, teacher backbone {backbones[0] / backbones[1]:.1f} times the student's, medians of {REPEATS}\n")
     print("| what | seconds |\n|---|---|")
     for name, median in medians.items():
-        print(f"| {name} | {median:.1f} ({', '.join(f'{value:.1f}' for value in seconds[name])}) |")
+        print(f"| {name} | {median:.1f} ({', '.join(f'{value:.1f}' for value in bench.seconds[name])}) |")
     print("\n| figure | measured | at most |\n|---|---|---|")
     for numerator, denominator, bar in RATIOS:
         print(f"| {numerator} / {denominator} | {medians[numerator] / medians[denominator]:.2f} | {bar} |")
     print(f"| largest difference of teacher logits, kept against asked in batches of 32 | {difference:.1e} | 1e-4 |")
-    print(f"| test examples that distilled and stock distilled students judge differently, by seed | {different} of {len(texts)} | 0 |")
-    print(f"\nfile of teacher outputs: {size / 1e6:.1f} MB; at 99,000 pairs of 768 features {99_000 * (768 + 2) * 4 / 1e6:.0f} MB")
+    print(f"| test pairs that the distilled and the stock distilled student judge differently, by seed | {bench.different} | 0 |")
+    full = 99_000 * (768 + 2) * 4  # bytes: pairs of pawsx, features and logits of its teacher, fp32
+    print(f"\nfile of teacher outputs: {size / 1e6:.1f} MB, for 99,000 pairs and 768 features {full / 1e6:.0f} MB")
 
 
 RATIOS = (
@@ -101,10 +117,6 @@ def _online_logits(learner, rows) -> torch.Tensor:
     model = learner._model.eval()
     with torch.inference_mode():
         return torch.cat([run_model(model, batch)[model.prefix][LOGITS] for batch in module.predict_dataloader()])
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def test_the_teacher_is_not_asked_again(smoke, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "setting", [{"model.hf_text.text_trivial_aug_maxscale": 0.1}, {"data.text.dropout": 0.1}, {"model.hf_text.stochastic_chunk": True}]
+    "setting", [{"model.hf_text.text_trivial_aug_maxscale": 0.1}, {"data.modality_dropout": 0.1}, {"model.hf_text.stochastic_chunk": True}]
 )
 def test_texts_that_vary_are_refused_with_a_teacher_and_left_to_automm_without(smoke, tmp_path, setting):
     spec = smoke.specs["distilled-0"]

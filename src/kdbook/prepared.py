@@ -81,7 +81,7 @@ def varies(processors: dict[str, list[Any]]) -> str | None:
         if processor.train_augmenter is not None:
             return "texts are augmented (set model.hf_text.text_trivial_aug_maxscale = 0)"
         if processor.dropout > 0:
-            return "texts are dropped at random (set data.text.dropout = 0)"
+            return "texts are dropped at random (set data.modality_dropout = 0)"
         if processor.stochastic_chunk:
             return "long texts are cut at random (set model.hf_text.stochastic_chunk = false)"
         if processor.template_config.turn_on:
