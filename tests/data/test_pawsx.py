@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdbook import data, profile
@@ -50,6 +50,7 @@ def test_a_subset_has_the_same_ids_in_every_language_and_is_fixed(release):
     assert set(chosen["id"]) == set(data.load(profile.Data(source=str(release), train_items=3, test_items=2))["train"]["id"])
 
 
+@settings(deadline=None)  # the files are written to disk, which a busy machine does slowly
 @given(st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=8))
 def test_any_text_survives_reading(tmp_path_factory, sentences):
     path = tmp_path_factory.mktemp("any") / "train.tsv"
