@@ -1,7 +1,7 @@
 """Every row is kept or dropped for one reason, and the counts add up."""
 
 import pandas as pd
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdbook.data.audit import REASONS, audit
@@ -18,6 +18,7 @@ def frame(*rows) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["id", "language", "sentence1", "sentence2", "label"])
 
 
+@settings(deadline=None)
 @given(ROWS)
 def test_read_is_kept_plus_dropped(rows):
     result = audit(frame(*rows))
