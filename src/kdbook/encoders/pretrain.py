@@ -183,7 +183,7 @@ def _changed_words(original: list[str], said: list[str]) -> set[int]:
 
 
 SHIPPED = {
-    "teacher": Settings("teacher", steps=3500, learning_rate=8e-4),
+    "teacher": Settings("teacher", steps=6500, learning_rate=8e-4),
     "student": Settings("student", steps=2600, learning_rate=2.5e-3),
 }
 
