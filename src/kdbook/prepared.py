@@ -5,7 +5,7 @@ AutoMM tokenises a text each time that a batch needs it, for the student and aga
 AutoMM's own, in its own order and batches; a fit ends with the same weights, bit for bit.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -13,11 +13,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from autogluon.multimodal.data.collator import StackCollator
 from autogluon.multimodal.data.datamodule import BaseDataModule
 from autogluon.multimodal.data.dataset import BaseDataset
+from autogluon.multimodal.data.utils import get_collate_fn
 from autogluon.multimodal.models.utils import run_model
 from packaging.specifiers import SpecifierSet
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from kdbook.data import INPUTS
 from kdbook.errors import KdbookError
@@ -54,8 +58,24 @@ class TokenizedTexts:
         return self.ids[text] if text in self.ids else self.tokenizer.encode(text, **settings)
 
 
+class Batches(Dataset):
+    """All rows laid out as one batch, from which a loader takes slices, each cut to the longest of its texts."""
+
+    def __init__(self, samples: list[dict[str, Any]], collate: Callable[[list[dict[str, Any]]], dict[str, Tensor]]) -> None:
+        self.whole = collate(samples)
+        self.lengths = torch.tensor([max(np.size(part) for part in sample.values()) for sample in samples])
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitems__(self, rows: list[int]) -> dict[str, Tensor]:
+        """A batch with these rows, in the form of AutoMM's own collator."""
+        longest = int(self.lengths[rows].max())
+        return {key: part[rows, :longest] if part.ndim > 1 else part[rows] for key, part in self.whole.items()}
+
+
 class PreparedData(BaseDataModule):
-    """AutoMM's data module for training, with samples that are made once."""
+    """AutoMM's data module for training, with batches of samples that are made once."""
 
     def set_dataset(self, split: str) -> None:
         """Make all samples of ``train`` or ``validate``: what the student's processors make of a row, and its number for a teacher."""
@@ -67,7 +87,20 @@ class PreparedData(BaseDataModule):
         for row, sample in enumerate(samples):
             for teacher in teachers:
                 sample.update(teacher.sample(row))
-        setattr(self, f"{split}_dataset", samples)
+        collate = get_collate_fn(self.df_preprocessor, self.data_processors, self.per_gpu_batch_size)
+        setattr(self, f"{split}_dataset", Batches(samples, collate))
+
+    def train_dataloader(self) -> DataLoader:
+        """Batches in AutoMM's random order; slices need no worker processes."""
+        return DataLoader(self.train_dataset, self.per_gpu_batch_size, shuffle=True, collate_fn=_as_it_is)
+
+    def val_dataloader(self) -> DataLoader:
+        """Batches in the order of the rows."""
+        return DataLoader(self.validate_dataset, self.per_gpu_batch_size, collate_fn=_as_it_is)
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
 
 
 @contextmanager
