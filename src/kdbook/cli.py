@@ -4,7 +4,6 @@ import json
 import shutil
 import sys
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -13,9 +12,9 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from kdbook import archive, chapters, data, evaluate, profile, study
+from kdbook import archive, chapters, data, evaluate, profile, study, workers
 from kdbook.errors import KdbookError
-from kdbook.progress import Meter, duration
+from kdbook.progress import duration
 from kdbook.store import DAMAGED, PARTIAL, open_store, project_root
 
 app = typer.Typer(
@@ -31,16 +30,20 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machine
 
 
 @app.command(epilog="Example: kdbook run --profile smoke")
-def run(name: ProfileOption = None) -> None:
+def run(
+    name: ProfileOption = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Runs to train at once; default: as many as cores and memory allow.")
+    ] = None,
+) -> None:
     """Train the runs of a profile that are not in the store yet."""
     opened = study.open_study(name)
-    missing = {status.name: status for status in opened.status() if status.state != study.CURRENT}
+    missing = [status for status in opened.status() if status.state != study.CURRENT]
     _say(f"profile {opened.profile.name}: {len(opened.specs)} runs, {len(missing)} to train")
-    for status in missing.values():
+    for status in missing:
         _say(f"  {status.name}: {status.state}, {status.reason}; takes {duration(status.seconds)}")
-    meter = Meter(len(missing))
-    for run_name in missing:
-        opened.train(opened.specs[run_name], meter.watch, partial(_say, f"waiting for another process that trains {run_name}"))
+    if missing:
+        workers.train(opened, missing, jobs or workers.default_jobs(opened.profile.threads))
 
 
 @app.command(epilog="Example: kdbook status --json")

@@ -5,16 +5,15 @@ AutoMM tokenises a text each time that a batch needs it, for the student and aga
 AutoMM's own, in its own order and batches; a fit ends with the same weights, bit for bit.
 """
 
-from collections.abc import Callable, Iterator
+import hashlib
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
 import torch
-from autogluon.multimodal.data.collator import StackCollator
 from autogluon.multimodal.data.datamodule import BaseDataModule
 from autogluon.multimodal.data.dataset import BaseDataset
 from autogluon.multimodal.data.utils import get_collate_fn
@@ -27,6 +26,9 @@ from kdbook.data import INPUTS
 from kdbook.errors import KdbookError
 from kdbook.teacher_outputs import TeacherOutputs
 
+if TYPE_CHECKING:
+    from kdbook.train import Teaching
+
 SUPPORTED = SpecifierSet("~=1.6.0")  # AutoMM releases whose inside is known to fit
 TRAIN, TEXT = "train", "text"
 
@@ -35,15 +37,7 @@ class TeacherRow:
     """Stands in a data module for the teacher's text processor: the teacher's only input is the number of the row."""
 
     def __init__(self, model: Any) -> None:
-        self.prefix, self.keys = model.prefix, model.input_keys
-
-    def sample(self, row: int) -> dict[str, Any]:
-        """The teacher's part of one sample."""
-        return {key: np.array([row]) for key in self.keys}
-
-    def collate_fn(self, columns: list[str]) -> dict[str, StackCollator]:
-        """How AutoMM makes a batch of samples, by key."""
-        return {key: StackCollator() for key in self.keys}
+        self.keys = model.input_keys
 
 
 class TokenizedTexts:
@@ -61,9 +55,8 @@ class TokenizedTexts:
 class Batches(Dataset):
     """All rows laid out as one batch, from which a loader takes slices, each cut to the longest of its texts."""
 
-    def __init__(self, samples: list[dict[str, Any]], collate: Callable[[list[dict[str, Any]]], dict[str, Tensor]]) -> None:
-        self.whole = collate(samples)
-        self.lengths = torch.tensor([max(np.size(part) for part in sample.values()) for sample in samples])
+    def __init__(self, whole: dict[str, Tensor], lengths: Tensor) -> None:
+        self.whole, self.lengths = whole, lengths
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -77,18 +70,35 @@ class Batches(Dataset):
 class PreparedData(BaseDataModule):
     """AutoMM's data module for training, with batches of samples that are made once."""
 
+    last: ClassVar[dict[str, tuple[str, Batches]]] = {}  # by split: what this process made last; a study's students share it
+
     def set_dataset(self, split: str) -> None:
         """Make all samples of ``train`` or ``validate``: what the student's processors make of a row, and its number for a teacher."""
         rows = getattr(self, f"{split}_data")
-        dataset = BaseDataset(rows, self.df_preprocessor[:1], self.data_processors[:1], is_training=split == TRAIN)
-        teachers = [processor for group in self.data_processors[1:] for processor in group[TEXT]]
-        with _tokenized_at_once(self.data_processors[0][TEXT], rows):
+        made_from = self._made_from(rows, split)
+        if split not in self.last or self.last[split][0] != made_from:
+            self.last[split] = (made_from, self._batches(rows, split))
+        shared = self.last[split][1]
+        numbers = torch.arange(len(rows))[:, None]
+        asked = {key: numbers for group in self.data_processors[1:] for teacher in group[TEXT] for key in teacher.keys}
+        setattr(self, f"{split}_dataset", Batches(shared.whole | asked, shared.lengths))
+
+    def _batches(self, rows: pd.DataFrame, split: str) -> Batches:
+        preprocessors, processors = self.df_preprocessor[:1], self.data_processors[:1]
+        dataset = BaseDataset(rows, preprocessors, processors, is_training=split == TRAIN)
+        with _tokenized_at_once(processors[0][TEXT], rows):
             samples = [dataset[row] for row in range(len(dataset))]
-        for row, sample in enumerate(samples):
-            for teacher in teachers:
-                sample.update(teacher.sample(row))
-        collate = get_collate_fn(self.df_preprocessor, self.data_processors, self.per_gpu_batch_size)
-        setattr(self, f"{split}_dataset", Batches(samples, collate))
+        lengths = torch.tensor([max(np.size(part) for part in sample.values()) for sample in samples])
+        return Batches(get_collate_fn(preprocessors, processors, self.per_gpu_batch_size)(samples), lengths)
+
+    def _made_from(self, rows: pd.DataFrame, split: str) -> str:
+        """A hash of all that decides the samples: the rows, the classes, and the processors with their tokenizers."""
+        digest = hashlib.sha256(pd.util.hash_pandas_object(rows[INPUTS], index=False).to_numpy().tobytes())
+        digest.update(repr((split, self.df_preprocessor[0].label_generator.classes_, self.per_gpu_batch_size)).encode())
+        for processor in self.data_processors[0][TEXT]:
+            plain = {name: value for name, value in vars(processor).items() if isinstance(value, str | int | float | None)}
+            digest.update(repr(sorted(plain.items())).encode() + processor.tokenizer.backend_tokenizer.to_str().encode())
+        return digest.hexdigest()
 
     def train_dataloader(self) -> DataLoader:
         """Batches in AutoMM's random order; slices need no worker processes."""
@@ -116,18 +126,19 @@ def _tokenized_at_once(processors: list[Any], rows: pd.DataFrame) -> Iterator[No
             processor.tokenizer = tokenizer
 
 
-def prepare(learner: Any, outputs: Path | None) -> None:
-    """Make an AutoMM learner's next fit tokenise once and, if it distils and ``outputs`` is given, ask the teacher once.
+def prepare(learner: Any, teacher: "Teaching | None") -> None:
+    """Make an AutoMM learner's next fit tokenise once and, if it distils with kept outputs, ask the teacher once.
 
     Fits that would not be the same (augmentation, dropped or randomly cut texts, templates) stay as AutoMM makes them.
 
     Raises
     ------
     KdbookError
-        If ``outputs`` is given and the teacher's outputs would not be the same in every epoch, or if this AutoMM is not one
-        that is known.
+        If the teacher's outputs are to be kept and would not be the same in every epoch, or if this AutoMM is not one that
+        is known.
     """
     check_version(version("autogluon.multimodal"))
+    outputs = TeacherOutputs(teacher.outputs, teacher.shuffled) if teacher and teacher.outputs else None
     _replace_data(learner, outputs)
     if outputs:
         _replace_teacher(learner, outputs)
@@ -154,7 +165,7 @@ def varies(processors: dict[str, list[Any]]) -> str | None:
     return None
 
 
-def _replace_data(learner: Any, outputs: Path | None) -> None:
+def _replace_data(learner: Any, outputs: TeacherOutputs | None) -> None:
     own = learner.get_datamodule_per_run
 
     def get(df_preprocessor: Any, data_processors: Any, per_gpu_batch_size: int, num_workers: int, predict_data=None, is_train=True):
@@ -175,13 +186,13 @@ def _replace_data(learner: Any, outputs: Path | None) -> None:
     learner.get_datamodule_per_run = get
 
 
-def _replace_teacher(learner: Any, outputs: Path) -> None:
+def _replace_teacher(learner: Any, outputs: TeacherOutputs) -> None:
     """Put the look-up in the teacher's place as soon as AutoMM has loaded it (``utils/distillation.py``)."""
     own = learner.setup_distillation
 
     def setup(*args: Any, **kwargs: Any):
         prepared = own(*args, **kwargs)
-        TeacherOutputs(outputs).attach(learner._teacher_learner, learner._train_data)
+        outputs.attach(learner._teacher_learner, learner._train_data)
         return prepared
 
     learner.setup_distillation = setup

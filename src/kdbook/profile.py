@@ -4,7 +4,7 @@ import os
 import tomllib
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
 
@@ -47,24 +47,47 @@ class Model(_Table):
     hyperparameters: Hyperparameters = {}
 
 
-class Ablation(_Table):
-    """A variation of the distilled student, trained with the first seed only and shown in the last chapter."""
+class Variation(_Table):
+    """The student trained in another way.
+
+    ``teacher`` is ``"own"``, ``"none"``, or ``"shuffled"``: what the teacher says about another training pair with the same
+    label.
+    """
 
     title: str
+    teacher: Literal["own", "shuffled", "none"] = "own"
     hyperparameters: Hyperparameters = {}
 
 
+class Contrast(_Table):
+    """The question of a study, asked before any run: the accuracy of ``arm`` minus that of ``against`` on the ``test`` set."""
+
+    arm: str = "distilled"
+    against: str = "baseline"
+    test: str = "all"
+
+
 class Profile(_Table):
-    """Everything that a study depends on. ``hyperparameters`` apply to every model, ``distiller`` to distilled students."""
+    """Everything that a study depends on.
+
+    ``hyperparameters`` apply to every model, ``distiller`` to distilled students. ``controls`` are what distillation has to
+    beat, trained with every seed; ``ablations`` change one thing of the distilled student or of the baseline and are trained
+    with the first ``ablation_seeds`` seeds. ``threads`` is the number of processor cores that a run computes on (``None``:
+    all); it is a setting of the result, since sums differ in their last digits with it.
+    """
 
     name: str
     description: str
+    threads: PositiveInt | None = None
+    primary: Contrast = Contrast()
     data: Data
     hyperparameters: Hyperparameters
     teacher: Model
     student: Model
     distiller: Hyperparameters = {}
-    ablations: dict[str, Ablation] = {}
+    controls: dict[str, Variation] = {}
+    ablation_seeds: PositiveInt = 1
+    ablations: dict[str, Variation] = {}
 
 
 def names() -> list[str]:
@@ -117,7 +140,9 @@ def _check(profile: Profile) -> None:
         "teacher.hyperparameters": profile.teacher.hyperparameters,
         "student.hyperparameters": profile.student.hyperparameters,
         "distiller": profile.distiller,
-    } | {f"ablations.{name}.hyperparameters": ablation.hyperparameters for name, ablation in profile.ablations.items()}
+    }
+    for table in ("controls", "ablations"):
+        tables |= {f"{table}.{name}.hyperparameters": variation.hyperparameters for name, variation in getattr(profile, table).items()}
     for where, settings in tables.items():
         hyperparameters.check(settings, f"profile {profile.name!r}, table {where}")
 
@@ -134,7 +159,7 @@ def _siblings(path: tuple[int | str, ...]) -> list[str]:
     """Names of the keys allowed in the table at ``path``."""
     table: type[BaseModel] = Profile
     for part in path:
-        if part == "ablations":
-            return list(Ablation.model_fields)
+        if part in ("controls", "ablations"):
+            return list(Variation.model_fields)
         table = table.model_fields[str(part)].annotation  # type: ignore[assignment]
     return [field for field in table.model_fields if field != "name"]

@@ -1,12 +1,11 @@
-"""Progress of a training with the time that is left: a bar in a terminal, a line now and then elsewhere."""
+"""Progress of a training with the time that is left: bars in a terminal, a line now and then elsewhere."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 if TYPE_CHECKING:
     from kdbook import train
@@ -15,43 +14,71 @@ SECONDS_BETWEEN_LINES = 20
 
 
 class Meter:
-    """Shows the runs of one command one after the other."""
+    """Shows how far the runs of one command are, as a context that ends with it.
 
-    def __init__(self, runs: int) -> None:
-        self.runs, self.begun, self.console = runs, 0, Console(stderr=True)
+    ``expected`` gives the seconds that each run will take where that is known, ``jobs`` how many are trained at once.
+    """
 
-    @contextmanager
-    def watch(self, name: str) -> Iterator[Callable[["train.Progress"], None]]:
-        """Show one run; gives what is to be told its progress."""
-        self.begun += 1
-        title = f"run {self.begun} of {self.runs}: {name}"
-        start = time.perf_counter()
-        with self._bar(title) if self.console.is_terminal else self._lines(title) as report:
-            yield report
-        self.console.print(f"{title}: finished in {time.perf_counter() - start:.0f} s", highlight=False)
+    def __init__(self, expected: Mapping[str, float | None], jobs: int) -> None:
+        self.expected, self.jobs = dict(expected), jobs
+        self.runs, self.console = len(expected), Console(stderr=True)
+        self.shares: dict[str, float] = {}
+        self.begun: dict[str, float] = {}
+        self.taken: dict[str, float] = {}
+        self.last_line = time.perf_counter()
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[left]}"))
+        self.bars = Progress(*columns, console=self.console, transient=True)
+        self.tasks: dict[str, TaskID] = {}
 
-    @contextmanager
-    def _bar(self, title: str) -> Iterator[Callable[["train.Progress"], None]]:
-        columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TextColumn("left:"), TimeRemainingColumn())
-        with Progress(*columns, console=self.console, transient=True) as bar:
-            task = bar.add_task(title, total=None)
-            yield lambda progress: bar.update(task, completed=progress.step, total=progress.steps)
+    def __enter__(self) -> "Meter":
+        if self.console.is_terminal:
+            self.tasks[""] = self.bars.add_task("all runs", total=self.runs, left="")
+            self.bars.start()
+        return self
 
-    @contextmanager
-    def _lines(self, title: str) -> Iterator[Callable[["train.Progress"], None]]:
-        self.console.print(f"{title}: started", highlight=False)
-        last = time.perf_counter()
+    def __exit__(self, *exception) -> None:
+        self.bars.stop()
 
-        def report(progress: "train.Progress") -> None:
-            nonlocal last
-            now = time.perf_counter()
-            if now - last < SECONDS_BETWEEN_LINES:
-                return
-            last = now
-            left = progress.seconds / progress.step * (progress.steps - progress.step)
-            self.console.print(f"{title}: step {progress.step} of {progress.steps}, about {left:.0f} s left", highlight=False)
+    def started(self, name: str) -> None:
+        """Take note that a process has taken up a run."""
+        self.begun[name] = time.perf_counter()
 
-        yield report
+    def hear(self, name: str, progress: "train.Progress | None") -> None:
+        """Take note of how far a run is; None means that another process trains it and this one waits."""
+        if progress is None:
+            self.console.print(f"waiting for another process that trains {name}", highlight=False)
+            return
+        self.shares[name] = progress.step / progress.steps
+        self._show(name)
+
+    def finished(self, name: str) -> None:
+        """Take note that a run is in the store."""
+        self.taken[name] = time.perf_counter() - self.begun[name]
+        self.shares.pop(name, None)
+        if name in self.tasks:
+            self.bars.remove_task(self.tasks.pop(name))
+        self.console.print(f"run {len(self.taken)} of {self.runs}: {name} finished in {self.taken[name]:.0f} s", highlight=False)
+
+    def left(self) -> float | None:
+        """Seconds until all runs are done, None as long as nothing tells."""
+        known = [seconds for seconds in self.expected.values() if seconds is not None] + list(self.taken.values())
+        known = known or [(time.perf_counter() - self.begun[name]) / share for name, share in self.shares.items() if share > 0]
+        if not known:
+            return None
+        usual = sum(known) / len(known)
+        waiting = [name for name in self.expected if name not in self.taken]
+        return sum((self.expected[name] or usual) * (1 - self.shares.get(name, 0.0)) for name in waiting) / self.jobs
+
+    def _show(self, name: str) -> None:
+        if self.console.is_terminal:
+            if name not in self.tasks:
+                self.tasks[name] = self.bars.add_task(name, total=1.0, left="")
+            self.bars.update(self.tasks[name], completed=self.shares[name])
+            self.bars.update(self.tasks[""], completed=len(self.taken) + sum(self.shares.values()), left=f"{duration(self.left())} left")
+        elif time.perf_counter() - self.last_line >= SECONDS_BETWEEN_LINES:
+            self.last_line = time.perf_counter()
+            now = ", ".join(f"{name} {share:.0%}" for name, share in self.shares.items())
+            self.console.print(f"training {now}; {duration(self.left())} left for all", highlight=False)
 
 
 def duration(seconds: float | None) -> str:

@@ -1,28 +1,49 @@
 """How sure a difference between two arms is, from stored predictions.
 
-Runs of one arm differ by their seed, and the two languages of an item are not independent. The hierarchical bootstrap
-therefore draws seeds and items with replacement, an item always with all its languages.
+Two things vary by chance: the seed of a run, and which items the test set happens to hold; the languages of one item are
+not independent, so an item counts as one. A *contrast* is therefore a table with a row for each seed and a column for each
+item. Its mean is the difference of two accuracies, and the bootstrap draws rows and columns anew.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.stats import binomtest, norm
 
 RESAMPLES = 10_000
 LEVEL = 0.95
+POWER = 0.8
+BINS = 10
+NEARLY_SURE = 1e-6  # probabilities are kept this far from 0 and 1, where their logarithm is finite
 
 Array = np.ndarray
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value and the ends of its 95 % interval."""
+    """A value, the ends of its 95 % interval, and the two-sided bootstrap p-value of the hypothesis that it is 0."""
 
     value: float
     low: float
     high: float
+    p: float
+
+    @property
+    def direction(self) -> int:
+        """1 or -1 if the whole interval lies above or below 0, else 0: these data do not tell."""
+        return (self.low > 0) - (self.high < 0)
+
+    @property
+    def detectable(self) -> float:
+        """The smallest true difference that a study of this size would find in 80 % of repetitions.
+
+        The standard error is taken from the width of the interval (Cohen 1988, "Statistical Power Analysis").
+        """
+        z = norm.ppf((1 + LEVEL) / 2)
+        return float((self.high - self.low) / (2 * z) * (z + norm.ppf(POWER)))
 
 
 @dataclass(frozen=True)
@@ -38,44 +59,153 @@ class Comparison:
     recovery: Estimate | None
 
 
-def compare(
-    teachers: Sequence[pd.DataFrame], baselines: Sequence[pd.DataFrame], distilled: Sequence[pd.DataFrame], resamples: int = RESAMPLES
-) -> Comparison:
-    """Compare three arms by their predictions, a frame for each run.
+@dataclass(frozen=True)
+class McNemar:
+    """Test pairs that only the first or only the second of two models answers rightly, and the exact two-sided p-value."""
+
+    only_first: int
+    only_second: int
+    p: float
+
+
+def difference(before: Sequence[pd.DataFrame], after: Sequence[pd.DataFrame], resamples: int = RESAMPLES) -> Estimate:
+    """Accuracy of ``after`` minus that of ``before``, each a frame of predictions for every seed, in the same order.
 
     Parameters
     ----------
-    teachers, baselines, distilled
-        Columns ``id``, ``language``, ``label`` and ``prediction``, the same test rows in each. Baseline and distilled runs are
-        paired: one of each for every seed, in the same order.
+    before, after
+        Columns ``id``, ``language``, ``label`` and ``prediction``, the same test rows in each.
     resamples
-        Number of bootstrap resamples of seeds and items.
+        Number of bootstrap resamples of seeds and items. With one seed, only items are drawn: the interval then speaks
+        for these two models, not for others like them.
 
     Raises
     ------
     ValueError
-        If baseline and distilled runs are not as many, or the runs do not have the same test rows.
+        If the runs are not as many on both sides, or do not have the same test rows.
     """
-    if len(baselines) != len(distilled) or not baselines or not teachers:
-        raise ValueError("as many distilled runs as baselines are needed, and a teacher")
-    counts = baselines[0].groupby("id", sort=True).size()
-    right = [np.stack([_right(run, counts.index) for run in runs]) for runs in (teachers, baselines, distilled)]
-    means = [matrix.sum() / len(matrix) / counts.sum() for matrix in right]
-    teacher, baseline, student = _resampled(right, counts.to_numpy(), resamples)
-    gain = _estimate(means[2] - means[1], student - baseline)
-    gap = _estimate(means[0] - means[1], teacher - baseline)
-    if gap.low <= 0:
-        return Comparison(gain, gap, None)
-    return Comparison(gain, gap, _estimate(gain.value / gap.value, (student - baseline) / (teacher - baseline)))
+    contrast, rows = _contrast(before, after)
+    return _estimate(contrast.sum() / len(contrast) / rows.sum(), _Draws(contrast.shape, rows, resamples).of(contrast))
 
 
-def _resampled(right: list[Array], counts: Array, resamples: int) -> list[Array]:
-    """Accuracy of teacher, baseline and distilled student in each resample; the students' seeds are drawn together."""
-    rng = np.random.default_rng(0)
-    items = rng.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), resamples)
-    rows = items @ counts
-    teachers, pairs = (rng.multinomial(len(runs), np.full(len(runs), 1 / len(runs)), resamples) for runs in right[:2])
-    return [((items @ runs.T) * seeds).sum(axis=1) / len(runs) / rows for runs, seeds in zip(right, (teachers, pairs, pairs), strict=True)]
+def compare(
+    teachers: Sequence[pd.DataFrame], baselines: Sequence[pd.DataFrame], distilled: Sequence[pd.DataFrame], resamples: int = RESAMPLES
+) -> Comparison:
+    """Compare three arms by their predictions, a frame for each seed of the students.
+
+    ``teachers`` holds the teacher of each distilled run, the same one as often as it taught. Parameters and errors are
+    those of :func:`difference`.
+    """
+    gain, rows = _contrast(baselines, distilled)
+    gap, _ = _contrast(baselines, teachers)
+    draws = _Draws(gain.shape, rows, resamples)
+    drawn_gain, drawn_gap = draws.of(gain), draws.of(gap)
+    values = [contrast.sum() / len(contrast) / rows.sum() for contrast in (gain, gap)]
+    estimates = _estimate(values[0], drawn_gain), _estimate(values[1], drawn_gap)
+    if estimates[1].direction <= 0:
+        return Comparison(*estimates, None)
+    return Comparison(*estimates, _estimate(values[0] / values[1], drawn_gain / drawn_gap))
+
+
+def mcnemar(first: pd.DataFrame, second: pd.DataFrame) -> McNemar:
+    """Exact McNemar test of two models on the same test rows (McNemar 1947); it knows nothing of seeds or of items."""
+    joined = first.merge(second, on=["id", "language"], suffixes=("", "_second"), validate="one_to_one")
+    if len(joined) != len(first) or len(joined) != len(second):
+        raise ValueError("the runs do not have the same test rows")
+    right = [joined["prediction"] == joined["label"], joined["prediction_second"] == joined["label"]]
+    only_first, only_second = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
+    differing = only_first + only_second
+    return McNemar(only_first, only_second, float(binomtest(only_first, differing).pvalue) if differing else 1.0)
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """p-values adjusted for the number of comparisons (Holm 1979): each keeps its meaning however many are made."""
+    adjusted, largest = {}, 0.0
+    for rank, (name, p) in enumerate(sorted(p_values.items(), key=lambda item: item[1])):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p))
+        adjusted[name] = largest
+    return {name: adjusted[name] for name in p_values}
+
+
+def divergence(reference: Array, other: Array) -> float:
+    """Mean Kullback-Leibler divergence in nats of two-class probabilities from those of a reference; both of shape (rows,)."""
+    p, q = (np.clip(np.asarray(probability, float), NEARLY_SURE, 1 - NEARLY_SURE) for probability in (reference, other))
+    return float(np.mean(p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))))
+
+
+def reliability(probability: Array, label: Array, bins: int = BINS) -> pd.DataFrame:
+    """Bins of equal width over the probability of label 1, empty ones left out.
+
+    Columns: ``probability``, the mean in the bin, ``share``, that of pairs with label 1, and ``pairs``, their number.
+    """
+    place = np.minimum((np.asarray(probability, float) * bins).astype(int), bins - 1)
+    rows = pd.DataFrame({"probability": np.asarray(probability, float), "share": np.asarray(label, float), "pairs": 1}).groupby(place)
+    return rows.agg({"probability": "mean", "share": "mean", "pairs": "sum"}).reset_index(drop=True)
+
+
+def calibration_error(probability: Array, label: Array, bins: int = BINS) -> float:
+    """Expected calibration error: mean distance of probability and share over the bins of :func:`reliability`, weighted by pairs."""
+    table = reliability(probability, label, bins)
+    return float(((table["probability"] - table["share"]).abs() * table["pairs"]).sum() / table["pairs"].sum())
+
+
+class _Draws:
+    """Weights for seeds and items, drawn once and applied to every contrast that is to be compared with another.
+
+    A resample is the sum of the mean, of what the drawn seeds change, and of what the drawn items change (the bootstrap of a
+    table with two random factors: Owen 2007, "The pigeonhole bootstrap"). Two things keep its intervals true for few seeds:
+
+    - The weights of the seeds are such that their mean follows Student's t distribution, as that of a small normal sample
+      does. Drawing five seeds with replacement gives intervals that are too narrow.
+    - What is neither seed nor item, but chance of one run on one item, varies with the rows and with the columns. It would
+      be counted twice, so the share of it in the items is taken out by analysis of variance.
+    """
+
+    def __init__(self, shape: tuple[int, int], rows: Array, resamples: int) -> None:
+        rng = np.random.default_rng(0)
+        seeds, items = shape
+        drawn = rng.multinomial(items, np.full(items, 1 / items), resamples)
+        self.total = rows.sum()
+        self.items = drawn / (drawn @ rows)[:, None]
+        self.seeds = _student_weights(rng, seeds, resamples)
+
+    def of(self, contrast: Array) -> Array:
+        """The resampled means of a contrast."""
+        by_seed = contrast.sum(axis=1) / self.total
+        by_item = contrast.mean(axis=0)
+        value = by_seed.mean()
+        kept = math.sqrt(_share_of_items(contrast))
+        return value + self.seeds @ (by_seed - value) + kept * (self.items @ by_item - value)
+
+
+def _student_weights(rng: np.random.Generator, seeds: int, resamples: int) -> Array:
+    """Weights by which deviations from a mean of ``seeds`` numbers give a t-distributed error of that mean; 0 for one seed."""
+    if seeds == 1:
+        return np.zeros((resamples, 1))
+    normal = rng.standard_normal((resamples, seeds))
+    centred = normal - normal.mean(axis=1, keepdims=True)
+    return centred / np.sqrt(rng.chisquare(seeds - 1, (resamples, 1)) * seeds)
+
+
+def _share_of_items(contrast: Array) -> float:
+    """Share of the variance between item means that belongs to the items, and not to chance of a run on an item."""
+    seeds, items = contrast.shape
+    if seeds == 1 or items == 1:
+        return 1.0
+    by_item = contrast.mean(axis=0)
+    residual = contrast - by_item - contrast.mean(axis=1, keepdims=True) + contrast.mean()
+    between = seeds * ((by_item - by_item.mean()) ** 2).sum() / (items - 1)
+    chance = (residual**2).sum() / (items - 1) / (seeds - 1)
+    return max(0.0, 1 - chance / between) if between else 1.0
+
+
+def _contrast(before: Sequence[pd.DataFrame], after: Sequence[pd.DataFrame]) -> tuple[Array, Array]:
+    """Right answers of ``after`` minus those of ``before`` for each seed and item, and the number of rows of each item."""
+    if len(before) != len(after) or not before:
+        raise ValueError("as many runs are needed on both sides, and one at least")
+    rows = before[0].groupby("id", sort=True).size()
+    earlier, later = (np.stack([_right(run, rows.index) for run in runs]) for runs in (before, after))
+    return later - earlier, rows.to_numpy()
 
 
 def _right(run: pd.DataFrame, ids: pd.Index) -> Array:
@@ -88,4 +218,5 @@ def _right(run: pd.DataFrame, ids: pd.Index) -> Array:
 
 def _estimate(value: float, resampled: Array) -> Estimate:
     low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Estimate(float(value), float(low), float(high))
+    tail = min((resampled <= 0).sum(), (resampled >= 0).sum())
+    return Estimate(float(value), float(low), float(high), float(min(1.0, 2 * (tail + 1) / (len(resampled) + 1))))

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 DEFAULT_ROOT = ".runs"
 RECORD, PREDICTIONS, HISTORY, PREDICTOR = "run.json", "predictions.parquet", "history.parquet", "predictor"
+TRAIN_PREDICTIONS = "train_predictions.parquet"
 MANIFEST, PROGRESS = "manifest.json", "progress.json"
-RESULTS = (RECORD, PREDICTIONS, HISTORY)  # small files that are hashed whenever a run is looked up
+RESULTS = (RECORD, PREDICTIONS, TRAIN_PREDICTIONS, HISTORY)  # small files that are hashed whenever a run is looked up
 PARTIAL, DAMAGED, LOCKS, OUTPUTS, DIGESTS = "partial", "damaged", "locks", "teacher_outputs", "digests"
 
 Record = dict[str, Any]
@@ -60,6 +61,13 @@ class Run:
         import pandas as pd
 
         return pd.read_parquet(self.path / PREDICTIONS)
+
+    @cached_property
+    def train_predictions(self) -> "pd.DataFrame":
+        """The same for the first items of the training data; their labels may be wrong where the data say so."""
+        import pandas as pd
+
+        return pd.read_parquet(self.path / TRAIN_PREDICTIONS)
 
     @cached_property
     def history(self) -> "pd.DataFrame":

@@ -4,8 +4,7 @@ Chapters, the command line and downloaded notebooks all go through :func:`open_s
 reads a run if it is current and trains it if not.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -18,20 +17,19 @@ from kdbook.hyperparameters import Settings
 from kdbook.store import Record, Run, Store, hash_of, key_of, open_store
 
 if TYPE_CHECKING:
-    from kdbook import data
+    from kdbook import data, train
 
 TEACHER, BASELINE, DISTILLED = "teacher", "baseline", "distilled"
+MAIN_ARMS = (TEACHER, BASELINE, DISTILLED)
 CURRENT, MISSING, OUTDATED, INTERRUPTED, DAMAGED = "current", "missing", "outdated", "interrupted", "damaged"
 TRAINING = "kdbook.train.train"  # all code below it enters the key of a run
 COMPUTING_PACKAGES = ("autogluon.multimodal", "lightning", "tokenizers", "torch", "transformers")
-RECORDED = ("data", "teacher", "checkpoint", "seed")
-
-Watch = Callable[[str], AbstractContextManager]
+RECORDED = ("data", "teacher", "shuffled", "checkpoint", "seed", "threads")
 
 
 @dataclass(frozen=True)
 class RunSpec:
-    """One run of a study: a teacher, a baseline student, a distilled student, or a variation of the latter."""
+    """One run of a study: a teacher, a baseline student, a distilled student, or a variation of one of these."""
 
     name: str
     arm: str
@@ -39,6 +37,7 @@ class RunSpec:
     checkpoint: str
     hyperparameters: Settings
     teacher: str | None = None
+    shuffled: bool = False
     title: str = ""
 
 
@@ -124,16 +123,23 @@ class Study:
             "checkpoint": self._checkpoint(spec.checkpoint).identity,
             "hyperparameters": spec.hyperparameters,
             "seed": spec.seed,
+            "threads": self.profile.threads,
             "teacher": self._key_in_use(self.specs[spec.teacher]) if spec.teacher else None,
+            "shuffled": spec.shuffled,
             "code": self._code,
             "versions": self._versions,
         }
 
-    def train(self, spec: RunSpec, watch: Watch | None = None, wait: Callable[[], None] | None = None) -> Run:
+    def train(
+        self,
+        spec: RunSpec,
+        report: "Callable[[train.Progress], None]" = lambda progress: None,
+        wait: Callable[[], None] | None = None,
+    ) -> Run:
         """Train a run, and its teacher first if that is missing, and put it into the store.
 
-        ``watch`` gets the run's name and gives a context whose value is told the progress; ``wait`` is called if
-        another process trains the same run, which is then not trained twice.
+        ``report`` is told the progress; ``wait`` is called if another process trains the same run, which is then not trained
+        twice.
         """
         teacher = self._whole(spec.teacher) if spec.teacher else None
         identity = self.identity(spec)
@@ -143,21 +149,19 @@ class Study:
                 return done
             from kdbook import train  # imports AutoMM, which takes tens of seconds
 
-            with watch(spec.name) if watch else nullcontext(lambda progress: None) as report:
-                measured = train.train(
-                    directory,
-                    {split: self.data[split] for split in ("train", "validation")},
-                    {language: self.data.test_dfs[language] for language in self.data.languages},
-                    str(self._checkpoint(spec.checkpoint).path),
-                    spec.hyperparameters,
-                    spec.seed,
-                    teacher.predictor if teacher else None,
-                    report,
-                    self.store.outputs(teacher.key) if teacher else None,
-                )
+            measured = train.train(
+                directory,
+                self.data,
+                str(self._checkpoint(spec.checkpoint).path),
+                spec.hyperparameters,
+                spec.seed,
+                train.Teaching(teacher.predictor, self.store.outputs(teacher.key), spec.shuffled) if teacher else None,
+                self.profile.threads,
+                measure_speed=spec.arm in MAIN_ARMS,
+                report=report,
+            )
             asked = {"name": spec.name, "profile": self.profile.name, "source": self.profile.data.source, "spec": asdict(spec)}
-            record = asked | {"identity": identity} | measured
-            self.store.finish(directory, record)
+            self.store.finish(directory, asked | {"identity": identity} | measured)
         run = self.store.get(key)
         assert run
         return run
@@ -289,7 +293,7 @@ def _origin(run: Run) -> tuple[str, str]:
 
 def differences(before: Record, now: Record) -> list[str]:
     """In words, what makes a stored run differ from the one that is asked for."""
-    words = [f"{part} changed" for part in RECORDED if before[part] != now[part]]
+    words = [f"{part} changed" for part in RECORDED if before.get(part) != now[part]]
     for part, noun in (("hyperparameters", "setting"), ("versions", "version of"), ("code", "code")):
         for name in sorted(before[part].keys() | now[part].keys()):
             old, new = before[part].get(name), now[part].get(name)
@@ -307,17 +311,23 @@ def _same_apart_from_versions(stored: Record, wanted: Record) -> bool:
 
 
 def _specs(settings: profile.Profile) -> Iterator[RunSpec]:
+    """Teachers, students alone, students with a teacher, variations. The teachers take turns at the seeds of the students."""
     teacher, student = settings.teacher, settings.student
     teaching = settings.hyperparameters | teacher.hyperparameters
     learning = settings.hyperparameters | student.hyperparameters
+
+    def students(arm: str, seeds: Sequence[int], hyperparameters: Settings, lesson: str, title: str = "") -> Iterator[RunSpec]:
+        chosen = learning | (settings.distiller if lesson != "none" else {}) | hyperparameters
+        for number, seed in enumerate(seeds):
+            teacher_seed = teacher.seeds[number % len(teacher.seeds)]
+            taught = {"teacher": f"{TEACHER}-{teacher_seed}", "shuffled": lesson == "shuffled"} if lesson != "none" else {}
+            yield RunSpec(f"{arm}-{seed}", arm, seed, student.checkpoint, chosen, title=title, **taught)
+
     for seed in teacher.seeds:
         yield RunSpec(f"{TEACHER}-{seed}", TEACHER, seed, teacher.checkpoint, teaching)
-    for seed in student.seeds:
-        yield RunSpec(f"{BASELINE}-{seed}", BASELINE, seed, student.checkpoint, learning)
-    first = f"{TEACHER}-{teacher.seeds[0]}"
-    distilling = learning | settings.distiller
-    for seed in student.seeds:
-        yield RunSpec(f"{DISTILLED}-{seed}", DISTILLED, seed, student.checkpoint, distilling, first)
+    yield from students(BASELINE, student.seeds, {}, "none")
+    yield from students(DISTILLED, student.seeds, {}, "own")
+    for name, control in settings.controls.items():
+        yield from students(name, student.seeds, control.hyperparameters, control.teacher, control.title)
     for name, ablation in settings.ablations.items():
-        seed = student.seeds[0]
-        yield RunSpec(f"{name}-{seed}", name, seed, student.checkpoint, distilling | ablation.hyperparameters, first, ablation.title)
+        yield from students(name, student.seeds[: settings.ablation_seeds], ablation.hyperparameters, ablation.teacher, ablation.title)

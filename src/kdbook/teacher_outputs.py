@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from safetensors import safe_open
@@ -24,10 +25,14 @@ FEATURES, LOGITS, TEXTS = "features", "logits", "texts"
 
 
 class TeacherOutputs:
-    """Pooled features (rows, width) and logits (rows, classes) of one teacher in fp32, in a memory-mapped safetensors file."""
+    """Pooled features (rows, width) and logits (rows, classes) of one teacher in fp32, in a memory-mapped safetensors file.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    If ``shuffled``, a student is given those of another row with the same label, so that they tell how sure the teacher tends
+    to be, and nothing about the row.
+    """
+
+    def __init__(self, path: Path, shuffled: bool = False) -> None:
+        self.path, self.shuffled = path, shuffled
 
     def attach(self, teacher: Any, rows: pd.DataFrame) -> None:
         """Make the model of a teacher's AutoMM learner look its outputs up, the first token of a text being its row in ``rows``.
@@ -38,6 +43,9 @@ class TeacherOutputs:
             If the teacher gives a number that is not finite, as mDeBERTa does in 16 bits, or is asked in training mode.
         """
         features, logits = self.read(rows) or self.compute(teacher, rows)
+        if self.shuffled:
+            order = _shuffled_within(rows["label"])
+            features, logits = features[order], logits[order]
 
         def look_up(ids: Tensor, *others: Any) -> tuple[Tensor, Tensor]:
             if teacher._model.training:
@@ -73,6 +81,16 @@ class TeacherOutputs:
     @property
     def _seal(self) -> Path:
         return self.path.with_suffix(".sha256")
+
+
+def _shuffled_within(labels: pd.Series) -> Tensor:
+    """For each row the number of another one with the same label, each row taken once; always the same for the same labels."""
+    rng = np.random.default_rng(0)
+    places = np.arange(len(labels))
+    for label in labels.unique():
+        same = np.flatnonzero(labels == label)
+        places[same] = rng.permutation(same)
+    return torch.from_numpy(places)
 
 
 def _digest(rows: pd.DataFrame) -> str:

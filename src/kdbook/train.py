@@ -11,18 +11,23 @@ import random
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from kdbook import store
+from kdbook import latency, memory, store
 from kdbook.data import INPUTS
 
+if TYPE_CHECKING:
+    from kdbook.data import PairData
+
 WARM_UP_ROWS = 64
+TRAIN_ITEMS_PREDICTED = 500
 EMBEDDINGS = "embeddings."
 LAST_CHECKPOINT = "last.ckpt"
 
@@ -38,6 +43,19 @@ class Progress:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Teaching:
+    """A teacher to distil from: the directory of its fitted predictor, and the file in which its outputs are kept.
+
+    Without a file the teacher runs in every step, as AutoMM does it. ``shuffled`` gives each training pair what the teacher
+    says about another one with the same label.
+    """
+
+    predictor: Path
+    outputs: Path | None = None
+    shuffled: bool = False
+
+
 def fit(
     path: Path,
     train: pd.DataFrame,
@@ -45,10 +63,9 @@ def fit(
     checkpoint: str,
     hyperparameters: dict[str, Any],
     seed: int,
-    teacher: Path | None = None,
+    teacher: Teaching | None = None,
     callbacks: tuple = (),
     resume: bool = False,
-    outputs: Path | None = None,
 ):
     """Fine-tune a pretrained encoder on sentence pairs; with a teacher, distil from it.
 
@@ -65,13 +82,11 @@ def fit(
     seed
         Seed of AutoMM: initial head, dropout, order of the rows.
     teacher
-        Directory of a fitted predictor. AutoMM would rename an in-memory teacher's parts, so it gets the path.
+        The teacher, if there is one. AutoMM would rename an in-memory teacher's parts, so it gets the path.
     callbacks
         Lightning callbacks to add to AutoMM's own.
     resume
         Go on from the checkpoint that an interrupted fit left in ``path``.
-    outputs
-        File in which the teacher's outputs are kept; without one the teacher runs in every step, as AutoMM does it.
 
     Returns
     -------
@@ -84,12 +99,12 @@ def fit(
     predictor = MultiModalPredictor(label="label", eval_metric="accuracy", path=str(path), verbosity=0, enable_progress_bar=False)
     if resume:
         _go_on(predictor, path)
-    prepare(predictor._learner, outputs if teacher else None)
+    prepare(predictor._learner, teacher)
     with _added_callbacks(predictor, callbacks):
         predictor.fit(
             train_data=train[INPUTS],
             tuning_data=validation[INPUTS],
-            teacher_predictor=str(teacher) if teacher else None,
+            teacher_predictor=str(teacher.predictor) if teacher else None,
             hyperparameters={"model.names": ["hf_text"], "model.hf_text.checkpoint_name": checkpoint, **hyperparameters},
             seed=seed,
         )
@@ -98,28 +113,30 @@ def fit(
 
 def train(
     directory: Path,
-    splits: Mapping[str, pd.DataFrame],
-    tests: Mapping[str, pd.DataFrame],
+    data: "PairData",
     checkpoint: str,
     hyperparameters: dict[str, Any],
     seed: int,
-    teacher: Path | None = None,
+    teacher: Teaching | None = None,
+    threads: int | None = None,
+    measure_speed: bool = True,
     report: Report = lambda progress: None,
-    outputs: Path | None = None,
 ) -> store.Record:
-    """Fit a model, predict the test rows, and write predictor, predictions and learning curve into ``directory``.
+    """Fit a model, predict the test rows and some training rows, and write all that it gives into ``directory``.
 
     A fit that was interrupted in ``directory`` goes on after its last validated checkpoint, with the state of the random
     numbers, so that it ends as it would have; without a readable checkpoint it starts again.
 
     Parameters
     ----------
-    splits
-        ``train`` and ``validation`` rows, all languages together.
-    tests
-        Test rows by language, with ``id`` and ``language`` beside what the model sees.
-    checkpoint, hyperparameters, seed, teacher, outputs
+    data
+        The model learns from its ``train`` rows; ``validation`` rows choose the best epoch; ``test`` rows are predicted.
+    checkpoint, hyperparameters, seed, teacher
         As for :func:`fit`.
+    threads
+        Processor cores to compute on; ``None``: all.
+    measure_speed
+        Measure latencies as well; see :func:`kdbook.latency.measure`.
     report
         Told the progress of the fit.
 
@@ -127,31 +144,58 @@ def train(
     -------
     ``fit_seconds`` (fit and choice of the best epoch, earlier attempts included), ``predict_seconds`` by language and for
     ``all`` (after a warm-up, start-up of AutoMM's trainer included), ``seconds`` of all this, ``interruptions`` of the fit,
-    ``parameters`` (``total``, ``embeddings``, ``backbone``), ``validation_accuracy`` and ``hardware``.
+    ``parameters`` (``total``, ``embeddings``, ``backbone``), ``predictor_bytes`` on disk, ``peak_bytes`` of memory during the
+    fit, libraries included, ``latency`` or None, ``validation_accuracy`` and ``hardware``.
     """
     _prepare()
     path = directory / store.PREDICTOR
     resume = _can_go_on(path)
     if not resume:
         _clear(directory)
-    watch = _watcher(report, directory / store.PROGRESS)
-    start = time.perf_counter()
-    predictor = fit(path, splits["train"], splits["validation"], checkpoint, hyperparameters, seed, teacher, (watch,), resume, outputs)
-    fit_seconds = watch.seconds_before + time.perf_counter() - start
-    predictions, predict_seconds = predict(predictor, tests)
-    validation_accuracy = float(predictor.evaluate(splits["validation"][INPUTS])["accuracy"])
-    predictions.to_parquet(directory / store.PREDICTIONS, index=False)
-    pd.DataFrame(watch.history).to_parquet(directory / store.HISTORY, index=False)
-    _drop_leftovers(directory)
-    return {
-        "fit_seconds": fit_seconds,
-        "predict_seconds": predict_seconds,
-        "seconds": watch.seconds_before + time.perf_counter() - start,
-        "interruptions": watch.interruptions,
-        "parameters": parameters(predictor),
-        "validation_accuracy": validation_accuracy,
-        "hardware": hardware(),
-    }
+    with _threads(threads):
+        watch = _watcher(report, directory / store.PROGRESS)
+        start = time.perf_counter()
+        memory.reset()
+        predictor = fit(path, data["train"], data["validation"], checkpoint, hyperparameters, seed, teacher, (watch,), resume)
+        fit_seconds = watch.seconds_before + time.perf_counter() - start
+        peak_bytes = memory.peak()
+        predictions, predict_seconds = predict(predictor, dict(list(data["test"].groupby("language", sort=False))))
+        on_train, _ = predict(predictor, {"": _first_items(data["train"], TRAIN_ITEMS_PREDICTED)})
+        validation_accuracy = float(predictor.evaluate(data["validation"][INPUTS])["accuracy"])
+        speed = latency.measure(predictor, data["test"][INPUTS[:2]]) if measure_speed else None
+        predictions.to_parquet(directory / store.PREDICTIONS, index=False)
+        on_train.to_parquet(directory / store.TRAIN_PREDICTIONS, index=False)
+        pd.DataFrame(watch.history).to_parquet(directory / store.HISTORY, index=False)
+        _drop_leftovers(directory)
+        return {
+            "fit_seconds": fit_seconds,
+            "predict_seconds": predict_seconds,
+            "seconds": watch.seconds_before + time.perf_counter() - start,
+            "interruptions": watch.interruptions,
+            "parameters": parameters(predictor),
+            "predictor_bytes": sum(file.stat().st_size for file in path.rglob("*") if file.is_file()),
+            "peak_bytes": peak_bytes,
+            "latency": speed,
+            "validation_accuracy": validation_accuracy,
+            "hardware": hardware(),
+        }
+
+
+def _first_items(rows: pd.DataFrame, items: int) -> pd.DataFrame:
+    return rows[rows["id"].isin(rows["id"].drop_duplicates().head(items))]
+
+
+@contextmanager
+def _threads(wanted: int | None) -> Iterator[None]:
+    """Compute on so many cores meanwhile."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(wanted or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def predict(predictor, tests: Mapping[str, pd.DataFrame]) -> tuple[pd.DataFrame, dict[str, float]]:
@@ -180,7 +224,13 @@ def hardware() -> dict[str, Any]:
     import torch
 
     gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
-    return {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count(), "gpu": gpu, "system": platform.system()}
+    return {
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": gpu,
+        "system": platform.system(),
+    }
 
 
 class _added_callbacks:
