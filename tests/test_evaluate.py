@@ -1,23 +1,18 @@
 """Tables from predictions, against independent calculations."""
 
-import json
-
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from runs import make_arms, make_run, predictions
+from scipy.stats import entropy
 from sklearn.metrics import accuracy_score, confusion_matrix
 
 from kdbook import evaluate, profile
 from kdbook.data import corpus, word_overlap
-from kdbook.store import HISTORY, PREDICTIONS, RECORD, Run
 
 ROWS = st.lists(st.tuples(st.sampled_from(["en", "de"]), st.integers(0, 1), st.integers(0, 1)), min_size=1, max_size=30)
-
-
-def predictions(rows) -> pd.DataFrame:
-    frame = pd.DataFrame(rows, columns=["language", "label", "prediction"])
-    return frame.assign(id=range(len(frame)), probability=frame["prediction"] * 0.8 + 0.1)
 
 
 @given(ROWS)
@@ -31,39 +26,61 @@ def test_accuracy_and_confusion_agree_with_scikit_learn(rows):
     assert all(type(value) is float for value in found.values())  # NumPy's floats break formats in glued text
 
 
-@pytest.fixture
-def make_run(tmp_path):
-    def make(name: str, seed: int, rows) -> Run:
-        path = tmp_path / name
-        path.mkdir()
-        predictions(rows).to_parquet(path / PREDICTIONS)
-        pd.DataFrame({"epoch": [1], "seconds": [1.0], "train_loss": [1.0], "validation_accuracy": [0.5]}).to_parquet(path / HISTORY)
-        record = {
-            "name": name,
-            "identity": {"seed": seed},
-            "fit_seconds": 10.0 + seed,
-            "predict_seconds": {"all": 2.0},
-            "parameters": {"total": 2_000_000, "embeddings": 1_500_000, "backbone": 500_000},
-        }
-        (path / RECORD).write_text(json.dumps(record))
-        return Run(path)
-
-    return make
-
-
-def test_summary_is_the_mean_over_the_runs(make_run):
-    first = make_run("b0", 0, [("en", 1, 1), ("de", 1, 0)])
-    second = make_run("b1", 1, [("en", 1, 1), ("de", 1, 1)])
+def test_summary_is_the_mean_over_the_runs(tmp_path):
+    first = make_run(tmp_path, "baseline-0", predictions([("en", 1, 1), ("de", 1, 0)]))
+    second = make_run(tmp_path, "baseline-1", predictions([("en", 1, 1), ("de", 1, 1)]))
     row = evaluate.summary({"baseline": [first, second]}).loc["baseline"]
     assert (row["en"], row["de"], row["all"]) == (1.0, 0.5, 0.75)
     assert (row[evaluate.FIT], row[evaluate.TOTAL], row[evaluate.BACKBONE], row["runs"]) == (10.5, 2.0, 0.5, 2)
     assert evaluate.spread({"baseline": [first, second]}).loc["baseline", "all"] == "0.500 to 1.000"
 
 
-def test_differences_pair_the_seeds(make_run):
-    before = [make_run("b0", 0, [("en", 1, 0)]), make_run("b1", 1, [("en", 1, 1)])]
-    after = [make_run("d1", 1, [("en", 1, 1)]), make_run("d0", 0, [("en", 1, 1)]), make_run("d2", 2, [("en", 1, 1)])]
-    assert evaluate.paired_differences(before, after).to_dict() == {0: 1.0, 1: 0.0}
+def test_a_contrast_pairs_the_seeds_that_both_have(tmp_path):
+    before = [make_run(tmp_path, f"b-{seed}", predictions([("en", 1, right)])) for seed, right in ((0, 0), (1, 1))]
+    after = [make_run(tmp_path, f"d-{seed}", predictions([("en", 1, 1)])) for seed in (1, 0, 2)]
+    assert evaluate.contrast(before, after).value == 0.5
+    assert evaluate.contrast(before[1:], after).value == 0.0
+
+
+def test_every_distilled_run_is_compared_with_its_own_teacher(tmp_path):
+    arms = make_arms(tmp_path, 0.9, 0.6, 0.7)
+    assert [run.record["name"] for run in evaluate.teachers_of(arms)] == ["teacher-0", "teacher-1", "teacher-0", "teacher-1", "teacher-0"]
+    copies = arms | {"distilled": [_copy(tmp_path, run, its) for run, its in zip(arms["distilled"], evaluate.teachers_of(arms), strict=True)]}
+    faithful = evaluate.fidelity(copies).loc["distilled"]
+    assert faithful[["agreement (test)", "where it errs", "agreement (train)"]].tolist() == [1, 1, 1]
+    assert faithful[["divergence (test)", "divergence (train)"]].tolist() == [0, 0]
+    assert evaluate.agreement_gain(copies).direction == 1
+    assert evaluate.by_teacher(arms)["students"].tolist() == [3, 2]
+
+
+def _copy(folder, student, teacher):
+    """A student that says exactly what its teacher says."""
+    return make_run(folder / "copies", student.record["name"], teacher.predictions, teacher.record["name"])
+
+
+def test_fidelity_agrees_with_scipy_and_scikit_learn(tmp_path):
+    arms = make_arms(tmp_path, 0.9, 0.6, 0.7, seeds=1)
+    teacher, student = arms["teacher"][0].predictions, arms["distilled"][0].predictions
+    found = evaluate.fidelity(arms).loc["distilled"]
+    assert found["agreement (test)"] == pytest.approx(accuracy_score(teacher["prediction"], student["prediction"]))
+    errs = teacher["prediction"] != teacher["label"]
+    assert found["where it errs"] == pytest.approx(accuracy_score(teacher["prediction"][errs], student["prediction"][errs]))
+    p, q = (np.stack([1 - frame["probability"], frame["probability"]]) for frame in (teacher, student))
+    assert found["divergence (test)"] == pytest.approx(entropy(p, q).mean())
+
+
+def test_contrasts_are_adjusted_for_their_number(tmp_path):
+    arms = make_arms(tmp_path, 0.9, 0.6, 0.7, same=0.7)
+    found = evaluate.contrasts(arms, [("baseline", "distilled"), ("same", "distilled")])
+    assert list(found.index) == ["distilled − baseline", "distilled − same"]
+    assert (found["adjusted"] >= found["p"]).all()
+    assert list(evaluate.contrasts_table(found)["seeds"]) == [5, 5]
+    assert evaluate.contrasts_table(evaluate.contrasts(arms, [])).empty
+
+
+def test_the_overview_carries_intervals(tmp_path):
+    arms = make_arms(tmp_path, 0.9, 0.6, 0.7)
+    assert evaluate.overview(arms)["all"].str.fullmatch(r"0\.\d{3} \[0\.\d{3}, [01]\.\d{3}\]").all()
 
 
 def test_accuracy_by_edit_adds_up_to_accuracy(smoke):

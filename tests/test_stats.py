@@ -5,6 +5,10 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import entropy, norm, ttest_1samp
+from sklearn.calibration import calibration_curve
+from statsmodels.stats import contingency_tables
+from statsmodels.stats.multitest import multipletests
 
 from kdbook import stats
 
@@ -24,7 +28,7 @@ def runs(rng: np.random.Generator, accuracy: float, seeds: int, items: int = 200
 @settings(max_examples=30, deadline=None)
 def test_values_are_differences_of_mean_accuracies_inside_their_intervals(seed, seeds):
     rng = np.random.default_rng(seed)
-    teachers, baselines, distilled = runs(rng, 0.95, 1), runs(rng, 0.6, seeds), runs(rng, 0.7, seeds)
+    teachers, baselines, distilled = runs(rng, 0.95, 1) * seeds, runs(rng, 0.6, seeds), runs(rng, 0.7, seeds)
     found = stats.compare(teachers, baselines, distilled, resamples=500)
     means = [np.mean([(one["prediction"] == one["label"]).mean() for one in arm]) for arm in (teachers, baselines, distilled)]
     assert found.gain.value == pytest.approx(means[2] - means[1])
@@ -36,23 +40,22 @@ def test_values_are_differences_of_mean_accuracies_inside_their_intervals(seed, 
 
 def test_no_recovery_without_a_gap():
     rng = np.random.default_rng(0)
-    assert stats.compare(runs(rng, 0.7, 1), runs(rng, 0.7, 3), runs(rng, 0.8, 3), resamples=500).recovery is None
+    assert stats.compare(runs(rng, 0.7, 3), runs(rng, 0.7, 3), runs(rng, 0.8, 3), resamples=500).recovery is None
 
 
 def test_identical_arms_differ_by_nothing():
     rng = np.random.default_rng(0)
     same = runs(rng, 0.7, 3)
-    gain = stats.compare(runs(rng, 0.9, 1), same, same, resamples=500).gain
-    assert (gain.value, gain.low, gain.high) == (0, 0, 0)
+    gain = stats.difference(same, same, resamples=500)
+    assert (gain.value, gain.low, gain.high, gain.p, gain.direction, gain.detectable) == (0, 0, 0, 1, 0, 0)
 
 
 def test_an_item_counts_once_however_many_languages_repeat_it():
     """Four copies of a language tell no more than one, so the interval must not shrink."""
     rng = np.random.default_rng(1)
-    single = [[rng.random((300, 1)) < share for _ in range(3)] for share in (0.9, 0.6, 0.7)]
+    single = [[rng.random((300, 1)) < share for _ in range(3)] for share in (0.6, 0.7)]
     narrow, wide = (
-        stats.compare(*[[run(np.repeat(right, copies, axis=1)) for right in arm] for arm in single], resamples=2000).gain
-        for copies in (4, 1)
+        stats.difference(*[[run(np.repeat(right, copies, axis=1)) for right in arm] for arm in single], resamples=2000) for copies in (4, 1)
     )
     assert narrow.high - narrow.low == pytest.approx(wide.high - wide.low, rel=1e-6)
 
@@ -61,23 +64,135 @@ def test_more_items_narrow_the_interval():
     rng = np.random.default_rng(2)
     widths = []
     for items in (100, 1600):
-        gain = stats.compare(*[runs(rng, share, 5, items) for share in (0.9, 0.6, 0.7)], resamples=2000).gain
+        gain = stats.difference(*[runs(rng, share, 5, items) for share in (0.6, 0.7)], resamples=2000)
         widths.append(gain.high - gain.low)
     assert widths[1] < 0.5 * widths[0]
 
 
-def test_the_interval_covers_the_true_difference_about_as_often_as_it_says():
-    rng = np.random.default_rng(3)
+# Standard deviations of the difference between seeds and between items: none but chance of the single answer; mostly seeds,
+# mostly items, both.
+VARIATION = {"chance": (0.0, 0.0), "seeds": (0.03, 0.0), "items": (0.0, 0.15), "both": (0.02, 0.1)}
+
+
+@pytest.mark.parametrize("seeds", [5, 10])
+@pytest.mark.parametrize("variation", VARIATION)
+def test_the_interval_covers_the_true_difference_as_often_as_it_says(variation, seeds):
+    """95 % of simulated studies, give or take what 2,000 simulations and the small number of seeds allow."""
+    between_seeds, between_items = VARIATION[variation]
+    items, gain, differing, studies = 150, 0.05, 0.2, 2000
+    rng, rows = np.random.default_rng(seeds), np.full(items, 2)
+    draws = stats._Draws((seeds, items), rows, 1000)
     hits = 0
-    for _ in range(100):
-        gain = stats.compare(runs(rng, 0.9, 1), runs(rng, 0.6, 5), runs(rng, 0.65, 5), resamples=300).gain
-        hits += gain.low <= 0.05 <= gain.high
-    assert hits >= 88
+    for _ in range(studies):
+        mean = gain + rng.normal(0, between_seeds, (seeds, 1)) + rng.normal(0, between_items, (1, items))
+        share = (differing + mean.clip(-differing, differing)) / (2 * differing)  # of the answers that differ, those that got better
+        differs = rng.random((2, seeds, items)) < differing
+        contrast = (differs * np.where(rng.random((2, seeds, items)) < share, 1, -1)).sum(axis=0)
+        found = stats._estimate(contrast.mean() / 2, draws.of(contrast))
+        truth = _clipped_mean(gain, np.hypot(between_seeds, between_items), differing)
+        hits += found.low <= truth <= found.high
+    assert 0.93 <= hits / studies <= 0.97
+
+
+def _clipped_mean(mean: float, deviation: float, limit: float) -> float:
+    points = mean + deviation * norm.ppf((np.arange(10_000) + 0.5) / 10_000)
+    return float(points.clip(-limit, limit).mean())
+
+
+def test_one_seed_gives_the_interval_of_its_items():
+    """For one run and one language it is the bootstrap of a mean, whose standard error is known."""
+    rng = np.random.default_rng(4)
+    before, after = rng.random((2, 500, 1)) < 0.7
+    found = stats.difference([run(before)], [run(after)])
+    error = (after.astype(int) - before.astype(int)).std() / 500**0.5
+    assert found.high - found.low == pytest.approx(2 * 1.96 * error, rel=0.05)
+    assert found.detectable == pytest.approx(2.80 * error, rel=0.05)  # 1.96 + 0.84
+
+
+def test_without_differences_between_items_the_interval_is_that_of_student():
+    """Every item alike, so that only seeds vary: scipy's t interval of the means of the seeds."""
+    means = np.array([0, 1, 1, 0, 1, 1])
+    before = [run(np.zeros((40, 2))) for _ in means]
+    after = [run(np.full((40, 2), mean)) for mean in means]
+    found = stats.difference(before, after, resamples=100_000)
+    expected = ttest_1samp(means, 0)
+    low, high = expected.confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((low, high), abs=0.02)
+    assert found.p == pytest.approx(expected.pvalue, abs=0.005)
+
+
+RIGHT = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60)
+
+
+@given(RIGHT)
+@settings(deadline=None)
+def test_mcnemar_agrees_with_statsmodels(pairs):
+    both = np.array(pairs)
+    found = stats.mcnemar(run(both[:, :1]), run(both[:, 1:]))
+    table = [[int(((both[:, 0] == a) & (both[:, 1] == b)).sum()) for b in (True, False)] for a in (True, False)]
+    assert (found.only_first, found.only_second) == (table[0][1], table[1][0])
+    assert found.p == pytest.approx(contingency_tables.mcnemar(table, exact=True).pvalue)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
+def test_holm_agrees_with_statsmodels(p_values):
+    found = stats.holm({str(number): p for number, p in enumerate(p_values)})
+    assert list(found) == [str(number) for number in range(len(p_values))]
+    np.testing.assert_allclose(list(found.values()), multipletests(p_values, method="holm")[1], atol=1e-12)
+
+
+PROBABILITIES = st.lists(st.tuples(st.floats(0, 1, width=32), st.booleans()), min_size=1, max_size=60)
+
+
+@given(PROBABILITIES)
+@settings(deadline=None)
+def test_reliability_agrees_with_scikit_learn(rows):
+    probability, label = np.array([p for p, _ in rows], float), np.array([int(y) for _, y in rows])
+    rounded = np.abs(probability * stats.BINS - np.round(probability * stats.BINS)) < 1e-6
+    probability = np.where(rounded & (probability > 0) & (probability < 1), probability + 0.01, probability)  # bins may end either way
+    found = stats.reliability(probability, label)
+    if set(label) == {0, 1}:
+        share, mean = calibration_curve(label, probability, n_bins=stats.BINS)
+        np.testing.assert_allclose(found["share"], share)
+        np.testing.assert_allclose(found["probability"], mean, atol=1e-12)
+    weights = found["pairs"] / len(rows)
+    assert stats.calibration_error(probability, label) == pytest.approx((weights * (found["share"] - found["probability"]).abs()).sum())
+    assert found["pairs"].sum() == len(rows)
+
+
+def test_calibration_error_agrees_with_torchmetrics():
+    from torch import from_numpy
+    from torchmetrics.functional.classification import binary_calibration_error
+
+    rng = np.random.default_rng(0)
+    probability = rng.random(5000)
+    label = (rng.random(5000) < probability**2).astype(int)
+    expected = binary_calibration_error(from_numpy(probability), from_numpy(label), n_bins=stats.BINS)
+    assert stats.calibration_error(probability, label) == pytest.approx(float(expected), abs=1e-6)
+    assert stats.calibration_error(np.array([0.0, 1.0]), np.array([0, 1])) == 0
+    assert stats.calibration_error(np.array([0.0, 1.0]), np.array([1, 0])) == 1
+
+
+@given(st.lists(st.tuples(st.floats(0.001, 0.999), st.floats(0.001, 0.999)), min_size=1, max_size=20))
+def test_divergence_agrees_with_scipy(pairs):
+    p, q = np.array(pairs).T
+    assert stats.divergence(p, q) == pytest.approx(entropy([p, 1 - p], [q, 1 - q]).mean(), abs=1e-9)
+
+
+@given(st.lists(st.sampled_from([0.0, 1.0]), min_size=1, max_size=5))
+def test_divergence_of_certainties_is_finite(p):
+    certain = np.array(p)
+    assert stats.divergence(certain, certain) == 0
+    assert 0 < stats.divergence(certain, 1 - certain) < 20
 
 
 def test_runs_that_cannot_be_compared():
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match="as many"):
-        stats.compare(runs(rng, 0.9, 1), runs(rng, 0.6, 2), runs(rng, 0.7, 3))
+        stats.difference(runs(rng, 0.6, 2), runs(rng, 0.7, 3))
+    with pytest.raises(ValueError, match="as many"):
+        stats.difference([], [])
     with pytest.raises(ValueError, match="same test rows"):
-        stats.compare(runs(rng, 0.9, 1), runs(rng, 0.6, 1), runs(rng, 0.7, 1, items=10))
+        stats.difference(runs(rng, 0.6, 1), runs(rng, 0.7, 1, items=10))
+    with pytest.raises(ValueError, match="same test rows"):
+        stats.mcnemar(*runs(rng, 0.6, 1), *runs(rng, 0.7, 1, items=10))

@@ -42,7 +42,7 @@ def dependencies(text: str, opened: study.Study) -> Dependencies | None:
     if not cells:
         return None
     code = "\n".join(line for cell in cells for line in cell.splitlines() if not line.lstrip().startswith(("%", "!")))
-    settings = opened.profile.model_dump(mode="json", include={"name", "description", "data"})
+    settings = opened.profile.model_dump(mode="json", include={"name", "description", "primary", "data"})
     return {
         "code": source.fingerprints(source.used_names(code)),
         "run": runs_read(code, opened),

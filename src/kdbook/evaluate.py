@@ -1,6 +1,6 @@
 """From stored predictions to tables. Nothing here needs a model."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,9 +10,10 @@ from pandas.io.formats.style import Styler
 from kdbook import stats
 from kdbook.data import PairData
 from kdbook.store import Record, Run
-from kdbook.study import BASELINE, DISTILLED, TEACHER, RunSpec, Study
+from kdbook.study import BASELINE, DISTILLED, MAIN_ARMS, TEACHER, RunSpec, Study
 
 ALL = "all"
+LANGUAGE_NAMES = {"en": "English", "de": "German", ALL: "All"}
 FIT, PREDICT, TOTAL, BACKBONE = "fit (s)", "predict (s)", "size (M)", "backbone (M)"
 
 FORMATS = {FIT: "{:.1f}", PREDICT: "{:.2f}", TOTAL: "{:.2f}", BACKBONE: "{:.3f}"}
@@ -47,42 +48,184 @@ def results(study: Study) -> Record:
     for spec, run in finished:
         arms.setdefault(spec.arm, []).append(run)
     lacking = {study.specs[name].arm for name in study.specs.keys() - {spec.name for spec, _ in finished}}
-    complete = not lacking & {TEACHER, BASELINE, DISTILLED}
+    complete = not lacking & set(MAIN_ARMS)
     return {
         "profile": study.profile.name,
         "data": study.profile.data.source,
+        "primary": study.profile.primary.model_dump(),
         "runs": [result(spec, run) for spec, run in finished],
         "comparison": {test: asdict(found) for test, found in comparison(arms).items()} if complete else None,
     }
 
 
-def comparison(arms: Mapping[str, Iterable[Run]]) -> dict[str, stats.Comparison]:
+def comparison(arms: Mapping[str, Sequence[Run]]) -> dict[str, stats.Comparison]:
     """Teacher, baseline and distilled student compared on each language and on ``all`` rows."""
-    predictions = [[run.predictions for run in arms[arm]] for arm in (TEACHER, BASELINE, DISTILLED)]
-    languages = list(predictions[0][0]["language"].drop_duplicates())
-    tests = {language: [language] for language in languages} | {ALL: languages}
+    teachers = teachers_of(arms)
+    baselines, distilled = arms[BASELINE], arms[DISTILLED]
+    return {test: stats.compare(_on(test, teachers), _on(test, baselines), _on(test, distilled)) for test in tests_of(baselines[0])}
 
-    def compared(chosen: list[str]) -> stats.Comparison:
-        teachers, baselines, distilled = ([rows[rows["language"].isin(chosen)] for rows in runs] for runs in predictions)
-        return stats.compare(teachers, baselines, distilled)
 
-    return {test: compared(chosen) for test, chosen in tests.items()}
+def teachers_of(arms: Mapping[str, Sequence[Run]]) -> list[Run]:
+    """The teacher of each distilled run, in the order of the distilled runs."""
+    by_name = {run.record["name"]: run for run in arms[TEACHER]}
+    return [by_name[run.record["spec"]["teacher"]] for run in arms[DISTILLED]]
+
+
+def tests_of(run: Run) -> list[str]:
+    """The test sets of a run: its languages, and ``all``."""
+    return [*map(str, run.predictions["language"].drop_duplicates()), ALL]
+
+
+def _on(test: str, runs: Iterable[Run]) -> list[pd.DataFrame]:
+    """Predictions of each run on one test set."""
+    return [run.predictions if test == ALL else run.predictions[run.predictions["language"] == test] for run in runs]
+
+
+def contrast(before: Iterable[Run], after: Iterable[Run], test: str = ALL) -> stats.Estimate:
+    """Accuracy of ``after`` minus ``before`` over the seeds that both have."""
+    earlier, later = ({run.record["identity"]["seed"]: run for run in runs} for runs in (before, after))
+    seeds = [seed for seed in later if seed in earlier]
+    return stats.difference(_on(test, [earlier[seed] for seed in seeds]), _on(test, [later[seed] for seed in seeds]))
+
+
+def contrasts(arms: Mapping[str, Sequence[Run]], pairs: Iterable[tuple[str, str]], test: str = ALL) -> pd.DataFrame:
+    """Several differences of arms, each over the seeds that both have, with p-values adjusted for their number (Holm).
+
+    ``pairs`` holds the names ``(before, after)``. The index says ``after − before``; the columns are the attributes of
+    :class:`kdbook.stats.Estimate`, ``seeds`` and ``adjusted``, the adjusted p-value.
+    """
+    rows: dict[str, Record] = {}
+    for before, after in pairs:
+        found = contrast(arms[before], arms[after], test)
+        rows[f"{after} − {before}"] = asdict(found) | {"seeds": min(len(arms[before]), len(arms[after]))}
+    adjusted = stats.holm({name: row["p"] for name, row in rows.items()})
+    table = {name: [*row.values(), adjusted[name]] for name, row in rows.items()}
+    return pd.DataFrame.from_dict(table, orient="index", columns=["value", "low", "high", "p", "seeds", "adjusted"])
+
+
+def ablation_pairs(study: Study) -> list[tuple[str, str]]:
+    """For each ablation of a study the arm that it varies, and itself."""
+    return [(BASELINE if varied.teacher == "none" else DISTILLED, name) for name, varied in study.profile.ablations.items()]
+
+
+def contrasts_table(found: pd.DataFrame) -> pd.DataFrame:
+    """The table of :func:`contrasts` as one reads it: differences in points."""
+    return pd.DataFrame(
+        {
+            "difference": [points(*ends) for ends in found[["value", "low", "high"]].itertuples(index=False)],
+            "p (Holm)": found["adjusted"].map(p_value),
+            "seeds": found["seeds"],
+        },
+        index=found.index,
+    )
 
 
 def comparison_table(found: Mapping[str, stats.Comparison]) -> pd.DataFrame:
     """Values with their 95 % intervals as text, a row for each test set; differences in points."""
 
-    def points(estimate: stats.Estimate) -> str:
-        return f"{100 * estimate.value:+.1f} [{100 * estimate.low:+.1f}, {100 * estimate.high:+.1f}]"
-
     def share(estimate: stats.Estimate | None) -> str:
         return f"{estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]" if estimate else "undefined"
 
+    adjusted = stats.holm({test: c.gain.p for test, c in found.items() if test != ALL})
     rows = {
-        test: {"teacher − baseline": points(c.gap), "distilled − baseline": points(c.gain), "recovery": share(c.recovery)}
+        test: {
+            "teacher − baseline": points(c.gap.value, c.gap.low, c.gap.high),
+            "distilled − baseline": points(c.gain.value, c.gain.low, c.gain.high),
+            "p (Holm)": p_value(adjusted.get(test, c.gain.p)),
+            "recovery": share(c.recovery),
+        }
         for test, c in found.items()
     }
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def points(value: float, low: float, high: float) -> str:
+    """A difference of accuracies with its interval, in points."""
+    return f"{100 * value:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
+
+
+def p_value(p: float) -> str:
+    """A p-value as one prints it."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def by_teacher(arms: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
+    """The gain of distillation for each teacher by itself: its accuracy, its students, their gain with interval."""
+    rows = {}
+    for teacher in arms[TEACHER]:
+        taught = [run for run, its in zip(arms[DISTILLED], teachers_of(arms), strict=True) if its is teacher]
+        if taught:
+            found = contrast(arms[BASELINE], taught)
+            gain = points(found.value, found.low, found.high)
+            own = accuracy(teacher.predictions)[ALL]
+            rows[teacher.record["name"]] = {"accuracy": f"{own:.3f}", "students": len(taught), "distilled − baseline": gain}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def by_seed(arms: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
+    """Baseline and distilled student of each seed: pairs that only one of them answers rightly, and McNemar's exact p-value."""
+    rows = {}
+    for baseline, distilled in zip(arms[BASELINE], arms[DISTILLED], strict=True):
+        found = stats.mcnemar(baseline.predictions, distilled.predictions)
+        rows[distilled.record["identity"]["seed"]] = {
+            "only baseline right": found.only_first,
+            "only distilled right": found.only_second,
+            "p": p_value(found.p),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(index="seed")
+
+
+def fidelity(arms: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
+    """How far baseline and distilled student say what the teacher of that seed says, means over the seeds.
+
+    ``agreement``: share of the same answers. ``where it errs``: the same on test pairs that the teacher answers wrongly.
+    ``divergence``: Kullback-Leibler divergence in nats of the student's probabilities from the teacher's. The training rows
+    are the first items of the data, with which the students were trained.
+    """
+    rows = {}
+    for arm in (BASELINE, DISTILLED):
+        each = [_fidelity(teacher, student) for teacher, student in zip(teachers_of(arms), arms[arm], strict=True)]
+        rows[arm] = pd.DataFrame(each).mean()
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _fidelity(teacher: Run, student: Run) -> dict[str, float]:
+    test, train = (
+        said.merge(learnt, on=["id", "language"], suffixes=("_teacher", ""), validate="one_to_one")
+        for said, learnt in ((teacher.predictions, student.predictions), (teacher.train_predictions, student.train_predictions))
+    )
+    same = test["prediction"] == test["prediction_teacher"]
+    return {
+        "agreement (test)": float(same.mean()),
+        "where it errs": float(same[test["prediction_teacher"] != test["label"]].mean()),
+        "divergence (test)": stats.divergence(test["probability_teacher"].to_numpy(), test["probability"].to_numpy()),
+        "agreement (train)": float((train["prediction"] == train["prediction_teacher"]).mean()),
+        "divergence (train)": stats.divergence(train["probability_teacher"].to_numpy(), train["probability"].to_numpy()),
+    }
+
+
+def agreement_gain(arms: Mapping[str, Sequence[Run]]) -> stats.Estimate:
+    """How much more often the distilled student than the baseline answers as the teacher does, on the test pairs."""
+
+    def judged(students: Sequence[Run]) -> list[pd.DataFrame]:
+        """Predictions with the teacher's answer in the label's place."""
+        return [
+            student.predictions.drop(columns="label").merge(
+                teacher.predictions[["id", "language", "prediction"]].rename(columns={"prediction": "label"}), on=["id", "language"]
+            )
+            for teacher, student in zip(teachers_of(arms), students, strict=True)
+        ]
+
+    return stats.difference(judged(arms[BASELINE]), judged(arms[DISTILLED]))
+
+
+def calibration(arms: Mapping[str, Iterable[Run]]) -> pd.Series:
+    """Expected calibration error of each arm on all test pairs, the mean over its runs."""
+    errors = {
+        arm: [stats.calibration_error(run.predictions["probability"].to_numpy(), run.predictions["label"].to_numpy()) for run in runs]
+        for arm, runs in arms.items()
+    }
+    return pd.Series({arm: sum(some) / len(some) for arm, some in errors.items()}, name="calibration error")
 
 
 def scores(arms: Mapping[str, Iterable[Run]]) -> pd.DataFrame:
@@ -119,17 +262,20 @@ def summary(arms: Mapping[str, Iterable[Run]]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").astype({"runs": int})
 
 
+def overview(arms: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
+    """The table of :func:`summary` with the 95 % interval of each accuracy over seeds and items, as text."""
+    table = summary(arms)
+    for test in tests_of(next(iter(arms.values()))[0]):
+        found = (stats.mean_accuracy(_on(test, runs)) for runs in arms.values())
+        table[test] = [f"{one.value:.3f} [{max(one.low, 0):.3f}, {min(one.high, 1):.3f}]" for one in found]
+    return table
+
+
 def spread(arms: Mapping[str, Iterable[Run]]) -> pd.DataFrame:
     """Smallest and largest accuracy over the runs of each arm, by test set, as text."""
     grouped = scores(arms).groupby(["arm", "test"], sort=False)["accuracy"]
     text = grouped.min().map("{:.3f}".format) + " to " + grouped.max().map("{:.3f}".format)
     return text.unstack(sort=False).rename_axis(index=None, columns=None)
-
-
-def paired_differences(before: Iterable[Run], after: Iterable[Run]) -> pd.Series:
-    """Accuracy on all test pairs of each run of ``after`` minus that of the run of ``before`` with the same seed."""
-    first, second = (scores({"": runs}).query("test == @ALL").set_index("seed")["accuracy"] for runs in (before, after))
-    return (second - first).dropna()
 
 
 def settings_table(settings: Mapping[str, Any], heads: tuple[str, str] = ("setting", "value")) -> str:

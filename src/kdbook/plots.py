@@ -1,14 +1,15 @@
 """Figures of the book, in one style: colour-blind safe, on an opaque ground that is legible in light and dark theme."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
+from kdbook import costs, stats
 from kdbook.data import word_overlap
-from kdbook.evaluate import ALL, scores
+from kdbook.evaluate import LANGUAGE_NAMES, scores
 from kdbook.store import Run
 
 # Okabe and Ito (2008), "Color Universal Design"
@@ -26,7 +27,6 @@ STYLE: dict[str, Any] = {
     "svg.hashsalt": "kdbook",
 }
 CHANCE = 0.5
-LANGUAGE_NAMES = {"en": "English", "de": "German", ALL: "All"}
 
 
 def accuracy_by_language(arms: Mapping[str, Iterable[Run]]) -> Figure:
@@ -88,6 +88,47 @@ def overlap_histogram(pairs: pd.DataFrame) -> Figure:
     axes.set_xlabel("words shared / all words of the pair")
     axes.set_ylabel("pairs")
     axes.legend(frameon=False, loc="upper left")
+    return figure
+
+
+def reliability(arms: Mapping[str, Iterable[Run]]) -> Figure:
+    """Share of pairs that mean the same against the probability that a model gives to that, over all runs of each arm."""
+    figure, axes = _figure(5, 4.4)
+    axes.plot([0, 1], [0, 1], color="grey", linestyle=":", linewidth=1)
+    for number, (arm, runs) in enumerate(arms.items()):
+        rows = pd.concat([run.predictions for run in runs])
+        table = stats.reliability(rows["probability"].to_numpy(), rows["label"].to_numpy())
+        axes.plot(table["probability"], table["share"], "o-", color=COLOURS[number], label=arm)
+    axes.set_xlabel("probability given to “same meaning”")
+    axes.set_ylabel("share that means the same")
+    axes.legend(frameon=False)
+    return figure
+
+
+def accuracy_against_latency(arms: Mapping[str, Sequence[Run]]) -> Figure:
+    """A dot for each run: how long one answer takes, and how often it is right."""
+    table = costs.accuracy_and_latency(arms)
+    figure, axes = _figure(7, 3.6)
+    for number, arm in enumerate(arms):
+        rows = table[table["arm"] == arm]
+        axes.plot(rows["milliseconds"], rows["accuracy"], "o", color=COLOURS[number], markersize=8, alpha=0.7, label=arm)
+    axes.set_xlim(left=0)
+    axes.set_xlabel("milliseconds for one pair (tokenizing and forward pass)")
+    axes.set_ylabel("accuracy")
+    axes.legend(frameon=False)
+    return figure
+
+
+def differences(table: pd.DataFrame) -> Figure:
+    """Differences with their intervals, one below the other; ``table`` is that of :func:`kdbook.evaluate.contrasts`."""
+    figure, axes = _figure(7, 0.42 * len(table) + 1)
+    rows = range(len(table), 0, -1)
+    ends = [100 * (table["value"] - table["low"]), 100 * (table["high"] - table["value"])]
+    axes.errorbar(100 * table["value"], list(rows), xerr=ends, fmt="o", color=COLOURS[0], capsize=3)
+    axes.axvline(0, color="grey", linestyle=":", linewidth=1)
+    axes.set_yticks(list(rows), list(table.index))
+    axes.set_ylim(0.4, len(table) + 0.6)
+    axes.set_xlabel("difference in accuracy (points) with 95 % interval")
     return figure
 
 

@@ -319,9 +319,8 @@ def _specs(settings: profile.Profile) -> Iterator[RunSpec]:
     def students(arm: str, seeds: Sequence[int], hyperparameters: Settings, lesson: str, title: str = "") -> Iterator[RunSpec]:
         chosen = learning | (settings.distiller if lesson != "none" else {}) | hyperparameters
         for number, seed in enumerate(seeds):
-            teacher_seed = teacher.seeds[number % len(teacher.seeds)]
-            taught = {"teacher": f"{TEACHER}-{teacher_seed}", "shuffled": lesson == "shuffled"} if lesson != "none" else {}
-            yield RunSpec(f"{arm}-{seed}", arm, seed, student.checkpoint, chosen, title=title, **taught)
+            its = f"{TEACHER}-{teacher.seeds[number % len(teacher.seeds)]}" if lesson != "none" else None
+            yield RunSpec(f"{arm}-{seed}", arm, seed, student.checkpoint, chosen, its, lesson == "shuffled", title)
 
     for seed in teacher.seeds:
         yield RunSpec(f"{TEACHER}-{seed}", TEACHER, seed, teacher.checkpoint, teaching)

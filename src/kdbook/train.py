@@ -159,7 +159,7 @@ def train(
         predictor = fit(path, data["train"], data["validation"], checkpoint, hyperparameters, seed, teacher, (watch,), resume)
         fit_seconds = watch.seconds_before + time.perf_counter() - start
         peak_bytes = memory.peak()
-        predictions, predict_seconds = predict(predictor, dict(list(data["test"].groupby("language", sort=False))))
+        predictions, predict_seconds = predict(predictor, dict(list(data["test"].groupby("language", sort=False))))  # type: ignore[arg-type]
         on_train, _ = predict(predictor, {"": _first_items(data["train"], TRAIN_ITEMS_PREDICTED)})
         validation_accuracy = float(predictor.evaluate(data["validation"][INPUTS])["accuracy"])
         speed = latency.measure(predictor, data["test"][INPUTS[:2]]) if measure_speed else None

@@ -25,6 +25,7 @@ from kdbook.store import Store
 MEMORY_OF_A_RUN = 2.5e9  # bytes; AutoMM and the libraries below it take most of it
 SECONDS_BETWEEN_LOOKS = 0.5
 
+
 def default_jobs(threads: int | None) -> int:
     """Runs that cores and memory allow at once; one where a run takes all cores."""
     if threads is None:

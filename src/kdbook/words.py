@@ -1,0 +1,205 @@
+"""Sentences whose truth depends on the results, chosen from the results.
+
+A chapter that said "distillation helps" would be wrong with other data, seeds or settings. So it asks for the sentence.
+Every function returns Markdown.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import pandas as pd
+
+from kdbook import costs, evaluate, stats
+from kdbook.evaluate import ALL, LANGUAGE_NAMES
+from kdbook.store import Run
+from kdbook.study import BASELINE, DISTILLED, MAIN_ARMS, TEACHER, Study
+
+HELPS, HURTS, UNKNOWN = "helps", "hurts", "these runs do not tell whether it helps"
+
+
+def headline(arms: Mapping[str, Sequence[Run]], study: Study) -> str:
+    """Accuracies of the three arms, and what follows for the question that the profile asked before any run."""
+    means = evaluate.summary(arms)[ALL]
+    reached = ", ".join(f"the {_name(arm)} **{means[arm]:.3f}**" for arm in MAIN_ARMS)
+    return f"On all test pairs {reached}. {primary(arms, study)}"
+
+
+def primary(arms: Mapping[str, Sequence[Run]], study: Study) -> str:
+    """The answer to the primary question of the study."""
+    asked = study.profile.primary
+    found = evaluate.contrast(arms[asked.against], arms[asked.arm], asked.test)
+    verdict = {1: f"the {_name(asked.arm)} is better", -1: f"the {_name(asked.arm)} is worse", 0: "these runs do not tell which is better"}
+    seeds = min(len(arms[asked.against]), len(arms[asked.arm]))
+    return (
+        f"The {_name(asked.arm)} differs from the {_name(asked.against)} on {_test(asked.test)} by {_points(found)} points "
+        f"(95 % interval {_interval(found)}, {_count(seeds, 'pair')} of runs): **{verdict[found.direction]}**.{_one_seed(seeds)}"
+    )
+
+
+def gap(arms: Mapping[str, Sequence[Run]]) -> str:
+    """Whether the teacher is ahead of the baseline, and by how much."""
+    teacher, baseline = arms[TEACHER], arms[BASELINE]
+    taught = [teacher[number % len(teacher)] for number in range(len(baseline))]
+    found = stats.difference([run.predictions for run in baseline], [run.predictions for run in taught])
+    numbers = f"{_points(found)} points (95 % interval {_interval(found)})"
+    return {
+        1: f"The teacher is ahead of the baseline by {numbers}: there is something to teach.",
+        0: f"The teacher differs from the baseline by {numbers}: these runs do not show that it has anything to teach.",
+        -1: f"The teacher differs from the baseline by {numbers}: it is the worse model, and has nothing to teach.",
+    }[found.direction]
+
+
+def sizes(arms: Mapping[str, Sequence[Run]]) -> str:
+    """How much smaller and quicker the student is than the teacher."""
+    teacher, student = arms[TEACHER][0], arms[BASELINE][0]
+    backbone, total = (teacher.record["parameters"][part] / student.record["parameters"][part] for part in ("backbone", "total"))
+    speed = costs.seconds_per_pair(teacher) / costs.seconds_per_pair(student)
+    return (
+        f"Without embeddings the teacher has {backbone:.1f} times as many parameters as the student, with them {total:.1f} times. "
+        f"In large batches the student answers {_times(speed)} as many pairs in the same time."
+    )
+
+
+def failed(arms: Mapping[str, Iterable[Run]]) -> str:
+    """Runs that learnt nothing; they are counted like all others."""
+    poor = []
+    for runs in arms.values():
+        for run in runs:
+            share = run.predictions["label"].mean()
+            if evaluate.accuracy(run.predictions)[ALL] <= max(share, 1 - share):
+                poor.append(f"`{run.record['name']}`")
+    if not poor:
+        return "Every run learnt something: none is as bad as always giving the more frequent answer."
+    return f"{_and(poor)} did no better than always giving the more frequent answer; what failed is counted like all else."
+
+
+def by_language(found: Mapping[str, stats.Comparison]) -> str:
+    """In which languages distillation helps, after Holm's correction for their number."""
+    adjusted = stats.holm({test: c.gain.p for test, c in found.items() if test != ALL})
+    directions = {test: found[test].gain.direction if p < 1 - stats.LEVEL else 0 for test, p in adjusted.items()}
+    parts = []
+    for direction, words in ((1, HELPS), (-1, HURTS), (0, UNKNOWN)):
+        tests = [_language(test) for test, its in directions.items() if its == direction]
+        if tests:
+            parts.append(f"in {_and(tests)} {words if direction == 0 else f'it clearly {words}'}")
+    return f"Language by language, {_and(parts)}."
+
+
+def recovery(found: stats.Comparison) -> str:
+    """Which share of the teacher's lead distillation recovers, or why that can't be said."""
+    if found.recovery is None:
+        return "The teacher is not clearly ahead of the baseline, so the recovered share of its lead is **undefined**."
+    share = f"{found.recovery.value:.2f} (95 % interval {found.recovery.low:.2f} to {found.recovery.high:.2f})"
+    if found.recovery.direction < 0:
+        return f"The recovered share of the teacher's lead is {share}: below 0, the students lost by learning from it."
+    return f"The recovered share of the teacher's lead is **{share}**."
+
+
+def detectable(found: stats.Estimate) -> str:
+    """Which differences a study of this size can find."""
+    smallest = 100 * found.detectable
+    seen = "larger" if abs(100 * found.value) >= smallest else "smaller"
+    return (
+        f"A study of this size finds a true difference of **{smallest:.1f} points** in four of five repetitions. "
+        f"The difference seen here is {seen} than that."
+    )
+
+
+def beaten(found: pd.DataFrame) -> str:
+    """Which controls the distilled student beats, from :func:`kdbook.evaluate.contrasts` of ``(control, distilled)``."""
+    names = {row: str(row).rpartition(" − ")[2] for row in found.index}
+    significant = found["adjusted"] < 1 - stats.LEVEL
+    if found.empty:
+        return "This profile has no controls."
+    groups = (
+        ("The distilled student clearly beats", significant & (found["value"] > 0)),
+        ("It is clearly worse than", significant & (found["value"] < 0)),
+        ("It is not shown to beat", ~significant),
+    )
+    sentences = [f"{words} {_and([f'*{names[row]}*' for row in found.index[chosen]])}." for words, chosen in groups if chosen.any()]
+    return " ".join(sentences)
+
+
+def varied(found: pd.DataFrame) -> str:
+    """Which variations differ from what they vary, from :func:`kdbook.evaluate.contrasts` of ``(reference, variation)``."""
+    names = {row: str(row).partition(" − ")[0] for row in found.index}
+    significant = found["adjusted"] < 1 - stats.LEVEL
+    better, worse = (found.index[significant & (found["value"] * sign > 0)] for sign in (1, -1))
+    if found.empty:
+        return "This profile has no variations."
+    if not significant.any():
+        return "None of the variations differs clearly from what it varies, once the number of comparisons is allowed for."
+    groups = (("clearly better", better), ("clearly worse", worse))
+    parts = [f"{word}: {_and([f'*{names[row]}*' for row in rows])}" for word, rows in groups if len(rows)]
+    rest = "" if significant.all() else " For the others these runs do not tell."
+    return f"Once the number of comparisons is allowed for, {'; '.join(parts)}.{rest}"
+
+
+def agreement(arms: Mapping[str, Sequence[Run]]) -> str:
+    """Whether distillation brings the student nearer to its teacher."""
+    found = evaluate.agreement_gain(arms)
+    verdict = {1: "more often than", -1: "less often than", 0: "not clearly more or less often than"}[found.direction]
+    return (
+        f"The distilled student gives its teacher's answer {verdict} the baseline: {_points(found)} points "
+        f"(95 % interval {_interval(found)})."
+    )
+
+
+def calibration(errors: pd.Series) -> str:
+    """Calibration errors of the three arms."""
+    return "Expected calibration error: " + ", ".join(f"{_name(arm)} **{errors[arm]:.3f}**" for arm in MAIN_ARMS) + "."
+
+
+def price(arms: Mapping[str, Sequence[Run]]) -> str:
+    """What a distilled student costs in seconds of training, without and with its share of the teachers."""
+    table = costs.training(arms)
+    plain, distilled = table["fit"][BASELINE], table["fit"][DISTILLED]
+    in_all = table["in all"][DISTILLED]
+    return (
+        f"A plain fit of the student takes {plain:.0f} seconds, a distilled one {distilled:.0f}: **{distilled / plain:.2f} times** "
+        f"as long. With its share of the teachers' training it is {in_all:.0f} seconds, {in_all / plain:.1f} times."
+    )
+
+
+def budget(arms: Mapping[str, Sequence[Run]], control: str) -> str:
+    """Whether a control was given at least the time of distillation."""
+    seconds = costs.training(arms)["in all"]
+    given, needed = seconds[control], seconds[DISTILLED]
+    verdict = "so the comparison is fair to it" if given >= needed else "so it was given less, which is in favour of distillation"
+    return f"*{control}* took {given:.0f} seconds, distillation with its share of the teachers {needed:.0f}, {verdict}."
+
+
+def _points(estimate: stats.Estimate) -> str:
+    return f"{100 * estimate.value:+.1f}"
+
+
+def _interval(estimate: stats.Estimate) -> str:
+    return f"{100 * estimate.low:+.1f} to {100 * estimate.high:+.1f}"
+
+
+def _one_seed(seeds: int) -> str:
+    return "" if seeds > 1 else " With one seed, the interval knows only the chance of the test items."
+
+
+def _name(arm: str) -> str:
+    return f"{arm} student" if arm == DISTILLED else arm
+
+
+def _test(test: str) -> str:
+    return "all test pairs" if test == ALL else f"the {_language(test)} test pairs"
+
+
+def _language(test: str) -> str:
+    return LANGUAGE_NAMES.get(test, test)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.1f} times" if ratio >= 1 else f"only {ratio:.2f} times"
+
+
+def _and(parts: Iterable[str]) -> str:
+    *most, last = parts
+    return f"{', '.join(most)} and {last}" if most else last

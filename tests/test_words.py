@@ -1,0 +1,117 @@
+"""The sentences of the book say what the results say, also where distillation hurts or nothing is clear."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from runs import drawn, make_arms, make_run
+
+from kdbook import evaluate, profile, study, words
+from kdbook.store import Store
+
+HELPS, HURTS, UNCLEAR = (0.9, 0.6, 0.75), (0.9, 0.75, 0.6), (0.9, 0.7, 0.7)
+
+
+@pytest.fixture
+def some(tmp_path) -> study.Study:
+    return study.Study(profile.load("smoke"), Store(tmp_path / "store"))
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "says", "never"),
+    [
+        (HELPS, "the distilled student is better", "worse|do not tell"),
+        (HURTS, "the distilled student is worse", "better|do not tell"),
+        (UNCLEAR, "these runs do not tell", "student is better|student is worse"),
+    ],
+)
+def test_the_primary_question_is_answered_by_the_results(tmp_path, some, accuracies, says, never):
+    sentence = words.headline(make_arms(tmp_path, *accuracies), some)
+    assert says in sentence
+    assert not pd.Series([sentence]).str.contains(never).any()
+
+
+@pytest.mark.parametrize(("accuracies", "says"), [(HELPS, "clearly helps"), (HURTS, "clearly hurts"), (UNCLEAR, "do not tell")])
+def test_each_language_has_its_own_verdict(tmp_path, accuracies, says):
+    sentence = words.by_language(evaluate.comparison(make_arms(tmp_path, *accuracies)))
+    assert sentence.startswith("Language by language, in English and German ") and says in sentence
+
+
+def test_languages_may_differ(tmp_path):
+    arms = make_arms(tmp_path, 0.9, 0.7, 0.7)
+    better, worse = make_arms(tmp_path / "up", *HELPS), make_arms(tmp_path / "down", *HURTS)
+    for arm in ("baseline", "distilled"):
+        arms[arm] = [
+            _mixed(tmp_path / "mixed", up, down, arms[arm][seed].record["spec"]["teacher"])
+            for seed, (up, down) in enumerate(zip(better[arm], worse[arm], strict=True))
+        ]
+    sentence = words.by_language(evaluate.comparison(arms))
+    assert "in English it clearly helps" in sentence and "in German it clearly hurts" in sentence
+
+
+def _mixed(folder, english, german, teacher):
+    parts = [english.predictions.query("language == 'en'"), german.predictions.query("language == 'de'")]
+    return make_run(folder, english.record["name"], pd.concat(parts), teacher)
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "says"), [((0.9, 0.6, 0.7), "ahead"), ((0.7, 0.7, 0.7), "do not show"), ((0.6, 0.8, 0.7), "worse model")]
+)
+def test_whether_there_is_a_gap(tmp_path, accuracies, says):
+    assert says in words.gap(make_arms(tmp_path, *accuracies))
+
+
+def test_recovery_is_undefined_without_a_gap_and_negative_where_students_lose(tmp_path):
+    assert "undefined" in words.recovery(evaluate.comparison(make_arms(tmp_path / "a", 0.7, 0.7, 0.8))["all"])
+    assert "lost" in words.recovery(evaluate.comparison(make_arms(tmp_path / "b", *HURTS))["all"])
+    helped = words.recovery(evaluate.comparison(make_arms(tmp_path / "c", *HELPS))["all"])
+    assert "lost" not in helped and "undefined" not in helped
+
+
+def test_controls_are_beaten_or_not(tmp_path):
+    arms = make_arms(tmp_path, 0.9, 0.6, 0.7, weaker=0.55, equal=0.7, stronger=0.85)
+    found = evaluate.contrasts(arms, [(name, "distilled") for name in ("weaker", "equal", "stronger")])
+    sentence = words.beaten(found)
+    assert "clearly beats *weaker*" in sentence and "clearly worse than *stronger*" in sentence and "not shown to beat *equal*" in sentence
+    assert words.beaten(evaluate.contrasts(arms, [])) == "This profile has no controls."
+
+
+def test_variations_differ_or_not(tmp_path):
+    arms = make_arms(tmp_path, 0.9, 0.6, 0.7, weaker=0.55, equal=0.7, stronger=0.85)
+    sentence = words.varied(evaluate.contrasts(arms, [("distilled", name) for name in ("weaker", "equal", "stronger")]))
+    assert "clearly better: *stronger*; clearly worse: *weaker*" in sentence and "equal" not in sentence
+    assert "None" in words.varied(evaluate.contrasts(arms, [("distilled", "equal")]))
+
+
+@pytest.mark.parametrize(("accuracies", "says"), [((0.95, 0.6, 0.8), "more often"), ((0.95, 0.8, 0.6), "less often"), (UNCLEAR, "not clearly")])
+def test_agreement_with_the_teacher(tmp_path, accuracies, says):
+    assert says in words.agreement(make_arms(tmp_path, *accuracies))
+
+
+def test_failed_runs_are_named(tmp_path):
+    arms = make_arms(tmp_path, *HELPS)
+    assert "Every run learnt something" in words.failed(arms)
+    constant = arms["baseline"][0].predictions.assign(prediction=1)
+    arms["baseline"][1] = make_run(tmp_path / "failed", "baseline-1", constant)
+    assert "`baseline-1`" in words.failed(arms)
+
+
+def test_the_price_holds_the_share_of_the_teachers(tmp_path):
+    """Teachers of 10 and 11 seconds for five students: 4.2 seconds each; fits of 10 to 14 seconds on average 12."""
+    sentence = words.price(make_arms(tmp_path, *HELPS))
+    assert "16 seconds" in sentence and "1.3 times" in sentence and "**1.00 times**" in sentence
+
+
+@pytest.mark.parametrize(("seconds", "says"), [(50.0, "fair"), (1.0, "less")])
+def test_a_control_had_the_time_of_distillation_or_not(tmp_path, seconds, says):
+    arms = make_arms(tmp_path, *HELPS)
+    arms["longer"] = [make_run(tmp_path, "longer-0", arms["baseline"][0].predictions, fit_seconds=seconds)]
+    assert says in words.budget(arms, "longer")
+
+
+def test_a_slower_student_is_not_called_quicker(tmp_path):
+    arms = make_arms(tmp_path, *HELPS)
+    assert "1.0 times as many" in words.sizes(arms)
+    quick = {size: {part: {"median": 0.5, "p95": 1.0} for part in ("tokenize", "forward")} for size in ("1", "32")}
+
+    arms["teacher"][0] = make_run(tmp_path / "quick", "teacher-0", drawn(np.random.default_rng(0), 0.9), latency=quick)
+    assert "only 0.25 times" in words.sizes(arms)
