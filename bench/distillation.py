@@ -37,9 +37,9 @@ class Bench:
         predictor = _load(self.teacher)
         self.timed("filling", self.outputs.compute, predictor._learner, rows)
         self.timed("stock prediction", predictor.predict_proba, rows[INPUTS[:2]])
-        asked = {"teacher": self.teacher.predictor}
-        stock = self.timed("stock distilled", self.fit, stock_fit, study.DISTILLED, seed, rows, **asked)
-        ours = self.timed("distilled", self.fit, train.fit, study.DISTILLED, seed, rows, outputs=self.outputs.path, **asked)
+        teaching = train.Teaching(self.teacher.predictor, self.outputs.path)
+        stock = self.timed("stock distilled", self.fit, stock_fit, study.DISTILLED, seed, rows, teaching)
+        ours = self.timed("distilled", self.fit, train.fit, study.DISTILLED, seed, rows, teaching)
         self.timed("stock plain", self.fit, stock_fit, study.BASELINE, seed, rows)
         self.timed("plain", self.fit, train.fit, study.BASELINE, seed, rows)
         texts = self.study.data["test"][INPUTS[:2]]
@@ -52,11 +52,11 @@ class Bench:
         self.seconds[name].append(time.perf_counter() - start)
         return result
 
-    def fit(self, fitter: Callable, arm: str, seed: int, rows: pd.DataFrame, **more: Any) -> Any:
+    def fit(self, fitter: Callable, arm: str, seed: int, rows: pd.DataFrame, teaching: train.Teaching | None = None) -> Any:
         spec = self.study.specs[f"{arm}-0"]
         checkpoint = str(encoders.locate(spec.checkpoint).path)
         path = Path(tempfile.mkdtemp(dir=self.folder))
-        return fitter(path, rows, self.study.data["validation"], checkpoint, spec.hyperparameters, seed, **more)
+        return fitter(path, rows, self.study.data["validation"], checkpoint, spec.hyperparameters, seed, teaching)
 
     def forget(self) -> None:
         self.seconds.clear()

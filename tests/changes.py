@@ -11,7 +11,7 @@ from helpers import CHAPTERS, build, executed
 
 from kdbook.data import corpus
 
-STUDENTS = {"baseline-0", "baseline-1", "distilled-0", "distilled-1", "temperature-0", "softmax-regression-0", "rkd-0"}
+STUDENTS = {f"{arm}-{seed}" for arm in ("baseline", "distilled", "longer", "shuffled") for seed in (0, 1)} | {"temperature-0", "rkd-0"}
 RUNS = {"teacher-0", *STUDENTS}
 PROFILE, ROWS, OTHER = "src/kdbook/profiles/smoke.toml", "x-final", "other.toml"
 
@@ -82,20 +82,22 @@ CHANGES = (
     ),
     Change(
         "a statistics function",
-        replacing("src/kdbook/evaluate.py", "(second - first).dropna()", "(second - first).dropna().sort_index()"),
-        chapters={"distillation"},
+        replacing(
+            "src/kdbook/stats.py", "table = reliability(probability, label, bins)", "table = reliability(probability, label, bins=bins)"
+        ),
+        chapters={"evaluation"},
     ),
     Change(
         "one distiller weight of one run",
         replacing(PROFILE, "distiller.rkd_angle_loss_weight = 2.0", "distiller.rkd_angle_loss_weight = 1.5"),
         runs={"rkd-0"},
-        chapters={"customization"},
+        chapters={"customization", "evaluation"},
     ),
     Change(
         "student learning rate",
         replacing(PROFILE, "seeds = [0, 1]\n", "seeds = [0, 1]\nhyperparameters = { optim.lr = 2e-4 }\n"),
         runs=STUDENTS,
-        chapters={"index", "baseline", "distillation", "customization"},
+        chapters={"index", "baseline", "distillation", "customization", "evaluation"},
     ),
     Change("one changed row in German train", one_word_of_german, runs=RUNS, chapters=set(CHAPTERS)),
     Change("profile switched", lambda project: None, runs={"rkd-0"}, chapters=set(CHAPTERS), profile=OTHER),
@@ -137,7 +139,7 @@ class Workshop:
         done = build(self.project, self.store, KDBOOK_DATA=str(self.project / ROWS), KDBOOK_PROFILE=profile)
         seconds = time.perf_counter() - start
         assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
-        return Built(set(re.findall(r"run \d+ of \d+: (\S+): finished", done.stderr)), executed(done), seconds)
+        return Built(set(re.findall(r"run \d+ of \d+: (\S+) finished", done.stderr)), executed(done), seconds)
 
     def make(self, change: Change) -> Built:
         """Make a change and build; all but a switch back start from the kept state."""

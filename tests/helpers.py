@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-CHAPTERS = ("index", "data", "teacher", "baseline", "distillation", "customization")
+CHAPTERS = ("index", "data", "teacher", "baseline", "distillation", "customization", "evaluation")
 
 Done = subprocess.CompletedProcess[str]
 
@@ -45,7 +45,7 @@ def stock_fit(path, train, validation, checkpoint, hyperparameters, seed, teache
         predictor.fit(
             train_data=train[INPUTS],
             tuning_data=validation[INPUTS],
-            teacher_predictor=str(teacher) if teacher else None,
+            teacher_predictor=str(teacher.predictor) if teacher else None,
             hyperparameters={"model.names": ["hf_text"], "model.hf_text.checkpoint_name": checkpoint, **hyperparameters},
             seed=seed,
         )

@@ -44,8 +44,10 @@ def test_a_contrast_pairs_the_seeds_that_both_have(tmp_path):
 
 def test_every_distilled_run_is_compared_with_its_own_teacher(tmp_path):
     arms = make_arms(tmp_path, 0.9, 0.6, 0.7)
-    assert [run.record["name"] for run in evaluate.teachers_of(arms)] == ["teacher-0", "teacher-1", "teacher-0", "teacher-1", "teacher-0"]
-    copies = arms | {"distilled": [_copy(tmp_path, run, its) for run, its in zip(arms["distilled"], evaluate.teachers_of(arms), strict=True)]}
+    assert [run.record["identity"]["seed"] for run in evaluate.teachers_of(arms)] == [0, 1, 0, 1, 0]
+    copies = arms | {
+        "distilled": [_copy(tmp_path, run, its) for run, its in zip(arms["distilled"], evaluate.teachers_of(arms), strict=True)]
+    }
     faithful = evaluate.fidelity(copies).loc["distilled"]
     assert faithful[["agreement (test)", "where it errs", "agreement (train)"]].tolist() == [1, 1, 1]
     assert faithful[["divergence (test)", "divergence (train)"]].tolist() == [0, 0]

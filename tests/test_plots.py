@@ -21,3 +21,12 @@ def test_learning_curves_by_edit_and_overlap(smoke):
 
 def test_figures_have_an_opaque_ground(smoke):
     assert plots.overlap_histogram(smoke.data["train"]).get_facecolor() == (1.0, 1.0, 1.0, 1.0)
+
+
+def test_reliability_latency_and_differences(smoke):
+    arms = {arm: smoke.runs(arm) for arm in ("teacher", "baseline", "distilled")}
+    assert len(plots.reliability(arms).axes[0].lines) == 1 + 3
+    dots = sum(len(line.get_xdata()) for line in plots.accuracy_against_latency(arms).axes[0].lines)
+    assert dots == 1 + 2 + 2
+    table = evaluate.contrasts(arms, [("baseline", "distilled")])
+    assert [label.get_text() for label in plots.differences(table).axes[0].get_yticklabels()] == ["distilled − baseline"]

@@ -34,13 +34,14 @@ DISTILLED = [*((term,) for term in TERMS), *(tuple(random.Random(seed).sample(li
 def test_every_step_has_the_loss_of_stock_automm(smoke, tmp_path, terms):
     spec = smoke.specs["distilled-0"]
     chosen = spec.hyperparameters | (settings_for(*terms, seed=len(terms)) if terms else {}) | {"optim.max_epochs": 2}
-    rows, teacher = smoke.data["train"].head(48), smoke.run("teacher").predictor if terms else None
-    given = (rows, smoke.data["validation"], str(encoders.locate(spec.checkpoint).path), chosen, 3, teacher)
+    rows = smoke.data["train"].head(48)
+    teaching = train.Teaching(smoke.run("teacher").predictor, tmp_path / "outputs.safetensors") if terms else None
+    given = (rows, smoke.data["validation"], str(encoders.locate(spec.checkpoint).path), chosen, 3, teaching)
     train._prepare()
     losses, weights = [], []
-    for name, fit, more in (("stock", stock_fit, {}), ("ours", train.fit, {"outputs": tmp_path / "outputs.safetensors"})):
+    for name, fit in (("stock", stock_fit), ("ours", train.fit)):
         recorder = _recorder()
-        predictor = fit(tmp_path / name, *given, callbacks=(recorder,), **more)
+        predictor = fit(tmp_path / name, *given, callbacks=(recorder,))
         losses.append(recorder.losses)
         weights.append(predictor.predict_proba(smoke.data["test"][INPUTS[:2]], as_pandas=False))
     assert len(losses[0]) == 6
@@ -52,10 +53,10 @@ def test_the_teacher_is_not_asked_again(smoke, tmp_path, monkeypatch):
     spec = smoke.specs["distilled-0"]
     train._prepare()
     given = (smoke.data["train"], smoke.data["validation"], str(encoders.locate(spec.checkpoint).path), spec.hyperparameters, 0)
-    more = {"teacher": smoke.run("teacher").predictor, "outputs": tmp_path / "outputs.safetensors"}
-    first = train.fit(tmp_path / "fills", *given, **more)
+    teaching = train.Teaching(smoke.run("teacher").predictor, tmp_path / "outputs.safetensors")
+    first = train.fit(tmp_path / "fills", *given, teaching)
     monkeypatch.setattr("kdbook.teacher_outputs._ask", lambda *arguments: pytest.fail("the teacher was asked again"))
-    again = train.fit(tmp_path / "reads", *given, **more)
+    again = train.fit(tmp_path / "reads", *given, teaching)
     texts = smoke.data["test"][INPUTS[:2]]
     np.testing.assert_array_equal(*(found.predict_proba(texts, as_pandas=False) for found in (first, again)))
 
@@ -74,10 +75,27 @@ def test_texts_that_vary_are_refused_with_a_teacher_and_left_to_automm_without(s
         0,
     )
     with pytest.raises(KdbookError, match="asked once.*set "):
-        train.fit(tmp_path / "distilled", *given, teacher=smoke.run("teacher").predictor, outputs=tmp_path / "outputs.safetensors")
+        train.fit(tmp_path / "distilled", *given, train.Teaching(smoke.run("teacher").predictor, tmp_path / "outputs.safetensors"))
     texts = smoke.data["test"][INPUTS[:2]]
     ours, stock = train.fit(tmp_path / "plain", *given), stock_fit(tmp_path / "stock", *given)
     np.testing.assert_array_equal(ours.predict_proba(texts, as_pandas=False), stock.predict_proba(texts, as_pandas=False))
+
+
+def test_samples_are_shared_by_fits_on_the_same_texts_and_by_no_others(smoke, tmp_path):
+    spec = smoke.specs["baseline-0"]
+    checkpoint = str(encoders.locate(spec.checkpoint).path)
+    train._prepare()
+
+    def samples(name, rows, settings):
+        train.fit(tmp_path / name, rows, smoke.data["validation"], checkpoint, settings, 0)
+        return prepared.PreparedData.last["train"][1]
+
+    rows = smoke.data["train"].head(16)
+    first = samples("first", rows, spec.hyperparameters)
+    assert samples("again", rows, spec.hyperparameters | {"optim.lr": 1e-5}) is first
+    assert samples("shorter", rows, spec.hyperparameters | {"model.hf_text.max_text_len": 20}) is not first
+    flipped = samples("flipped", rows.assign(label=1 - rows["label"]), spec.hyperparameters)
+    assert not np.array_equal(flipped.whole["hf_text_label"], first.whole["hf_text_label"])
 
 
 @pytest.mark.parametrize(("version", "known"), [("1.6.0", True), ("1.6.3", True), ("1.5.0", False), ("1.7.0", False)])

@@ -2,7 +2,6 @@
 
 import json
 
-import pandas as pd
 import pytest
 
 from kdbook import profile, store, study
@@ -15,12 +14,12 @@ def trained(monkeypatch) -> list[int]:
     """The seeds of the fits so far; the fits write predictions that are all 1."""
     seeds: list[int] = []
 
-    def train(directory, splits, tests, checkpoint, hyperparameters, seed, teacher, report, outputs):
+    def train(directory, data, checkpoint, hyperparameters, seed, teacher, threads, measure_speed, report):
         seeds.append(seed)
-        rows = pd.concat(tests.values())[["id", "language", "label"]]
+        rows = data["test"][["id", "language", "label"]]
         rows.assign(probability=0.9, prediction=1).to_parquet(directory / store.PREDICTIONS)
         (directory / store.PREDICTOR).mkdir()
-        assert teacher is None or teacher.is_dir()
+        assert teacher is None or teacher.predictor.is_dir()
         return {
             "fit_seconds": 1.0,
             "seconds": 2.0,
@@ -46,13 +45,35 @@ def train_missing(some: study.Study) -> list[str]:
 
 def test_order_and_arms(tmp_path):
     some = opened(tmp_path)
-    assert some.arms() == ["teacher", "baseline", "distilled", "temperature", "softmax-regression", "rkd"]
+    assert some.arms() == ["teacher", "baseline", "distilled", "longer", "shuffled", "temperature", "rkd"]
     assert next(iter(some.specs)) == "teacher-0"
+
+
+def test_teachers_take_turns_and_no_student_of_a_variation_knows_more_than_it_says(tmp_path):
+    settings = profile.load("smoke")
+    some = opened(
+        tmp_path,
+        teacher=settings.teacher.model_copy(update={"seeds": (4, 7)}),
+        student=settings.student.model_copy(update={"seeds": (0, 1, 2)}),
+        ablation_seeds=2,
+    )
+    taught = {name: (spec.teacher, spec.shuffled) for name, spec in some.specs.items()}
+    assert [taught[f"distilled-{seed}"] for seed in range(3)] == [("teacher-4", False), ("teacher-7", False), ("teacher-4", False)]
+    assert taught["shuffled-1"] == ("teacher-7", True)
+    assert taught["baseline-0"] == taught["longer-0"] == (None, False)
+    assert "longer-2" in taught and "rkd-1" in taught and "rkd-2" not in taught
+    assert not any(key.startswith("distiller.") for key in some.specs["longer-0"].hyperparameters)
+
+
+def test_threads_and_shuffling_are_part_of_the_result(tmp_path):
+    one, two = opened(tmp_path, threads=1), opened(tmp_path, threads=2)
+    assert one.key(one.specs["baseline-0"]) != two.key(two.specs["baseline-0"])
+    assert one.key(one.specs["shuffled-0"]) != one.key(one.specs["distilled-0"])
 
 
 def test_all_is_trained_once(tmp_path, trained):
     names = train_missing(opened(tmp_path))
-    assert len(names) == len(trained) == 8
+    assert len(names) == len(trained) == 11
     assert train_missing(opened(tmp_path)) == []
     assert all(row.state == "current" for row in opened(tmp_path).status())
 
@@ -72,17 +93,18 @@ def test_a_change_retrains_what_depends_on_it_and_says_why(tmp_path, trained, pa
         "teacher": {"teacher": settings.teacher.model_copy(update={"hyperparameters": {"optim.lr": 5e-5}})},
         "distiller": {"distiller": {"distiller.hard_label_weight": 0.2}},
         "ablation": {
-            "ablations": settings.ablations | {"rkd": profile.Ablation(title="", hyperparameters={"distiller.rkd_angle_loss_weight": 3.0})}
+            "ablations": settings.ablations | {"rkd": profile.Variation(title="", hyperparameters={"distiller.rkd_angle_loss_weight": 3.0})}
         },
         "data": {"data": settings.data.model_copy(update={"seed": 1})},
     }[part]
-    distilled = ["distilled-0", "distilled-1", "temperature-0", "softmax-regression-0", "rkd-0"]
+    distilled = ["distilled-0", "distilled-1", "shuffled-0", "shuffled-1", "temperature-0", "rkd-0"]
+    students = [name for name in opened(tmp_path).specs if not name.startswith("teacher")]
     expected = {
-        "student": ["baseline-0", "baseline-1", *distilled],
+        "student": students,
         "teacher": ["teacher-0", *distilled],
         "distiller": distilled,
         "ablation": ["rkd-0"],
-        "data": ["teacher-0", "baseline-0", "baseline-1", *distilled],
+        "data": ["teacher-0", *students],
     }[part]
     reason = {
         "student": "setting optim.lr unset → 5e-05",
@@ -107,12 +129,12 @@ def test_without_automm_results_are_read_whatever_the_versions(tmp_path, trained
 def test_another_version_of_a_computing_package_retrains(tmp_path, trained, monkeypatch):
     train_missing(opened(tmp_path))
     monkeypatch.setattr(study, "version", lambda name: "99")
-    assert len(opened(tmp_path).missing()) == 8
+    assert len(opened(tmp_path).missing()) == 11
     assert "version of torch" in opened(tmp_path).status()[0].reason
 
 
 def test_an_interrupted_run_is_named(tmp_path, trained, monkeypatch):
-    def fail(*arguments):
+    def fail(*arguments, **more):
         raise RuntimeError("out of memory")
 
     monkeypatch.setattr(training, "train", fail)

@@ -57,6 +57,17 @@ def test_a_damaged_file_is_not_read(learner, smoke, outputs):
     assert outputs.read(rows) is not None
 
 
+def test_shuffled_outputs_are_those_of_other_rows_with_the_same_label(learner, smoke, outputs):
+    rows = smoke.data["train"].head(40).reset_index(drop=True)
+    _, logits = outputs.compute(learner, rows)
+    TeacherOutputs(outputs.path, shuffled=True).attach(learner, rows)
+    said = learner._model.forward(torch.arange(len(rows))[:, None])[1]
+    assert not torch.equal(said, logits)
+    for label in (0, 1):
+        same = torch.from_numpy((rows["label"] == label).to_numpy())
+        assert sorted(map(tuple, said[same].tolist())) == sorted(map(tuple, logits[same].tolist()))
+
+
 def test_a_teacher_in_training_mode_is_refused(learner, smoke, outputs):
     outputs.attach(learner, smoke.data["train"].head(4))
     learner._model.train()

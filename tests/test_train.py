@@ -40,7 +40,19 @@ def test_measurements_are_there_and_plausible(smoke):
         assert record["fit_seconds"] > 0
         assert record["predict_seconds"]["all"] == pytest.approx(sum(record["predict_seconds"][lang] for lang in ("en", "de")))
         assert record["parameters"]["total"] == record["parameters"]["embeddings"] + record["parameters"]["backbone"]
+        assert record["peak_bytes"] > record["predictor_bytes"] > 4 * record["parameters"]["total"]
+        for size in ("1", "32"):
+            for part in ("tokenize", "forward"):
+                assert 0 < record["latency"][size][part]["median"] <= record["latency"][size][part]["p95"]
+    assert teacher["latency"]["32"]["forward"]["median"] > student["latency"]["32"]["forward"]["median"]
+    assert smoke.run("rkd").record["latency"] is None
     assert len(smoke.run("teacher").history) == 1
+
+
+def test_training_rows_are_predicted_as_well(smoke):
+    for _, run in smoke.finished():
+        assert set(run.train_predictions["id"]) == set(smoke.data["train"]["id"])
+        assert list(run.train_predictions) == list(run.predictions)
 
 
 def test_distillation_changes_the_student_and_not_the_teacher(smoke):
@@ -61,9 +73,9 @@ def test_the_model_sees_sentences_only(smoke):
     assert "fusion" not in config.split("data:")[0].split("names:")[1].split("-")[1]
 
 
-def test_every_ablation_differs_from_the_distilled_student(smoke):
+def test_every_variation_differs_from_the_distilled_student(smoke):
     plain = smoke.run("distilled").predictions["probability"]
-    for arm in ("temperature", "softmax-regression", "rkd"):
+    for arm in ("shuffled", "temperature", "rkd"):
         assert not np.allclose(plain, smoke.run(arm).predictions["probability"])
 
 
@@ -76,7 +88,7 @@ def test_a_retrained_run_is_the_same(smoke, tmp_path):
 @pytest.fixture(scope="module")
 def three_epochs(tmp_path_factory) -> Path:
     """A profile whose fits can be interrupted between epochs: one teacher, one baseline, one distilled student."""
-    text = (files("kdbook") / "profiles" / "smoke.toml").read_text("utf-8").partition("[ablations")[0]
+    text = (files("kdbook") / "profiles" / "smoke.toml").read_text("utf-8").partition("[controls")[0]
     table = tomllib.loads(text)
     text = text.replace(f"optim.max_epochs = {table['hyperparameters']['optim']['max_epochs']}", "optim.max_epochs = 3")
     path = tmp_path_factory.mktemp("profile") / "three-epochs.toml"

@@ -82,7 +82,9 @@ def test_variations_differ_or_not(tmp_path):
     assert "None" in words.varied(evaluate.contrasts(arms, [("distilled", "equal")]))
 
 
-@pytest.mark.parametrize(("accuracies", "says"), [((0.95, 0.6, 0.8), "more often"), ((0.95, 0.8, 0.6), "less often"), (UNCLEAR, "not clearly")])
+@pytest.mark.parametrize(
+    ("accuracies", "says"), [((0.95, 0.6, 0.8), "more often"), ((0.95, 0.8, 0.6), "less often"), (UNCLEAR, "not clearly")]
+)
 def test_agreement_with_the_teacher(tmp_path, accuracies, says):
     assert says in words.agreement(make_arms(tmp_path, *accuracies))
 

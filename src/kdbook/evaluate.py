@@ -83,24 +83,29 @@ def _on(test: str, runs: Iterable[Run]) -> list[pd.DataFrame]:
 
 def contrast(before: Iterable[Run], after: Iterable[Run], test: str = ALL) -> stats.Estimate:
     """Accuracy of ``after`` minus ``before`` over the seeds that both have."""
-    earlier, later = ({run.record["identity"]["seed"]: run for run in runs} for runs in (before, after))
+    earlier, later = ({_seed(run): run for run in runs} for runs in (before, after))
     seeds = [seed for seed in later if seed in earlier]
     return stats.difference(_on(test, [earlier[seed] for seed in seeds]), _on(test, [later[seed] for seed in seeds]))
 
 
 def contrasts(arms: Mapping[str, Sequence[Run]], pairs: Iterable[tuple[str, str]], test: str = ALL) -> pd.DataFrame:
-    """Several differences of arms, each over the seeds that both have, with p-values adjusted for their number (Holm).
+    """Several differences of arms over the seeds that all of them have, with p-values adjusted for their number (Holm).
 
     ``pairs`` holds the names ``(before, after)``. The index says ``after − before``; the columns are the attributes of
     :class:`kdbook.stats.Estimate`, ``seeds`` and ``adjusted``, the adjusted p-value.
     """
-    rows: dict[str, Record] = {}
-    for before, after in pairs:
-        found = contrast(arms[before], arms[after], test)
-        rows[f"{after} − {before}"] = asdict(found) | {"seeds": min(len(arms[before]), len(arms[after]))}
-    adjusted = stats.holm({name: row["p"] for name, row in rows.items()})
-    table = {name: [*row.values(), adjusted[name]] for name, row in rows.items()}
+    pairs = list(pairs)
+    by_seed = {name: {_seed(run): run for run in arms[name]} for pair in pairs for name in pair}
+    seeds = [seed for seed in next(iter(by_seed.values()), ()) if all(seed in runs for runs in by_seed.values())]
+    found = stats.differences({name: _on(test, [runs[seed] for seed in seeds]) for name, runs in by_seed.items()}, pairs)
+    names = {pair: f"{pair[1]} − {pair[0]}" for pair in pairs}
+    adjusted = stats.holm({names[pair]: estimate.p for pair, estimate in found.items()})
+    table = {names[pair]: [*asdict(estimate).values(), len(seeds), adjusted[names[pair]]] for pair, estimate in found.items()}
     return pd.DataFrame.from_dict(table, orient="index", columns=["value", "low", "high", "p", "seeds", "adjusted"])
+
+
+def _seed(run: Run) -> int:
+    return run.record["identity"]["seed"]
 
 
 def ablation_pairs(study: Study) -> list[tuple[str, str]]:
@@ -167,7 +172,7 @@ def by_seed(arms: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
     rows = {}
     for baseline, distilled in zip(arms[BASELINE], arms[DISTILLED], strict=True):
         found = stats.mcnemar(baseline.predictions, distilled.predictions)
-        rows[distilled.record["identity"]["seed"]] = {
+        rows[_seed(distilled)] = {
             "only baseline right": found.only_first,
             "only distilled right": found.only_second,
             "p": p_value(found.p),
@@ -231,7 +236,7 @@ def calibration(arms: Mapping[str, Iterable[Run]]) -> pd.Series:
 def scores(arms: Mapping[str, Iterable[Run]]) -> pd.DataFrame:
     """A row for each run and test set: ``arm``, ``seed``, ``test`` (a language or ``all``), ``accuracy``."""
     rows = [
-        {"arm": arm, "seed": run.record["identity"]["seed"], "test": test, "accuracy": value}
+        {"arm": arm, "seed": _seed(run), "test": test, "accuracy": value}
         for arm, runs in arms.items()
         for run in runs
         for test, value in accuracy(run.predictions).items()

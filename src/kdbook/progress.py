@@ -51,13 +51,14 @@ class Meter:
         self.shares[name] = progress.step / progress.steps
         self._show(name)
 
-    def finished(self, name: str) -> None:
-        """Take note that a run is in the store."""
+    def finished(self, name: str, here: bool) -> None:
+        """Take note that a run is in the store, trained ``here`` or by another process."""
         self.taken[name] = time.perf_counter() - self.begun[name]
         self.shares.pop(name, None)
         if name in self.tasks:
             self.bars.remove_task(self.tasks.pop(name))
-        self.console.print(f"run {len(self.taken)} of {self.runs}: {name} finished in {self.taken[name]:.0f} s", highlight=False)
+        how = f"finished in {self.taken[name]:.0f} s" if here else "was trained by another process"
+        self.console.print(f"run {len(self.taken)} of {self.runs}: {name} {how}", highlight=False)
 
     def left(self) -> float | None:
         """Seconds until all runs are done, None as long as nothing tells."""

@@ -6,7 +6,7 @@ item. Its mean is the difference of two accuracies, and the bootstrap draws rows
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,6 +86,40 @@ def difference(before: Sequence[pd.DataFrame], after: Sequence[pd.DataFrame], re
     """
     contrast, rows = _contrast(before, after)
     return _estimate(contrast.sum() / len(contrast) / rows.sum(), _Draws(contrast.shape, rows, resamples).of(contrast))
+
+
+def differences(
+    arms: Mapping[str, Sequence[pd.DataFrame]], pairs: Iterable[tuple[str, str]], resamples: int = RESAMPLES
+) -> dict[tuple[str, str], Estimate]:
+    """Several differences of arms that were trained with the same few seeds, each pair of names being ``(before, after)``.
+
+    How much the seed matters is learnt from all arms together, as in the analysis of variance of a block design with seeds as
+    blocks: two seeds of one arm say next to nothing about it, two seeds of ten arms do.
+
+    Raises
+    ------
+    ValueError
+        If the arms do not have the same number of runs and the same test rows.
+    """
+    rng = np.random.default_rng(0)
+    pairs = list(pairs)
+    contrasts = {pair: _contrast(arms[pair[0]], arms[pair[1]]) for pair in pairs}
+    used = {name: arms[name] for pair in pairs for name in pair}
+    accuracies = np.array([[(run["prediction"] == run["label"]).mean() for run in runs] for runs in used.values()])
+    spread, freedom = _residual(accuracies)
+    found = {}
+    for pair, (contrast, rows) in contrasts.items():
+        value = contrast.sum() / len(contrast) / rows.sum()
+        seeds = spread * math.sqrt(2 / len(contrast)) * rng.standard_t(freedom, resamples) if freedom else 0.0
+        found[pair] = _estimate(value, _Draws(contrast.shape, rows, resamples).of(contrast, by_seed=False) + seeds)
+    return found
+
+
+def _residual(table: Array) -> tuple[float, int]:
+    """Standard deviation of a table of arms and seeds without the means of both, and its degrees of freedom."""
+    residual = table - table.mean(axis=0) - table.mean(axis=1, keepdims=True) + table.mean() if table.size else table
+    freedom = max(0, table.shape[0] - 1) * max(0, table.shape[-1] - 1)
+    return (math.sqrt((residual**2).sum() / freedom) if freedom else 0.0), freedom
 
 
 def mean_accuracy(runs: Sequence[pd.DataFrame], resamples: int = RESAMPLES) -> Estimate:
@@ -176,13 +210,13 @@ class _Draws:
         self.items = drawn / (drawn @ rows)[:, None]
         self.seeds = _student_weights(rng, seeds, resamples)
 
-    def of(self, contrast: Array) -> Array:
-        """The resampled means of a contrast."""
-        by_seed = contrast.sum(axis=1) / self.total
-        by_item = contrast.mean(axis=0)
-        value = by_seed.mean()
-        kept = math.sqrt(_share_of_items(contrast))
-        return value + self.seeds @ (by_seed - value) + kept * (self.items @ by_item - value)
+    def of(self, contrast: Array, by_seed: bool = True) -> Array:
+        """The resampled means of a contrast; only of its items, if not ``by_seed``."""
+        of_seeds = contrast.sum(axis=1) / self.total
+        of_items = contrast.mean(axis=0)
+        value = of_seeds.mean()
+        from_items = math.sqrt(_share_of_items(contrast)) * (self.items @ of_items - value)
+        return value + from_items + (self.seeds @ (of_seeds - value) if by_seed else 0.0)
 
 
 def _student_weights(rng: np.random.Generator, seeds: int, resamples: int) -> Array:

@@ -12,7 +12,6 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from functools import partial
 from multiprocessing import get_context, parent_process
 from typing import Any
 
@@ -59,8 +58,7 @@ def train(opened: study.Study, missing: Sequence[study.Status], jobs: int) -> No
                 while not messages.empty():
                     meter.hear(*messages.get())
                 for future in done:
-                    future.result()
-                    meter.finished(running.pop(future))
+                    meter.finished(running.pop(future), here=future.result())
         except BrokenProcessPool as error:
             raise KdbookError(
                 f"a process that trained {' or '.join(running.values())} was killed, perhaps for lack of memory. "
@@ -92,11 +90,21 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _train(name: str) -> None:
-    def report(progress: Any) -> None:
-        now = time.perf_counter()
-        if now - _Worker.reported >= SECONDS_BETWEEN_LOOKS:
-            _Worker.reported = now
-            _Worker.messages.put((name, progress))
+def _train(name: str) -> bool:
+    """Whether the run was trained here, and not by another command that was at it."""
+    worker = _Worker
+    waited: list[str] = []
 
-    _Worker.study.train(_Worker.study.specs[name], report, partial(_Worker.messages.put, (name, None)))
+    def report(progress: Any) -> None:
+        waited.clear()
+        now = time.perf_counter()
+        if now - worker.reported >= SECONDS_BETWEEN_LOOKS:
+            worker.reported = now
+            worker.messages.put((name, progress))
+
+    def wait() -> None:
+        waited.append(name)
+        worker.messages.put((name, None))
+
+    worker.study.train(worker.study.specs[name], report, wait)
+    return not waited

@@ -47,7 +47,7 @@ def test_a_build_on_a_release_directory_trains_what_is_missing(site, project, tm
     write_rows(project / "x-final")
     done = build(project, tmp_path / "store", KDBOOK_DATA="x-final")
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
-    assert done.stderr.count("finished in") == 8
+    assert done.stderr.count("finished in") == 11
     assert executed(done) == set(CHAPTERS)
     page = (site / "book" / "data.html").read_text("utf-8")
     assert "PAWS-X or data in its layout" in page

@@ -1,0 +1,98 @@
+"""The sentences on the pages follow the results: the book built on runs in which distillation hurts, and on runs that do not tell.
+
+And no chapter holds a number typed by hand where a result belongs.
+"""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from changes import sources
+from helpers import CHAPTERS, build
+
+from kdbook.store import MANIFEST, PREDICTIONS, Store, hash_of
+
+ROOT = Path(__file__).parents[2]
+
+
+def doctored(store: Path, wrong: dict[str, slice]) -> None:
+    """Let the runs of each arm err on these test items and on no others."""
+    for run in Store(store):
+        frame = run.predictions
+        ids = frame["id"].unique()
+        errs = frame["id"].isin(ids[wrong.get(run.record["spec"]["arm"], slice(0))])
+        frame = frame.assign(prediction=np.where(errs, 1 - frame["label"], frame["label"]))
+        frame.assign(probability=frame["prediction"] * 0.8 + 0.1).to_parquet(run.path / PREDICTIONS, index=False)
+        manifest = json.loads((run.path / MANIFEST).read_text())
+        (run.path / MANIFEST).write_text(json.dumps(manifest | {PREDICTIONS: hash_of(run.path / PREDICTIONS)}))
+
+
+def words_of(page: Path) -> str:
+    article = re.search(r"<article.*</article>", page.read_text("utf-8"), re.DOTALL)
+    assert article
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", article[0]))
+
+
+CASES = {
+    "distillation hurts": (
+        {"baseline": slice(0, 8), "distilled": slice(0, 24)},
+        {
+            "index": ["the distilled student is worse", "the students lost by learning"],
+            "distillation": ["the distilled student is worse"],
+            "evaluation": ["in English and German it clearly hurts", "It is clearly worse than", "less often than the baseline"],
+        },
+        r"student is better|clearly helps|clearly beats",
+    ),
+    "nothing is clear": (
+        {"teacher": slice(0, 8), "baseline": slice(8, 16), "distilled": slice(16, 24), "longer": slice(0, 8), "shuffled": slice(8, 16)},
+        {
+            "index": ["these runs do not tell which is better", "undefined"],
+            "baseline": ["do not show that it has anything to teach"],
+            "distillation": ["these runs do not tell which is better"],
+            "evaluation": ["these runs do not tell whether it helps", "It is not shown to beat"],
+        },
+        r"student is (better|worse)|clearly (helps|hurts|beats|worse)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_pages_say_what_the_results_say(case, smoke_store, tmp_path):
+    wrong, says, never = CASES[case]
+    project, store = tmp_path / "project", tmp_path / "store"
+    project.mkdir()
+    for source in sources(ROOT):
+        shutil.copytree(source, project / source.name) if source.is_dir() else shutil.copy(source, project)
+    shutil.copytree(smoke_store, store)
+    doctored(store, wrong)
+    done = build(project, store)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+    assert "finished in" not in done.stderr
+    pages = {name: words_of(project / "_build" / "html" / "book" / f"{name}.html") for name in CHAPTERS}
+    for name, sentences in says.items():
+        for sentence in sentences:
+            assert sentence in pages[name], (name, sentence, pages[name])
+    for name in CHAPTERS:
+        assert not re.search(never, pages[name]), (name, re.search(never, pages[name]))
+
+
+FENCED = re.compile(r"^(?P<fence>`{3,})(?!\{admonition|\{note|\{warning).*?^(?P=fence)", re.MULTILINE | re.DOTALL)
+NOT_PROSE = re.compile(r"\A---\n.*?^---\n|\$\$.*?\$\$|\$[^$\n]+\$|`[^`\n]+`|\{[\w:]+\}`[^`]+`", re.MULTILINE | re.DOTALL)
+GLUED = re.compile(r"\{glue:")
+RESULT = re.compile(r"\d[.,]\d|\d+ ?%|\d+ (points|times|seconds|pairs)")
+PUBLISHED = re.compile(r"\]\(https://|\{cite:|95 % interval|95 % of")
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_no_result_is_typed_by_hand(chapter):
+    """In prose a digit may stand in a paragraph that cites where it comes from, and in none that holds results."""
+    text = FENCED.sub("", (ROOT / "book" / f"{chapter}.md").read_text("utf-8"))
+    for paragraph in re.split(r"\n\s*\n", text):
+        prose = NOT_PROSE.sub("", paragraph)
+        if GLUED.search(paragraph):
+            assert not re.search(r"\d", prose), paragraph
+        elif not PUBLISHED.search(paragraph):
+            assert not RESULT.search(prose), paragraph
