@@ -79,8 +79,8 @@ def test_the_pages_say_what_the_results_say(case, smoke_store, tmp_path):
         assert not re.search(never, pages[name]), (name, re.search(never, pages[name]))
 
 
-FENCED = re.compile(r"^(?P<fence>`{3,})(?!\{admonition|\{note|\{warning).*?^(?P=fence)", re.MULTILINE | re.DOTALL)
-NOT_PROSE = re.compile(r"\A---\n.*?^---\n|\$\$.*?\$\$|\$[^$\n]+\$|`[^`\n]+`|\{[\w:]+\}`[^`]+`", re.MULTILINE | re.DOTALL)
+FENCED = re.compile(r"^(?P<fence>`{3,})\{?(code-cell|literalinclude|python)\b.*?^(?P=fence)", re.MULTILINE | re.DOTALL)
+NOT_PROSE = re.compile(r"\A---\n.*?^---\n|\$\$.*?\$\$|\$[^$\n]+\$|`[^`\n]+`|\{[\w:]+\}`[^`]+`|Python 3\.\d+", re.MULTILINE | re.DOTALL)
 GLUED = re.compile(r"\{glue:")
 RESULT = re.compile(r"\d[.,]\d|\d+ ?%|\d+ (points|times|seconds|pairs)")
 PUBLISHED = re.compile(r"\]\(https://|\{cite:|95 % interval|95 % of")
