@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from helpers import stock_fit
 
-from kdbook import encoders, study, train
+from kdbook import encoders, profile, study, train
 from kdbook.data import INPUTS
 from kdbook.teacher_outputs import LOGITS, TeacherOutputs
 
@@ -27,7 +27,7 @@ class Bench:
 
     def __init__(self, some: study.Study, folder: str) -> None:
         self.study, self.folder = some, folder
-        self.teacher = some.run(study.TEACHER)
+        self.teacher = some.run(profile.TEACHER)
         self.outputs = TeacherOutputs(Path(folder) / "outputs.safetensors")
         self.seconds: dict[str, list[float]] = defaultdict(list)
         self.different: list[int] = []
@@ -38,10 +38,10 @@ class Bench:
         self.timed("filling", self.outputs.compute, predictor._learner, rows)
         self.timed("stock prediction", predictor.predict_proba, rows[INPUTS[:2]])
         teaching = train.Teaching(self.teacher.predictor, self.outputs.path)
-        stock = self.timed("stock distilled", self.fit, stock_fit, study.DISTILLED, seed, rows, teaching)
-        ours = self.timed("distilled", self.fit, train.fit, study.DISTILLED, seed, rows, teaching)
-        self.timed("stock plain", self.fit, stock_fit, study.BASELINE, seed, rows)
-        self.timed("plain", self.fit, train.fit, study.BASELINE, seed, rows)
+        stock = self.timed("stock distilled", self.fit, stock_fit, profile.DISTILLED, seed, rows, teaching)
+        ours = self.timed("distilled", self.fit, train.fit, profile.DISTILLED, seed, rows, teaching)
+        self.timed("stock plain", self.fit, stock_fit, profile.BASELINE, seed, rows)
+        self.timed("plain", self.fit, train.fit, profile.BASELINE, seed, rows)
         texts = self.study.data["test"][INPUTS[:2]]
         self.different.append(int((stock.predict(texts) != ours.predict(texts)).sum()))
 
@@ -76,7 +76,7 @@ def main() -> None:
         kept, size = bench.outputs.read(rows), bench.outputs.path.stat().st_size
     assert kept
     difference = float((kept[1] - _online_logits(_load(bench.teacher)._learner, rows)).abs().max())
-    backbones = [some.run(arm).record["parameters"]["backbone"] for arm in (study.TEACHER, study.BASELINE)]
+    backbones = [some.run(arm).record["parameters"]["backbone"] for arm in (profile.TEACHER, profile.BASELINE)]
     medians = {name: statistics.median(values) for name, values in bench.seconds.items()}
     print(f"{len(rows):,} rows, teacher backbone {backbones[0] / backbones[1]:.1f} times the student's, medians of {REPEATS}\n")
     print("| what | seconds |\n|---|---|")

@@ -12,7 +12,15 @@ def test_all_shipped_profiles_are_valid_and_turn_augmentation_off():
         loaded = profile.load(name)
         assert loaded.hyperparameters["model.hf_text.text_trivial_aug_maxscale"] == 0
         assert loaded.hyperparameters["env.precision"] == "32"
-        assert len(loaded.ablations) >= 3
+        assert loaded.primary == profile.Contrast(arm="distilled", against="baseline", test="all")
+
+
+@pytest.mark.parametrize(("name", "teachers", "students"), [("embedded", 2, 5), ("pawsx", 3, 10)])
+def test_studies_are_large_enough_to_tell(name, teachers, students):
+    loaded = profile.load(name)
+    assert (len(loaded.teacher.seeds), len(loaded.student.seeds)) == (teachers, students)
+    assert {"longer", "label-smoothing", "shuffled"} <= set(loaded.controls)
+    assert loaded.ablation_seeds >= 2 and len(loaded.ablations) >= 6
 
 
 def test_environment_chooses_profile_and_data(monkeypatch):
@@ -58,6 +66,12 @@ def test_a_profile_of_ones_own(tmp_path):
         ("[hyperparameters]", "[hyperparameters]\noptimization.max_epochs = 1", "use optim.max_epochs"),
         ("[hyperparameters]", '[hyperparameters]\noptim.lr = "fast"', "float"),
         ("[data]", "[data", "not valid TOML"),
+        ("[data]", '[primary]\narm = "nope"\n[data]', "primary.arm = 'nope'.*baseline, distilled"),
+        ("[data]", '[primary]\narm = "teacher"\n[data]', "primary.arm = 'teacher'"),
+        ("[data]", '[primary]\ntest = "fr"\n[data]', "primary.test = 'fr'.*en, de, all"),
+        ("[data]", '[controls.baseline]\ntitle = "x"\n[data]', "'baseline' is taken"),
+        ("[data]", '[controls.x]\ntitle = "x"\nteacher = "mine"\n[data]', "controls.x.teacher"),
+        ("[data]", '[controls.x]\ntitle = "x"\nname = "x"\n[data]', "unknown key 'controls.x.name'.*title"),
     ],
 )
 def test_mistakes_are_named_in_one_line(tmp_path, old, new, message):

@@ -5,10 +5,10 @@ from statistics import mean, median
 
 import pandas as pd
 
-from kdbook.evaluate import ALL, accuracy
+from kdbook.evaluate import accuracy
 from kdbook.latency import FORWARD, TOKENIZE
+from kdbook.profile import ALL, DISTILLED, TEACHER
 from kdbook.store import Run
-from kdbook.study import DISTILLED, TEACHER
 
 MEGA = 1e6
 

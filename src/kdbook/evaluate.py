@@ -9,10 +9,10 @@ from pandas.io.formats.style import Styler
 
 from kdbook import stats
 from kdbook.data import PairData
+from kdbook.profile import ALL, BASELINE, DISTILLED, MAIN_ARMS, TEACHER
 from kdbook.store import Record, Run
-from kdbook.study import BASELINE, DISTILLED, MAIN_ARMS, TEACHER, RunSpec, Study
+from kdbook.study import RunSpec, Study
 
-ALL = "all"
 LANGUAGE_NAMES = {"en": "English", "de": "German", ALL: "All"}
 FIT, PREDICT, TOTAL, BACKBONE = "fit (s)", "predict (s)", "size (M)", "backbone (M)"
 

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -25,9 +25,6 @@ from torch.utils.data import DataLoader, Dataset
 from kdbook.data import INPUTS
 from kdbook.errors import KdbookError
 from kdbook.teacher_outputs import TeacherOutputs
-
-if TYPE_CHECKING:
-    from kdbook.train import Teaching
 
 SUPPORTED = SpecifierSet("~=1.6.0")  # AutoMM releases whose inside is known to fit
 TRAIN, TEXT = "train", "text"
@@ -126,8 +123,8 @@ def _tokenized_at_once(processors: list[Any], rows: pd.DataFrame) -> Iterator[No
             processor.tokenizer = tokenizer
 
 
-def prepare(learner: Any, teacher: "Teaching | None") -> None:
-    """Make an AutoMM learner's next fit tokenise once and, if it distils with kept outputs, ask the teacher once.
+def prepare(learner: Any, outputs: TeacherOutputs | None) -> None:
+    """Make an AutoMM learner's next fit tokenise once and, if its teacher's outputs are to be kept, ask the teacher once.
 
     Fits that would not be the same (augmentation, dropped or randomly cut texts, templates) stay as AutoMM makes them.
 
@@ -138,7 +135,6 @@ def prepare(learner: Any, teacher: "Teaching | None") -> None:
         is known.
     """
     check_version(version("autogluon.multimodal"))
-    outputs = TeacherOutputs(teacher.outputs, teacher.shuffled) if teacher and teacher.outputs else None
     _replace_data(learner, outputs)
     if outputs:
         _replace_teacher(learner, outputs)

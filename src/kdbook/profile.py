@@ -13,6 +13,9 @@ from kdbook.errors import KdbookError
 
 DEFAULT = "embedded"
 GENERATED = "generated"
+TEACHER, BASELINE, DISTILLED = "teacher", "baseline", "distilled"
+MAIN_ARMS = (TEACHER, BASELINE, DISTILLED)
+ALL = "all"  # the test rows of all languages together
 
 Hyperparameters = Annotated[dict[str, Any], BeforeValidator(hyperparameters.flatten)]
 
@@ -62,9 +65,9 @@ class Variation(_Table):
 class Contrast(_Table):
     """The question of a study, asked before any run: the accuracy of ``arm`` minus that of ``against`` on the ``test`` set."""
 
-    arm: str = "distilled"
-    against: str = "baseline"
-    test: str = "all"
+    arm: str = DISTILLED
+    against: str = BASELINE
+    test: str = ALL
 
 
 class Profile(_Table):
@@ -145,6 +148,19 @@ def _check(profile: Profile) -> None:
         tables |= {f"{table}.{name}.hyperparameters": variation.hyperparameters for name, variation in getattr(profile, table).items()}
     for where, settings in tables.items():
         hyperparameters.check(settings, f"profile {profile.name!r}, table {where}")
+    arms = [*MAIN_ARMS, *profile.controls, *profile.ablations]
+    twice = {arm for arm in arms if arms.count(arm) > 1}
+    if twice:
+        raise KdbookError(f"profile {profile.name!r}: the name {min(twice)!r} is taken; give each control and ablation its own")
+    asked = profile.primary
+    students = [arm for arm in arms if arm != TEACHER]
+    for key, value, choices in (
+        ("arm", asked.arm, students),
+        ("against", asked.against, students),
+        ("test", asked.test, [*profile.data.languages, ALL]),
+    ):
+        if value not in choices:
+            raise KdbookError(f"profile {profile.name!r}: primary.{key} = {value!r} is unknown. Choose from: {', '.join(choices)}")
 
 
 def _explain(error: ValidationError) -> str:

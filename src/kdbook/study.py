@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any
 from kdbook import encoders, profile, source
 from kdbook.errors import KdbookError
 from kdbook.hyperparameters import Settings
+from kdbook.profile import BASELINE, DISTILLED, MAIN_ARMS, TEACHER
 from kdbook.store import Record, Run, Store, hash_of, key_of, open_store
 
 if TYPE_CHECKING:
     from kdbook import data, train
 
-TEACHER, BASELINE, DISTILLED = "teacher", "baseline", "distilled"
-MAIN_ARMS = (TEACHER, BASELINE, DISTILLED)
 CURRENT, MISSING, OUTDATED, INTERRUPTED, DAMAGED = "current", "missing", "outdated", "interrupted", "damaged"
 TRAINING = "kdbook.train.train"  # all code below it enters the key of a run
 COMPUTING_PACKAGES = ("autogluon.multimodal", "lightning", "tokenizers", "torch", "transformers")

@@ -95,11 +95,12 @@ def fit(
     from autogluon.multimodal import MultiModalPredictor
 
     from kdbook.prepared import prepare
+    from kdbook.teacher_outputs import TeacherOutputs
 
     predictor = MultiModalPredictor(label="label", eval_metric="accuracy", path=str(path), verbosity=0, enable_progress_bar=False)
     if resume:
         _go_on(predictor, path)
-    prepare(predictor._learner, teacher)
+    prepare(predictor._learner, TeacherOutputs(teacher.outputs, teacher.shuffled) if teacher and teacher.outputs else None)
     with _added_callbacks(predictor, callbacks):
         predictor.fit(
             train_data=train[INPUTS],

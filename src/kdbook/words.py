@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import pandas as pd
 
 from kdbook import costs, evaluate, stats
-from kdbook.evaluate import ALL, LANGUAGE_NAMES
+from kdbook.evaluate import LANGUAGE_NAMES
+from kdbook.profile import ALL, BASELINE, DISTILLED, MAIN_ARMS, TEACHER
 from kdbook.store import Run
-from kdbook.study import BASELINE, DISTILLED, MAIN_ARMS, TEACHER, Study
+from kdbook.study import Study
 
 HELPS, HURTS, UNKNOWN = "helps", "hurts", "these runs do not tell whether it helps"
 
