@@ -82,7 +82,9 @@ def test_contrasts_are_adjusted_for_their_number(tmp_path):
 
 def test_the_overview_carries_intervals(tmp_path):
     arms = make_arms(tmp_path, 0.9, 0.6, 0.7)
-    assert evaluate.overview(arms)["all"].str.fullmatch(r"0\.\d{3} \[0\.\d{3}, [01]\.\d{3}\]").all()
+    table = evaluate.overview(arms)
+    assert table.loc["all"].str.fullmatch(r"0\.\d{3} \[0\.\d{3}, [01]\.\d{3}\]").all()
+    assert table.loc["all", "baseline"].startswith(f"{evaluate.summary(arms).loc['baseline', 'all']:.3f} ")
 
 
 def test_accuracy_by_edit_adds_up_to_accuracy(smoke):

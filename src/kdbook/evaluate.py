@@ -264,16 +264,20 @@ def summary(arms: Mapping[str, Iterable[Run]]) -> pd.DataFrame:
             BACKBONE: sizes["backbone"] / 1e6,
             "runs": len(runs),
         }
-    return pd.DataFrame.from_dict(rows, orient="index").astype({"runs": int})
+    table = pd.DataFrame.from_dict(rows, orient="index").astype({"runs": int})
+    return table.round(10)  # so that the last digit shown is the same wherever it is shown
 
 
 def overview(arms: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
-    """The table of :func:`summary` with the 95 % interval of each accuracy over seeds and items, as text."""
-    table = summary(arms)
+    """The table of :func:`summary` as text, a column for each arm, accuracies with their 95 % intervals over seeds and items."""
+    means = summary(arms)
+    table = means.astype(object)
     for test in tests_of(next(iter(arms.values()))[0]):
-        found = (stats.mean_accuracy(_on(test, runs)) for runs in arms.values())
-        table[test] = [f"{one.value:.3f} [{max(one.low, 0):.3f}, {min(one.high, 1):.3f}]" for one in found]
-    return table
+        found = {arm: stats.mean_accuracy(_on(test, runs)) for arm, runs in arms.items()}
+        table[test] = [f"{means[test][arm]:.3f} [{max(one.low, 0):.3f}, {min(one.high, 1):.3f}]" for arm, one in found.items()]
+    for column, form in FORMATS.items():
+        table[column] = table[column].map(form.format)
+    return table.T
 
 
 def spread(arms: Mapping[str, Iterable[Run]]) -> pd.DataFrame:
