@@ -122,6 +122,8 @@ def _kill_after_an_epoch(path: Path, store: Store, key: str) -> None:
         time.sleep(0.005)
     process.kill()
     process.wait()
+    while store.in_use(key):  # until the worker has noticed
+        time.sleep(0.005)
     assert store.interrupted(key) is not None
 
 
