@@ -85,7 +85,7 @@ def difference(before: Sequence[pd.DataFrame], after: Sequence[pd.DataFrame], re
         If the runs are not as many on both sides, or do not have the same test rows.
     """
     contrast, rows = _contrast(before, after)
-    return _estimate(contrast.sum() / len(contrast) / rows.sum(), _Draws(contrast.shape, rows, resamples).of(contrast))
+    return _estimate(_mean(contrast, rows), _Draws(contrast.shape, rows, resamples).of(contrast))
 
 
 def differences(
@@ -109,7 +109,7 @@ def differences(
     spread, freedom = _residual(accuracies)
     found = {}
     for pair, (contrast, rows) in contrasts.items():
-        value = contrast.sum() / len(contrast) / rows.sum()
+        value = _mean(contrast, rows)
         seeds = spread * math.sqrt(2 / len(contrast)) * rng.standard_t(freedom, resamples) if freedom else 0.0
         found[pair] = _estimate(value, _Draws(contrast.shape, rows, resamples).of(contrast, by_seed=False) + seeds)
     return found
@@ -126,7 +126,7 @@ def mean_accuracy(runs: Sequence[pd.DataFrame], resamples: int = RESAMPLES) -> E
     """Accuracy of an arm, the mean over its runs; parameters and errors as for :func:`difference`. Its ``p`` means nothing."""
     rows = runs[0].groupby("id", sort=True).size()
     right = np.stack([_right(run, rows.index) for run in runs])
-    return _estimate(right.sum() / len(right) / rows.sum(), _Draws(right.shape, rows.to_numpy(), resamples).of(right))
+    return _estimate(_mean(right, rows.to_numpy()), _Draws(right.shape, rows.to_numpy(), resamples).of(right))
 
 
 def compare(
@@ -141,7 +141,7 @@ def compare(
     gap, _ = _contrast(baselines, teachers)
     draws = _Draws(gain.shape, rows, resamples)
     drawn_gain, drawn_gap = draws.of(gain), draws.of(gap)
-    values = [contrast.sum() / len(contrast) / rows.sum() for contrast in (gain, gap)]
+    values = [_mean(contrast, rows) for contrast in (gain, gap)]
     estimates = _estimate(values[0], drawn_gain), _estimate(values[1], drawn_gap)
     if estimates[1].direction <= 0:
         return Comparison(*estimates, None)
@@ -247,6 +247,11 @@ def _contrast(before: Sequence[pd.DataFrame], after: Sequence[pd.DataFrame]) -> 
     rows = before[0].groupby("id", sort=True).size()
     earlier, later = (np.stack([_right(run, rows.index) for run in runs]) for runs in (before, after))
     return later - earlier, rows.to_numpy()
+
+
+def _mean(contrast: Array, rows: Array) -> float:
+    """The mean of a contrast over its seeds and over all rows of its items."""
+    return contrast.sum() / len(contrast) / rows.sum()
 
 
 def _right(run: pd.DataFrame, ids: pd.Index) -> Array:
