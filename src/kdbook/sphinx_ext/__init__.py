@@ -2,13 +2,15 @@
 
 from sphinx.application import Sphinx
 
-from kdbook.sphinx_ext import freshness, mathml, scripts
+from kdbook.sphinx_ext import freshness, mathml, parallel, scripts
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Entry point of Sphinx."""
+    app.connect("builder-inited", parallel.read_in_parallel)
     app.connect("builder-inited", freshness.train_missing)
     app.connect("env-get-outdated", freshness.outdated_chapters)
+    app.connect("env-before-read-docs", freshness.prepare)
     app.connect("source-read", freshness.stamp)
     app.connect("env-updated", freshness.remember)
     app.connect("html-page-context", scripts.drop_thebe, priority=900)

@@ -13,6 +13,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from jupyter_cache import get_cache
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
@@ -50,12 +51,19 @@ def outdated_chapters(app: Sphinx, env: BuildEnvironment, added: set[str], chang
     return stale
 
 
+def prepare(app: Sphinx, env: BuildEnvironment, names: list[str]) -> None:
+    """Note what the chapters depend on that are about to be read, perhaps by several processes at once."""
+    get_cache(env.mystnb_config.execution_cache_path).list_cache_records()  # type: ignore[attr-defined]  # makes its tables
+    for name in names:
+        if found := _dependencies(Path(env.doc2path(name)).read_text("utf-8")):
+            _remembered(env)[name] = found
+
+
 def stamp(app: Sphinx, name: str, texts: list[str]) -> None:
     """Put the fingerprint into the metadata of the chapter's first cell."""
     found = _dependencies(texts[0])
     if not found:
         return
-    _remembered(app.env)[name] = found
     first = chapters.CELL.search(texts[0])
     assert first
     at = first.start("code")
