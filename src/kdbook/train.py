@@ -160,24 +160,25 @@ def train(
         predictor = fit(path, data["train"], data["validation"], checkpoint, hyperparameters, seed, teacher, (watch,), resume)
         fit_seconds = watch.seconds_before + time.perf_counter() - start
         peak_bytes = memory.peak()
-        predictions, predict_seconds = predict(predictor, dict(list(data["test"].groupby("language", sort=False))))  # type: ignore[arg-type]
-        on_train, _ = predict(predictor, {"": _first_items(data["train"], TRAIN_ITEMS_PREDICTED)})
-        validation_accuracy = float(predictor.evaluate(data["validation"][INPUTS])["accuracy"])
+        tests = {str(language): rows for language, rows in data["test"].groupby("language", sort=False)}
+        others = {"train": _first_items(data["train"], TRAIN_ITEMS_PREDICTED), "validation": data["validation"]}
+        found, seconds = predict(predictor, tests | others)
+        validated = found["validation"]
         speed = latency.measure(predictor, data["test"][INPUTS[:2]]) if measure_speed else None
-        predictions.to_parquet(directory / store.PREDICTIONS, index=False)
-        on_train.to_parquet(directory / store.TRAIN_PREDICTIONS, index=False)
+        pd.concat([found[language] for language in tests], ignore_index=True).to_parquet(directory / store.PREDICTIONS, index=False)
+        found["train"].to_parquet(directory / store.TRAIN_PREDICTIONS, index=False)
         pd.DataFrame(watch.history).to_parquet(directory / store.HISTORY, index=False)
         _drop_leftovers(directory)
         return {
             "fit_seconds": fit_seconds,
-            "predict_seconds": predict_seconds,
+            "predict_seconds": {language: seconds[language] for language in tests} | {"all": sum(seconds[language] for language in tests)},
             "seconds": watch.seconds_before + time.perf_counter() - start,
             "interruptions": watch.interruptions,
             "parameters": parameters(predictor),
             "predictor_bytes": sum(file.stat().st_size for file in path.rglob("*") if file.is_file()),
             "peak_bytes": peak_bytes,
             "latency": speed,
-            "validation_accuracy": validation_accuracy,
+            "validation_accuracy": float((validated["prediction"] == validated["label"]).mean()),
             "hardware": hardware(),
         }
 
@@ -199,18 +200,17 @@ def _threads(wanted: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def predict(predictor, tests: Mapping[str, pd.DataFrame]) -> tuple[pd.DataFrame, dict[str, float]]:
-    """Predictions for every test row, and the seconds they took for each language and in all, after a warm-up."""
-    predictor.predict(next(iter(tests.values()))[INPUTS[:2]].head(WARM_UP_ROWS))
+def predict(predictor, parts: Mapping[str, pd.DataFrame]) -> tuple[dict[str, pd.DataFrame], dict[str, float]]:
+    """Predictions for every row of some tables, and the seconds that each table took, after a warm-up."""
+    predictor.predict(next(iter(parts.values()))[INPUTS[:2]].head(WARM_UP_ROWS))
     positive = list(predictor.class_labels).index(1)
-    tables, seconds = [], {}
-    for language, rows in tests.items():
+    tables, seconds = {}, {}
+    for name, rows in parts.items():
         start = time.perf_counter()
         probability = predictor.predict_proba(rows[INPUTS[:2]], as_pandas=False)[:, positive]
-        seconds[language] = time.perf_counter() - start
-        tables.append(rows[["id", "language", "label"]].assign(probability=probability))
-    table = pd.concat(tables, ignore_index=True)
-    return table.assign(prediction=(table["probability"] > 0.5).astype(int)), seconds | {"all": sum(seconds.values())}
+        seconds[name] = time.perf_counter() - start
+        tables[name] = rows[["id", "language", "label"]].assign(probability=probability, prediction=(probability > 0.5).astype(int))
+    return tables, seconds
 
 
 def parameters(predictor) -> dict[str, int]:
