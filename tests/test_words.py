@@ -117,3 +117,12 @@ def test_a_slower_student_is_not_called_quicker(tmp_path):
 
     arms["teacher"][0] = make_run(tmp_path / "quick", "teacher-0", drawn(np.random.default_rng(0), 0.9), latency=quick)
     assert "only 0.25 times" in words.sizes(arms)
+
+
+def test_what_the_data_and_the_teacher_are_like(tmp_path):
+    rows = pd.DataFrame({"sentence1": ["a b c", "a b c"], "sentence2": ["a b c", "a b d"], "label": [1, 0]})
+    assert "same meaning share 1.00 of" in words.overlap(rows) and "different meaning 0.50" in words.overlap(rows)
+    run = make_run(tmp_path, "teacher-0", drawn(np.random.default_rng(0), 0.9), fit_seconds=12.0)
+    assert f"{(run.predictions['prediction'] == run.predictions['label']).mean():.3f} of all" in words.teacher(run)
+    assert "12 seconds" in words.teacher(run)
+    assert "% of the test pairs the teacher's probability is within 0.01 of certainty" in words.sureness(run)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -119,6 +120,38 @@ def accuracy_against_latency(arms: Mapping[str, Sequence[Run]]) -> Figure:
     return figure
 
 
+def gradients(teacher: float, label: int, temperature: float, hard_weight: float, soft_weight: float) -> Figure:
+    """What a student of two answers is drawn to by AutoMM's hard and soft loss terms (``optim/losses/``), and how hard.
+
+    Logits are differences between those of the answers 1 and 0. Left the targets; right the derivatives of both terms and of
+    their sum after the student's logit. The script ``loss-explorer.js`` of the site draws the same.
+    """
+    figure, (targets, pulls) = _figure(7.4, 3.2, columns=2)
+    shares = {
+        "label": float(label),
+        "teacher": float(_sigmoid(teacher)),
+        f"teacher at T = {temperature:g}": _sigmoid(teacher / temperature),
+    }
+    targets.barh(list(shares), list(shares.values()), color=[COLOURS[0], COLOURS[5], COLOURS[1]])
+    targets.set_xlim(0, 1)
+    targets.invert_yaxis()
+    targets.set_xlabel("probability of answer 1")
+    student = np.linspace(-6, 6, 121)
+    hard = hard_weight * (_sigmoid(student) - label)
+    soft = soft_weight / temperature * (_sigmoid(student / temperature) - _sigmoid(teacher / temperature))
+    for number, (name, pull) in enumerate({"hard": hard, "soft": soft, "sum": hard + soft}.items()):
+        pulls.plot(student, pull, color=COLOURS[number], linewidth=2, label=name)
+    pulls.axhline(0, color="grey", linestyle=":", linewidth=1)
+    pulls.set_xlabel("student's logit")
+    pulls.set_ylabel("gradient")
+    pulls.legend(frameon=False)
+    return figure
+
+
+def _sigmoid(logit: Any) -> Any:
+    return 1 / (1 + np.exp(-logit))
+
+
 def differences(table: pd.DataFrame) -> Figure:
     """Differences with their intervals, one below the other; ``table`` is that of :func:`kdbook.evaluate.contrasts`."""
     figure, axes = _figure(7, 0.42 * len(table) + 1)
@@ -132,8 +165,8 @@ def differences(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _figure(width: float, height: float):
+def _figure(width: float, height: float, columns: int = 1):
     plt.rcParams.update(STYLE)  # type: ignore[arg-type]
-    figure, axes = plt.subplots(figsize=(width, height))
+    figure, axes = plt.subplots(ncols=columns, figsize=(width, height))
     plt.close(figure)  # shown as a cell's value, not a second time by the backend
     return figure, axes

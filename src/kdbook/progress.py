@@ -1,8 +1,9 @@
-"""Progress of a training with the time that is left: bars in a terminal, a line now and then elsewhere."""
+"""Progress of a training with the time that is left: bars in a terminal, one bar in a notebook, a line now and then elsewhere."""
 
+import sys
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -25,19 +26,26 @@ class Meter:
         self.shares: dict[str, float] = {}
         self.begun: dict[str, float] = {}
         self.taken: dict[str, float] = {}
-        self.last_line = time.perf_counter()
+        self.begin = self.last_line = time.perf_counter()
+        self.bar_on_page: Any = None  # IPython's handle of what it has displayed
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[left]}"))
         self.bars = Progress(*columns, console=self.console, transient=True)
         self.tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> "Meter":
-        if self.console.is_terminal:
+        if _in_notebook():
+            from IPython.display import HTML, display
+
+            self.bar_on_page = display(HTML(""), display_id=True)
+        elif self.console.is_terminal:
             self.tasks[""] = self.bars.add_task("all runs", total=self.runs, left="")
             self.bars.start()
         return self
 
     def __exit__(self, *exception) -> None:
         self.bars.stop()
+        if self.bar_on_page:
+            self._say(f"trained {len(self.taken)} of {self.runs} runs in {duration(time.perf_counter() - self.begin)}")
 
     def started(self, name: str) -> None:
         """Take note that a process has taken up a run."""
@@ -46,7 +54,7 @@ class Meter:
     def hear(self, name: str, progress: "train.Progress | None") -> None:
         """Take note of how far a run is; None means that another process trains it and this one waits."""
         if progress is None:
-            self.console.print(f"waiting for another process that trains {name}", highlight=False)
+            self._say(f"waiting for another process that trains {name}")
             return
         self.shares[name] = progress.step / progress.steps
         self._show(name)
@@ -58,7 +66,7 @@ class Meter:
         if name in self.tasks:
             self.bars.remove_task(self.tasks.pop(name))
         how = f"finished in {self.taken[name]:.0f} s" if here else "was trained by another process"
-        self.console.print(f"run {len(self.taken)} of {self.runs}: {name} {how}", highlight=False)
+        self._say(f"run {len(self.taken)} of {self.runs}: {name} {how}")
 
     def left(self) -> float | None:
         """Seconds until all runs are done, None as long as nothing tells."""
@@ -71,15 +79,34 @@ class Meter:
         return sum((self.expected[name] or usual) * (1 - self.shares.get(name, 0.0)) for name in waiting) / self.jobs
 
     def _show(self, name: str) -> None:
-        if self.console.is_terminal:
+        now = ", ".join(f"{name} {share:.0%}" for name, share in self.shares.items())
+        line = f"training {now}; {duration(self.left())} left for all"
+        done = len(self.taken) + sum(self.shares.values())
+        if self.bar_on_page:
+            self._say(f'<progress max="{self.runs}" value="{done:.3f}" aria-label="runs trained"></progress> {line}')
+        elif self.console.is_terminal:
             if name not in self.tasks:
                 self.tasks[name] = self.bars.add_task(name, total=1.0, left="")
             self.bars.update(self.tasks[name], completed=self.shares[name])
-            self.bars.update(self.tasks[""], completed=len(self.taken) + sum(self.shares.values()), left=f"{duration(self.left())} left")
+            self.bars.update(self.tasks[""], completed=done, left=f"{duration(self.left())} left")
         elif time.perf_counter() - self.last_line >= SECONDS_BETWEEN_LINES:
             self.last_line = time.perf_counter()
-            now = ", ".join(f"{name} {share:.0%}" for name, share in self.shares.items())
-            self.console.print(f"training {now}; {duration(self.left())} left for all", highlight=False)
+            self._say(line)
+
+    def _say(self, text: str) -> None:
+        """A line; in a notebook it takes the place of the one before."""
+        if self.bar_on_page:
+            from IPython.display import HTML
+
+            self.bar_on_page.update(HTML(text))
+        else:
+            self.console.print(text, highlight=False)
+
+
+def _in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return hasattr(shell, "kernel")
 
 
 def duration(seconds: float | None) -> str:

@@ -6,7 +6,7 @@ reads a run if it is current and trains it if not.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from kdbook import encoders, profile, source
 from kdbook.errors import KdbookError
 from kdbook.hyperparameters import Settings
 from kdbook.profile import BASELINE, DISTILLED, MAIN_ARMS, TEACHER
+from kdbook.progress import Meter
 from kdbook.store import Record, Run, Store, hash_of, key_of, open_store
 
 if TYPE_CHECKING:
@@ -88,16 +89,17 @@ class Study:
 
     def run(self, name: str) -> Run:
         """The run of this name, or the first run of the arm of this name; trained now if it is not in the store."""
-        spec = self._spec(name)
-        return self._find(spec) or self.train(spec)
+        return self._bring([self._spec(name)])[0]
 
     def runs(self, arm: str) -> list[Run]:
         """All runs of an arm, in the order of its seeds; trained now where missing."""
-        return [self.run(spec.name) for spec in self.specs.values() if spec.arm == self._spec(arm).arm]
+        return self.runs_by_arm(arm)[arm]
 
     def runs_by_arm(self, *arms: str) -> dict[str, list[Run]]:
         """All runs of some arms, by arm; trained now where missing."""
-        return {arm: self.runs(arm) for arm in arms}
+        specs = {arm: [spec for spec in self.specs.values() if spec.arm == self._spec(arm).arm] for arm in arms}
+        runs = iter(self._bring([spec for of_arm in specs.values() for spec in of_arm]))
+        return {arm: [next(runs) for _ in of_arm] for arm, of_arm in specs.items()}
 
     def missing(self) -> list[RunSpec]:
         """Runs that are not in the store, in an order in which they can be trained."""
@@ -126,7 +128,7 @@ class Study:
             "teacher": self._key_in_use(self.specs[spec.teacher]) if spec.teacher else None,
             "shuffled": spec.shuffled,
             "code": self._code,
-            "versions": self._versions,
+            "versions": self.versions,
         }
 
     def train(
@@ -176,7 +178,7 @@ class Study:
         return source.fingerprints([TRAINING])
 
     @cached_property
-    def _versions(self) -> dict[str, str]:
+    def versions(self) -> dict[str, str]:
         """Versions of what computes; empty where AutoMM is not installed, as where results are only read."""
         try:
             return {name: version(name) for name in COMPUTING_PACKAGES}
@@ -193,6 +195,20 @@ class Study:
         """A run of which every file was verified, weights included; trained now if it is missing or damaged."""
         run = self.run(name)
         return self.run(name) if self.store.verify(run.key) else run
+
+    def _bring(self, specs: Sequence[RunSpec]) -> list[Run]:
+        """The runs of some specs; those that are missing, and their teachers, are trained now, in this process."""
+        found = [self._find(spec) for spec in specs]
+        if all(found):
+            return [run for run in found if run]
+        wanted = {spec.name for spec in specs} | {spec.teacher for spec in specs}
+        missing = [spec for spec in self.missing() if spec.name in wanted]
+        with Meter({spec.name: self._status(spec).seconds for spec in missing}, jobs=1) as meter:
+            for spec in missing:
+                meter.started(spec.name)
+                self.train(spec, partial(meter.hear, spec.name), partial(meter.hear, spec.name, None))
+                meter.finished(spec.name, here=True)
+        return self._bring(specs)
 
     def _spec(self, name: str) -> RunSpec:
         for spec in self.specs.values():

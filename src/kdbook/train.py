@@ -101,7 +101,7 @@ def fit(
     if resume:
         _go_on(predictor, path)
     prepare(predictor._learner, TeacherOutputs(teacher.outputs, teacher.shuffled) if teacher and teacher.outputs else None)
-    with _added_callbacks(predictor, callbacks):
+    with _added_callbacks(predictor, callbacks), _without_denormals():
         predictor.fit(
             train_data=train[INPUTS],
             tuning_data=validation[INPUTS],
@@ -198,6 +198,22 @@ def _threads(wanted: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def _without_denormals() -> Iterator[None]:
+    """Take numbers below 1e-38 for zero meanwhile.
+
+    Adam's averages of gradients become as small for words that are rarely seen, and processors are slow at them; the weights
+    end the same, bit for bit.
+    """
+    import torch
+
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def predict(predictor, parts: Mapping[str, pd.DataFrame]) -> tuple[dict[str, pd.DataFrame], dict[str, float]]:

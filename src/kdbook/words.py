@@ -9,12 +9,40 @@ from collections.abc import Iterable, Mapping, Sequence
 import pandas as pd
 
 from kdbook import costs, evaluate, stats
+from kdbook.data import PairData, word_overlap
 from kdbook.evaluate import LANGUAGE_NAMES
 from kdbook.profile import ALL, BASELINE, DISTILLED, MAIN_ARMS, TEACHER
 from kdbook.store import Run
 from kdbook.study import Study
 
 HELPS, HURTS, UNKNOWN = "helps", "hurts", "these runs do not tell whether it helps"
+
+
+def overlap(rows: pd.DataFrame) -> str:
+    """How many words the sentences of a pair share, by label."""
+    shared = word_overlap(rows).groupby(rows["label"]).mean()
+    return f"Pairs of the same meaning share {shared[1]:.2f} of their words on average, pairs of different meaning {shared[0]:.2f}."
+
+
+def differing_labels(pairs: PairData) -> str:
+    """How many ids were found whose labels differ between the languages."""
+    counts = ", ".join(f"{audit.differing_ids()} in {split}" for split, audit in pairs.audits.items())
+    return f"Ids whose labels differ between the languages before anything is dropped: {counts}."
+
+
+def teacher(run: Run) -> str:
+    """What the first teacher reaches, and how long it took."""
+    row = evaluate.by_run([run]).iloc[0]
+    return (
+        f"The first teacher answers {row[ALL]:.3f} of all test pairs rightly. Its fit took {row[evaluate.FIT]:.0f} seconds, and it "
+        f"predicts about {len(run.predictions) / row[evaluate.PREDICT]:.0f} pairs a second."
+    )
+
+
+def sureness(run: Run) -> str:
+    """On how many test pairs a teacher is as good as certain."""
+    *_, nearest = evaluate.share_of_sure(run.predictions).items()
+    return f"On {nearest[1]:.0%} of the test pairs the teacher's probability is {nearest[0]} of certainty."
 
 
 def headline(arms: Mapping[str, Sequence[Run]], study: Study) -> str:

@@ -1,12 +1,13 @@
-"""The Sphinx extension of the book: train what is missing, execute what is out of date, and draw formulas."""
+"""The Sphinx extension of the book: train what is missing, execute what is out of date, write the downloads."""
 
 from sphinx.application import Sphinx
 
-from kdbook.sphinx_ext import freshness, mathml, parallel, scripts
+from kdbook.sphinx_ext import downloads, freshness, mathml, parallel, scripts, site
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Entry point of Sphinx."""
+    app.connect("config-inited", site.configure)
     app.connect("builder-inited", parallel.read_in_parallel)
     app.connect("builder-inited", freshness.train_missing)
     app.connect("env-get-outdated", freshness.outdated_chapters)
@@ -14,5 +15,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("source-read", freshness.stamp)
     app.connect("env-updated", freshness.remember)
     app.connect("html-page-context", scripts.drop_thebe, priority=900)
+    app.connect("html-page-context", downloads.add_buttons, priority=900)
+    app.connect("build-finished", downloads.write)
     mathml.setup_renderer(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -43,7 +43,7 @@ def outdated_chapters(app: Sphinx, env: BuildEnvironment, added: set[str], chang
     for name in env.found_docs:
         path = Path(env.doc2path(name))
         now = _dependencies(path.read_text("utf-8")) if path.suffix == ".md" else None
-        before = _remembered(env).get(name)
+        before = remembered(env).get(name)
         if now and now != before:
             stale.append(name)
             if before and name not in added | changed:
@@ -56,7 +56,7 @@ def prepare(app: Sphinx, env: BuildEnvironment, names: list[str]) -> None:
     get_cache(env.mystnb_config.execution_cache_path).list_cache_records()  # type: ignore[attr-defined]  # makes its tables
     for name in names:
         if found := _dependencies(Path(env.doc2path(name)).read_text("utf-8")):
-            _remembered(env)[name] = found
+            remembered(env)[name] = found
 
 
 def stamp(app: Sphinx, name: str, texts: list[str]) -> None:
@@ -75,12 +75,12 @@ def stamp(app: Sphinx, name: str, texts: list[str]) -> None:
 
 def remember(app: Sphinx, env: BuildEnvironment) -> None:
     """Forget the chapters that are gone, and write the others down for ``kdbook status``."""
-    for name in set(_remembered(env)) - env.found_docs:
-        del _remembered(env)[name]
+    for name in set(remembered(env)) - env.found_docs:
+        del remembered(env)[name]
     executed = getattr(env, "nb_metadata", {})
     record = {
         name: {"dependencies": found, "seconds": executed.get(name, {}).get("exec_data", {}).get("runtime")}
-        for name, found in _remembered(env).items()
+        for name, found in remembered(env).items()
     }
     Path(app.doctreedir, chapters.BUILT.name).write_text(json.dumps(record, indent=1), "utf-8")
 
@@ -108,7 +108,7 @@ def _dependencies(text: str) -> Dependencies | None:
     return chapters.dependencies(text, _study())
 
 
-def _remembered(env: BuildEnvironment) -> dict[str, Dependencies]:
+def remembered(env: BuildEnvironment) -> dict[str, Dependencies]:
     """Dependencies by chapter, kept in Sphinx's environment from build to build."""
     if not hasattr(env, "kdbook_chapters"):
         env.kdbook_chapters = {}  # type: ignore[attr-defined]

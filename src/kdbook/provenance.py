@@ -1,0 +1,68 @@
+"""Where the numbers of a page come from, said on the page itself."""
+
+import os
+import platform
+import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+
+from kdbook.store import Run
+from kdbook.study import Study
+
+SHORT = 12  # letters of a hash that are enough to tell two apart
+
+
+def executed_on(study: Study) -> str:
+    """When, with what and on what a page was executed, as HTML that opens when it is clicked."""
+    rows = {
+        "commit": _commit() or "not known (no git checkout)",
+        "profile": study.profile.name,
+        "data": study.data_digest[:SHORT],
+        "executed on": f"{platform.machine()}, {_cores(os.cpu_count())}, {platform.system()}, Python {platform.python_version()}",
+        "package": f"kdbook {version('kdbook')}",
+        "computed with": ", ".join(f"{name} {number}" for name, number in study.versions.items()),
+    }
+    items = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows.items())
+    day = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return f'<details class="executed-on"><summary>Executed on {day}</summary><dl>{items}</dl></details>'
+
+
+def run_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """A row for each run: its key, what it learns from, the seconds it took, how often it was interrupted, and the machine."""
+    rows = [
+        {
+            "run": run.record["name"],
+            "key": run.key[:SHORT],
+            "seed": run.record["identity"]["seed"],
+            "teacher": run.record["spec"]["teacher"] or "",
+            "fit (s)": run.record["fit_seconds"],
+            "all (s)": run.record["seconds"],
+            "interruptions": run.record["interruptions"],
+            "machine": _machine(run),
+        }
+        for run in runs
+    ]
+    return pd.DataFrame(rows).set_index("run")
+
+
+def _machine(run: Run) -> str:
+    hardware = run.record["hardware"]
+    computed_on = hardware["gpu"] or f"{hardware['processor']}, {hardware['threads']} of {_cores(hardware['cores'])}"
+    return f"{computed_on}, {hardware['system']}"
+
+
+def _cores(number: int | None) -> str:
+    return "1 core" if number == 1 else f"{number} cores"
+
+
+def _commit() -> str | None:
+    """The commit of this package's source, and whether files differ from it."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

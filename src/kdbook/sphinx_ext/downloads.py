@@ -1,0 +1,122 @@
+"""Chapters to take home: a notebook of each, with and without outputs, all of them in one file, and the package as a wheel."""
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from importlib.metadata import distributions, version
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from pybtex.database import Entry, parse_file
+from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
+from sphinx.util import logging
+
+from kdbook import profile
+from kdbook.errors import KdbookError
+from kdbook.sphinx_ext import freshness
+from kdbook.sphinx_ext.notebooks import Site, take_home
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "notebooks"  # on the site
+WITH_OUTPUTS = "-with-outputs"
+ALL = "all-chapters.zip"
+CONSTRAINTS = "constraints.txt"
+
+SETUP = """\
+# What this notebook needs, in the versions that the page was made with (about 8 GB the first time).
+import importlib.util, os
+
+if importlib.util.find_spec("kdbook") is None:
+    %pip install --quiet --constraint {folder}/{constraints} "kdbook[train] @ {folder}/{wheel}"
+
+os.environ.setdefault("KDBOOK_PROFILE", "{profile}")  # what to train; runs are kept in .runs, and trained once
+"""
+
+
+def add_buttons(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
+    """Put the notebooks of a chapter into the theme's download menu."""
+    if page not in freshness.remembered(app.env):
+        return
+    name = Path(page).name
+    for group in context["header_buttons"]:
+        if group.get("label") == "download-buttons":
+            group["buttons"][:0] = [
+                _button(context["pathto"](f"{FOLDER}/{name}.ipynb", 1), ".ipynb", "Notebook, to run it", "download-notebook-button"),
+                _button(
+                    context["pathto"](f"{FOLDER}/{name}{WITH_OUTPUTS}.ipynb", 1),
+                    ".ipynb with outputs",
+                    "Notebook with the outputs of this page",
+                    "download-executed-notebook-button",
+                ),
+                _button(context["pathto"](f"{FOLDER}/{ALL}", 1), "all, .zip", "Notebooks of all chapters", "download-all-button"),
+            ]
+
+
+def _button(url: str, text: str, tooltip: str, label: str) -> dict[str, str]:
+    return {"type": "link", "url": url, "text": text, "tooltip": tooltip, "icon": "fas fa-code", "label": label}
+
+
+def write(app: Sphinx, error: Exception | None) -> None:
+    """Write all downloads into the built site."""
+    if error or app.builder.format != "html":
+        return
+    folder = Path(app.outdir, FOLDER)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    wheel = _build_wheel(Path(app.srcdir), folder)
+    (folder / CONSTRAINTS).write_text(_constraints(), "utf-8")
+    names = sorted(freshness.remembered(app.env))
+    site = _site(app, names, wheel)
+    executed = Path(app.outdir).parent / "jupyter_execute"
+    for name in names:
+        source = Path(app.env.doc2path(name))
+        notebook = nbformat.read(executed / f"{name}.ipynb", as_version=4)
+        for outputs in (False, True):
+            target = folder / f"{source.stem}{WITH_OUTPUTS if outputs else ''}.ipynb"
+            try:
+                nbformat.write(take_home(notebook, source, site, outputs), target)
+            except KdbookError as problem:
+                raise ExtensionError(str(problem)) from problem
+    with zipfile.ZipFile(folder / ALL, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in names:
+            file = f"{Path(name).name}.ipynb"
+            archive.write(folder / file, file)
+    logger.info("wrote %d notebooks and %s", len(names), wheel.name)
+
+
+def _site(app: Sphinx, names: list[str], wheel: Path) -> Site:
+    address = app.config.html_baseurl.rstrip("/")
+    entries = parse_file(Path(app.srcdir, app.config.bibtex_bibfiles[0])).entries
+    return Site(
+        titles={Path(page).name: title.astext() for page, title in app.env.titles.items()} | {"": app.config.html_title},
+        chapters={Path(name).name for name in names},
+        citations={key: _cited(entry) for key, entry in entries.items()},
+        address=address,
+        setup=SETUP.format(folder=f"{address}/{FOLDER}", constraints=CONSTRAINTS, wheel=wheel.name, profile=profile.load().name),
+    )
+
+
+def _cited(entry: Entry) -> str:
+    """Authors, year and title, with a link where the bibliography has one: a notebook has no list of references."""
+    names = [" ".join(person.last_names) for person in entry.persons["author"]]
+    authors = names[0] + (" et al." if len(names) > 2 else f" and {names[1]}" if len(names) == 2 else "")
+    said = f"{authors}, {entry.fields['year']}, *{entry.fields['title'].replace('{', '').replace('}', '')}*"
+    return f"[{said}]({entry.fields['url']})" if "url" in entry.fields else said
+
+
+def _build_wheel(project: Path, folder: Path) -> Path:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ExtensionError(f"the wheel of the package could not be built: {done.stderr.strip()}")
+    return next(folder.glob(f"kdbook-{version('kdbook')}-*.whl"))
+
+
+def _constraints() -> str:
+    """Versions of all packages installed here, without what is particular to a build of them (``+cpu``)."""
+    found = {found.name: found.version.split("+")[0] for found in distributions() if found.name != "kdbook"}
+    return "".join(f"{name}=={number}\n" for name, number in sorted(found.items()))
