@@ -91,13 +91,13 @@ CHANGES = (
         "one distiller weight of one run",
         replacing(PROFILE, "distiller.rkd_angle_loss_weight = 2.0", "distiller.rkd_angle_loss_weight = 1.5"),
         runs={"rkd-0"},
-        chapters={"customization", "evaluation"},
+        chapters={"customization", "evaluation", "reproduce"},
     ),
     Change(
         "student learning rate",
         replacing(PROFILE, "seeds = [0, 1]\n", "seeds = [0, 1]\nhyperparameters = { optim.lr = 2e-4 }\n"),
         runs=STUDENTS,
-        chapters={"index", "baseline", "distillation", "customization", "evaluation"},
+        chapters={"index", "baseline", "distillation", "customization", "evaluation", "reproduce"},
     ),
     Change("one changed row in German train", one_word_of_german, runs=RUNS, chapters=set(CHAPTERS)),
     Change("profile switched", lambda project: None, runs={"rkd-0"}, chapters=set(CHAPTERS), profile=OTHER),
@@ -163,7 +163,7 @@ def write_rows(directory: Path) -> None:
 
 def sources(root: Path) -> list[Path]:
     """The files of the project that a build needs."""
-    return [root / name for name in ("_config.yml", "_toc.yml", "book", "src")]
+    return [root / name for name in ("_config.yml", "_toc.yml", "pyproject.toml", "README.md", "LICENSE", "book", "src")]
 
 
 def without_freshness(project: Path) -> None:

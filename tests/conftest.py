@@ -1,9 +1,14 @@
 """Shared fixtures: a store with every run of the smoke profile, really trained, and a copy of the project to build."""
 
+import functools
+import http.server
 import shutil
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from changes import sources
 from helpers import CHAPTERS, build, executed, kdbook
 
 from kdbook import profile, study
@@ -37,17 +42,32 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the files of the project."""
     copy = tmp_path_factory.mktemp("project") / "book"
     copy.mkdir()
-    for name in ("_config.yml", "_toc.yml", "book", "src"):
-        source = ROOT / name
+    for source in sources(ROOT):
         if source.is_dir():
-            shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, copy / source.name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
-            shutil.copy(source, copy / name)
+            shutil.copy(source, copy)
     return copy
 
 
+class Silent(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
 @pytest.fixture(scope="session")
-def site(project: Path, smoke_store: Path) -> Path:
+def address(project: Path) -> Iterator[str]:
+    """Where the site of the copy is served; every build of the session knows it."""
+    served = functools.partial(Silent, directory=str(project / "_build" / "html"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), served) as server, pytest.MonkeyPatch.context() as patch:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        patch.setenv("KDBOOK_SITE", f"http://127.0.0.1:{server.server_port}")
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def site(project: Path, smoke_store: Path, address: str) -> Path:
     """The built site of the copy."""
     done = build(project, smoke_store)
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-CHAPTERS = ("index", "data", "teacher", "baseline", "distillation", "customization", "evaluation")
+CHAPTERS = ("index", "data", "teacher", "baseline", "distillation", "customization", "evaluation", "reproduce")
 
 Done = subprocess.CompletedProcess[str]
 

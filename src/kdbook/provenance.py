@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -32,7 +33,7 @@ def executed_on(study: Study) -> str:
 
 
 def run_table(runs: Sequence[Run]) -> pd.DataFrame:
-    """A row for each run: its key, what it learns from, the seconds it took, how often it was interrupted, and the machine."""
+    """A row for each run: its key, what it learns from, the seconds it took, and how often it was interrupted."""
     rows = [
         {
             "run": run.record["name"],
@@ -42,11 +43,16 @@ def run_table(runs: Sequence[Run]) -> pd.DataFrame:
             "fit (s)": run.record["fit_seconds"],
             "all (s)": run.record["seconds"],
             "interruptions": run.record["interruptions"],
-            "machine": _machine(run),
         }
         for run in runs
     ]
     return pd.DataFrame(rows).set_index("run")
+
+
+def machines(runs: Sequence[Run]) -> str:
+    """What the runs were trained on, in a line for each kind of machine, as Markdown."""
+    counts = Counter(_machine(run) for run in runs)
+    return "\n".join(f"- {count} of {len(runs)} runs: {machine}" for machine, count in counts.items())
 
 
 def _machine(run: Run) -> str:
