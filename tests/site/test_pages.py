@@ -1,22 +1,127 @@
 """The rendered pages in a real browser."""
 
+import math
+import re
+from collections.abc import Iterator
+from urllib.parse import unquote, urldefrag, urljoin, urlparse
+
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from helpers import CHAPTERS
 
+PAGES = (*CHAPTERS, "glossary", "references")
+RAW = re.compile(r"\{[\w:-]+\}`|^(:{3,}|`{3,})\{", re.MULTILINE)
+MOST_BYTES = 1_000_000
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1440])
-def test_pages_fit_and_raise_no_error(browser, site, address, width, scheme):
-    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+
+@pytest.fixture
+def page(browser, address, request) -> Iterator:
+    """A page of the given width and colour scheme, which reaches nothing but the site."""
+    width, scheme = getattr(request, "param", (1440, "light"))
+    opened = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    opened.route("**/*", lambda route: route.continue_() if route.request.url.startswith(address) else route.abort())
+    yield opened
+    opened.close()
+
+
+LOOKS = pytest.mark.parametrize("page", [(width, scheme) for width in (390, 1440) for scheme in ("light", "dark")], indirect=True)
+
+
+@LOOKS
+def test_pages_fit_and_say_nothing_on_the_console(site, page, address):
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.route("**/*", lambda route: route.continue_() if "127.0.0.1" in route.request.url else route.abort())
-    for chapter in CHAPTERS:
-        page.goto(f"{address}/book/{chapter}.html", wait_until="load")
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    for name in PAGES:
+        page.goto(f"{address}/book/{name}.html", wait_until="load")
         too_wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert too_wide <= 0, f"{chapter} is {too_wide} pixels too wide at {width}"
+        assert too_wide <= 0, f"{name} is {too_wide} pixels too wide"
         assert page.locator("article h1").count() == 1
+        assert not RAW.search(page.locator("article").inner_text())
         broken = page.evaluate("[...document.images].filter(image => image.complete && !image.naturalWidth).map(image => image.src)")
-        assert not [source for source in broken if address in source]
+        assert not broken
     assert not errors
-    page.close()
+
+
+@LOOKS
+def test_everybody_can_read_the_pages(site, page, address):
+    """axe-core finds nothing serious or critical."""
+    for name in PAGES:
+        page.goto(f"{address}/book/{name}.html", wait_until="load")
+        found = Axe().run(page).response["violations"]
+        grave = [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in found if rule["impact"] in ("serious", "critical")]
+        assert not grave, (name, grave)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_light(site, page, address, name):
+    responses: list = []
+    page.on("response", lambda response: responses.append(response))
+    page.goto(f"{address}/book/{name}.html", wait_until="networkidle")
+    loaded = sum(len(response.body()) for response in responses)
+    assert 10_000 < loaded < MOST_BYTES
+
+
+def test_no_link_within_the_site_leads_nowhere(site, address):
+    for name in PAGES:
+        text = (site / "book" / f"{name}.html").read_text("utf-8")
+        here = f"{address}/book/{name}.html"
+        for link in set(re.findall(r'(?:href|src)="([^"]+)"', text)):
+            target, anchor = urldefrag(urljoin(here, link))
+            if not target.startswith(address):
+                continue
+            file = site / unquote(urlparse(target).path).lstrip("/")
+            assert file.exists(), (name, link)
+            if anchor and file.suffix == ".html":
+                assert f'id="{anchor}"' in file.read_text("utf-8"), (name, link)
+
+
+def test_the_site_can_be_found_and_shared(site, address):
+    assert f"<loc>{address}/book/teacher.html</loc>" in (site / "sitemap.xml").read_text("utf-8")
+    page = (site / "book" / "teacher.html").read_text("utf-8")
+    card = re.search(r'property="og:image" content="([^"]+)"', page)
+    assert card and (site / urlparse(card[1]).path.lstrip("/")).is_file()
+    assert re.search(r'name="description" content="[^"]{40,}"', page)
+
+
+def sigmoid(logit: float) -> float:
+    return 1 / (1 + math.exp(-logit))
+
+
+def test_the_sliders_change_targets_and_gradients(site, page, address):
+    page.goto(f"{address}/book/distillation.html", wait_until="load")
+    explorer = page.locator(".loss-explorer")
+
+    def shares() -> list[float]:
+        return [float(text) for text in explorer.locator(".loss-explorer-bar output").all_inner_texts()]
+
+    before, curve = shares(), explorer.locator("path.loss-explorer-soft").get_attribute("d")
+    for name, value in {"teacher": 3, "temperature": 5, "hard": 0, "soft": 2}.items():
+        explorer.locator(f"input[name={name}]").fill(str(value))
+    assert shares() != before and explorer.locator("path.loss-explorer-soft").get_attribute("d") != curve
+    assert shares() == pytest.approx([0, sigmoid(3), sigmoid(3 / 5), sigmoid(3)], abs=0.01)  # the soft term alone: as the teacher
+    explorer.locator("input[name=hard]").fill("5")
+    assert shares()[3] < sigmoid(3) - 0.1  # the label says 0
+
+
+def test_without_scripts_the_figure_stays(site, browser, address):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{address}/book/distillation.html", wait_until="load")
+    assert page.locator(".tag_loss-explorer .cell_output img").count() == 1
+    assert page.locator(".loss-explorer").count() == 0
+    context.close()
+
+
+def test_a_page_is_printed_without_what_surrounds_it(site, page, address):
+    page.goto(f"{address}/book/teacher.html", wait_until="load")
+    page.emulate_media(media="print")
+    for part in (".bd-sidebar-primary", ".bd-header-article", ".prev-next-area"):
+        assert not page.locator(part).first.is_visible()
+    assert len(page.pdf()) > 10_000
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_no_progress_or_log_of_a_training_stands_on_a_page(site, name):
+    text = (site / "book" / f"{name}.html").read_text("utf-8")
+    assert not re.search(r"\d+%\|[█▏ ]|it/s\b|Seed set to|class=\"output stderr", text)
