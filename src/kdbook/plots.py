@@ -1,5 +1,6 @@
 """Figures of the book, in one style: colour-blind safe, on an opaque ground that is legible in light and dark theme."""
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -24,7 +25,7 @@ STYLE: dict[str, Any] = {
     "axes.grid": True,
     "grid.alpha": 0.3,
     "font.size": 11,
-    "svg.fonttype": "path",
+    "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "kdbook",
 }
 CHANCE = 0.5
@@ -165,8 +166,18 @@ def differences(table: pd.DataFrame) -> Figure:
     return figure
 
 
+def _show_as_svg() -> None:
+    """Let a notebook keep figures as vectors, without the date, which would differ with every execution."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if shell:
+        from IPython.core.pylabtools import select_figure_formats
+
+        select_figure_formats(shell, {"svg"}, metadata={"Date": None})
+
+
 def _figure(width: float, height: float, columns: int = 1):
     plt.rcParams.update(STYLE)  # type: ignore[arg-type]
     figure, axes = plt.subplots(ncols=columns, figsize=(width, height))
+    _show_as_svg()  # not before: a kernel's first figure sets the format
     plt.close(figure)  # shown as a cell's value, not a second time by the backend
     return figure, axes

@@ -2,7 +2,7 @@
 
 from sphinx.application import Sphinx
 
-from kdbook.sphinx_ext import downloads, freshness, mathml, parallel, scripts, site
+from kdbook.sphinx_ext import accessible, assets, downloads, freshness, mathml, parallel, scripts, site
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -16,6 +16,8 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("env-updated", freshness.remember)
     app.connect("html-page-context", scripts.drop_thebe, priority=900)
     app.connect("html-page-context", downloads.add_buttons, priority=900)
+    app.connect("html-page-context", accessible.mend, priority=900)
     app.connect("build-finished", downloads.write)
+    app.connect("build-finished", assets.lighten)
     mathml.setup_renderer(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

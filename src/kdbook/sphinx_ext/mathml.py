@@ -22,5 +22,5 @@ def _inline(translator: HTML5Translator, node: nodes.math) -> None:
 
 
 def _block(translator: HTML5Translator, node: nodes.math_block) -> None:
-    translator.body.append(f'<div class="math-block">{_convert(node, "block")}</div>')
+    translator.body.append(f'<div class="math-block" tabindex="0">{_convert(node, "block")}</div>')
     raise nodes.SkipNode
