@@ -324,6 +324,13 @@ def share_of_sure(predictions: pd.DataFrame, margins: tuple[float, ...] = (0.1, 
     return pd.Series({f"within {margin}": float((distance <= margin).mean()) for margin in margins})
 
 
+def answers(run: Run, data: PairData, pairs: int = 2) -> pd.DataFrame:
+    """The first test pairs of each label and language, and the run's probability of label 1."""
+    table = data["test"].merge(run.predictions[["id", "language", "probability"]], on=["id", "language"])
+    first = table.groupby(["language", "label"], sort=False).head(pairs)
+    return first[["sentence1", "sentence2", "label", "probability"]].reset_index(drop=True)
+
+
 def disagreements(arms: Mapping[str, Run], data: PairData, language: str) -> pd.DataFrame:
     """Test pairs of one language on which the models differ: both sentences, the label, each model's probability of 1."""
     table = data.test_dfs[language][["id", "sentence1", "sentence2", "label"]]

@@ -14,7 +14,7 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
-from kdbook import profile
+from kdbook import browser, profile, study
 from kdbook.errors import KdbookError
 from kdbook.sphinx_ext import freshness
 from kdbook.sphinx_ext.notebooks import Site, take_home
@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 FOLDER = "notebooks"  # on the site
 WITH_OUTPUTS = "-with-outputs"
+DEMO = "demo"
 ALL = "all-chapters.zip"
 CONSTRAINTS = "constraints.txt"
 
@@ -85,7 +86,14 @@ def write(app: Sphinx, error: Exception | None) -> None:
         for name in names:
             file = f"{Path(name).name}.ipynb"
             archive.write(folder / file, file)
+    _write_demo(Path(app.outdir))
     logger.info("wrote %d notebooks and %s", len(names), wheel.name)
+
+
+def _write_demo(site: Path) -> None:
+    """The first distilled student, for the demo in the reader's browser."""
+    if not browser.write(study.open_study().run(profile.DISTILLED), site / DEMO):
+        logger.info("the student of this profile is too large or of another kind for a browser; the site has no demo")
 
 
 def _site(app: Sphinx, names: list[str], wheel: Path) -> Site:

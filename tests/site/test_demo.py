@@ -1,0 +1,73 @@
+"""The student in the reader's browser says what the student in Python says."""
+
+import numpy as np
+import pytest
+
+from kdbook import browser as demo
+from kdbook.sphinx_ext.downloads import DEMO
+
+PAIRS = 50
+ODD = [("", ""), ("Ünknown ☃☃ wörds", "日本"), ("a " * 300, "In March"), ("  In  March\n", "In March")]
+
+
+@pytest.fixture
+def page(browser, address, site):
+    opened = browser.new_page()
+    opened.goto(f"{address}/book/index.html", wait_until="load")
+    yield opened
+    opened.close()
+
+
+def asked(page, pairs) -> list[float]:
+    return page.evaluate("async pairs => Promise.all(pairs.map(([one, other]) => window.kdbookStudent(one, other)))", pairs)
+
+
+def test_it_answers_as_python_does(page, smoke):
+    run = smoke.run("distilled")
+    rows = smoke.data["test"].merge(run.predictions, on=["id", "language", "label"]).sample(PAIRS, random_state=0)
+    assert set(rows["language"]) == {"en", "de"}
+    here = np.array(asked(page, rows[["sentence1", "sentence2"]].to_numpy().tolist()))
+    np.testing.assert_allclose(here, rows["probability"], atol=1e-4)
+    assert ((here > 0.5) == rows["prediction"]).all()
+
+
+def test_odd_texts_are_read_as_autoMM_reads_them(page, smoke):
+    import pandas as pd
+    from autogluon.multimodal import MultiModalPredictor
+
+    predictor = MultiModalPredictor.load(str(smoke.run("distilled").predictor), verbosity=0)
+    there = predictor.predict_proba(pd.DataFrame(ODD, columns=["sentence1", "sentence2"]), as_pandas=False)[:, 1]
+    np.testing.assert_allclose(asked(page, ODD), there, atol=1e-4)
+
+
+def test_the_student_is_loaded_only_when_it_is_asked(page):
+    loaded: list[str] = []
+    page.on("request", lambda request: loaded.append(request.url))
+    page.reload(wait_until="networkidle")
+    assert not [url for url in loaded if f"/{DEMO}/" in url]
+    page.get_by_role("button", name="Ask the student").click()
+    page.get_by_text("a probability of").wait_for()
+    assert len([url for url in loaded if f"/{DEMO}/" in url]) == 2
+
+
+def test_a_student_that_does_not_come_is_said(page):
+    page.route("**/student.bin", lambda route: route.fulfill(status=404))
+    page.get_by_role("button", name="Ask the student").click()
+    page.get_by_text("The student did not answer").wait_for()
+    page.unroute("**/student.bin")
+    page.get_by_role("button", name="Ask the student").click()
+    page.get_by_text("a probability of").wait_for()
+
+
+def test_without_scripts_the_answers_stay(site, browser, address):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{address}/book/index.html", wait_until="load")
+    assert page.locator(".tag_student-demo table tbody tr").count() == 8
+    assert page.locator(".student-demo").count() == 0
+    context.close()
+
+
+def test_a_model_of_another_kind_has_no_demo(smoke, tmp_path):
+    assert not demo.write(smoke.run("teacher"), tmp_path / DEMO)
+    assert not (tmp_path / DEMO).exists()
