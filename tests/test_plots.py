@@ -1,5 +1,8 @@
 """Every figure is drawn with what it promises to show."""
 
+import pytest
+import torch
+
 from kdbook import evaluate, plots
 
 
@@ -30,3 +33,18 @@ def test_reliability_latency_and_differences(smoke):
     assert dots == 1 + 2 + 2
     table = evaluate.contrasts(arms, [("baseline", "distilled")])
     assert [label.get_text() for label in plots.differences(table).axes[0].get_yticklabels()] == ["distilled − baseline"]
+
+
+def test_gradients_are_those_of_the_losses():
+    """Against automatic differentiation of cross-entropies, as AutoMM computes them for two answers."""
+    teacher, label, temperature, hard_weight, soft_weight = 1.5, 1, 3.0, 0.7, 2.0
+    student = torch.linspace(-6, 6, 121, requires_grad=True)
+    logits = torch.stack([torch.zeros_like(student), student], dim=1)
+    hard = torch.nn.functional.cross_entropy(logits, torch.full((121,), label), reduction="sum")
+    target = torch.softmax(torch.tensor([0.0, teacher]) / temperature, 0).expand(121, 2)
+    soft = torch.nn.functional.cross_entropy(logits / temperature, target, reduction="sum")
+    (hard_weight * hard + soft_weight * soft).backward()
+    figure = plots.gradients(teacher, label, temperature, hard_weight, soft_weight)
+    *_, total, _ = figure.axes[1].lines
+    assert total.get_label() == "sum"
+    assert total.get_ydata() == pytest.approx(student.grad.numpy(), abs=1e-5)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from kdbook import progress
 from kdbook.progress import Meter, duration
 from kdbook.train import Progress
 
@@ -42,3 +43,21 @@ def test_lines_name_the_run_and_who_trained_it(capfd):
 @pytest.mark.parametrize(("seconds", "words"), [(None, "an unknown time"), (90, "about 90 s"), (600, "about 10 min")])
 def test_duration(seconds, words):
     assert duration(seconds) == words
+
+
+def test_a_notebook_gets_one_bar_that_a_last_line_replaces(monkeypatch, capfd):
+    shown: list[str] = []
+
+    class Handle:
+        def update(self, html) -> None:
+            shown.append(html.data)
+
+    monkeypatch.setattr(progress, "_in_notebook", lambda: True)
+    monkeypatch.setattr("IPython.display.display", lambda html, display_id: Handle())
+    with Meter({"a": 10.0}, 1) as meter:
+        meter.started("a")
+        meter.hear("a", Progress(5, 10, 1.0))
+        meter.finished("a", here=True)
+    assert '<progress max="1" value="0.500"' in shown[0] and "about 5 s left" in shown[0]
+    assert shown[-1].startswith("trained 1 of 1 runs")
+    assert capfd.readouterr().err == ""

@@ -43,7 +43,8 @@ class Meter:
         return self
 
     def __exit__(self, *exception) -> None:
-        self.bars.stop()
+        if self.bars.live.is_started:
+            self.bars.stop()
         if self.bar_on_page:
             self._say(f"trained {len(self.taken)} of {self.runs} runs in {duration(time.perf_counter() - self.begin)}")
 

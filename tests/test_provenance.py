@@ -1,0 +1,33 @@
+"""Every page says where its numbers come from."""
+
+import numpy as np
+from runs import drawn, make_run
+
+from kdbook import profile, provenance, study
+from kdbook.store import Store
+
+HARDWARE = {"processor": "x86_64", "cores": 2, "threads": 1, "gpu": None, "system": "Linux"}
+
+
+def run(folder, name, **hardware):
+    changes = {"hardware": HARDWARE | hardware, "seconds": 12.0, "interruptions": 1}
+    return make_run(folder, name, drawn(np.random.default_rng(0), 0.7), **changes)
+
+
+def test_the_box_names_what_the_page_depends_on(tmp_path):
+    some = study.Study(profile.load("smoke"), Store(tmp_path))
+    said = provenance.executed_on(some)
+    assert "<dd>smoke</dd>" in said and some.data_digest[:12] in said and "torch" in said
+
+
+def test_runs_and_machines(tmp_path):
+    runs = [run(tmp_path, "baseline-0"), run(tmp_path, "baseline-1"), run(tmp_path, "baseline-2", gpu="NVIDIA H100")]
+    table = provenance.run_table(runs)
+    assert table.loc["baseline-1", ["seed", "all (s)", "interruptions"]].tolist() == [1, 12.0, 1]
+    said = provenance.machines(runs)
+    assert "- 2 of 3 runs: x86_64, 1 of 2 cores, Linux" in said and "- 1 of 3 runs: NVIDIA H100, Linux" in said
+
+
+def test_without_git_the_commit_is_not_known(tmp_path, monkeypatch):
+    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "kdbook" / "provenance.py"))
+    assert "not known" in provenance.executed_on(study.Study(profile.load("smoke"), Store(tmp_path)))
