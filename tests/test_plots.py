@@ -12,6 +12,15 @@ def test_accuracy_by_language_has_a_dot_for_each_run(smoke):
     dots = sum(len(line.get_xdata()) for line in axes.lines if line.get_marker() == "o")
     assert dots == 3 * (1 + 2 + 2)
     assert [text.get_text() for text in axes.get_legend().get_texts()] == list(arms)
+    assert len(axes.collections) == 3 * 3  # an interval for each arm and test set
+
+
+def test_agreement_has_a_dot_for_each_student(smoke):
+    arms = {arm: smoke.runs(arm) for arm in ("teacher", "baseline", "distilled")}
+    axes = plots.agreement(arms).axes[0]
+    dots = [line for line in axes.lines if line.get_marker() == "o"]
+    assert sum(len(line.get_xdata()) for line in dots) == 3 * (2 + 2)
+    assert evaluate.fidelity(arms).loc["distilled", "agreement (test)"] == pytest.approx(dots[3].get_ydata().mean())
 
 
 def test_learning_curves_by_edit_and_overlap(smoke):

@@ -187,11 +187,17 @@ def fidelity(arms: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
     ``divergence``: Kullback-Leibler divergence in nats of the student's probabilities from the teacher's. The training rows
     are the first items of the data, with which the students were trained.
     """
-    rows = {}
-    for arm in (BASELINE, DISTILLED):
-        each = [_fidelity(teacher, student) for teacher, student in zip(teachers_of(arms), arms[arm], strict=True)]
-        rows[arm] = pd.DataFrame(each).mean()
-    return pd.DataFrame.from_dict(rows, orient="index")
+    return fidelity_by_run(arms).groupby("arm", sort=False).mean().rename_axis(index=None)
+
+
+def fidelity_by_run(arms: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
+    """The columns of :func:`fidelity` for each student, indexed by its ``arm``."""
+    rows = [
+        {"arm": arm} | _fidelity(teacher, student)
+        for arm in (BASELINE, DISTILLED)
+        for teacher, student in zip(teachers_of(arms), arms[arm], strict=True)
+    ]
+    return pd.DataFrame(rows).set_index("arm")
 
 
 def _fidelity(teacher: Run, student: Run) -> dict[str, float]:
@@ -268,12 +274,17 @@ def summary(arms: Mapping[str, Iterable[Run]]) -> pd.DataFrame:
     return table.round(10)  # so that the last digit shown is the same wherever it is shown
 
 
+def mean_accuracies(arms: Mapping[str, Sequence[Run]], test: str) -> dict[str, stats.Estimate]:
+    """The mean accuracy of each arm on one test set, with its 95 % interval over seeds and items."""
+    return {arm: stats.mean_accuracy(_on(test, runs)) for arm, runs in arms.items()}
+
+
 def overview(arms: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
     """The table of :func:`summary` as text, a column for each arm, accuracies with their 95 % intervals over seeds and items."""
     means = summary(arms)
     table = means.astype(object)
     for test in tests_of(next(iter(arms.values()))[0]):
-        found = {arm: stats.mean_accuracy(_on(test, runs)) for arm, runs in arms.items()}
+        found = mean_accuracies(arms, test)
         table[test] = [f"{means[test][arm]:.3f} [{max(one.low, 0):.3f}, {min(one.high, 1):.3f}]" for arm, one in found.items()]
     for column, form in FORMATS.items():
         table[column] = table[column].map(form.format)

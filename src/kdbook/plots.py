@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from kdbook import costs, stats
 from kdbook.data import word_overlap
-from kdbook.evaluate import LANGUAGE_NAMES, scores
+from kdbook.evaluate import LANGUAGE_NAMES, fidelity_by_run, mean_accuracies, scores
 from kdbook.store import Run
 
 # Okabe and Ito (2008), "Color Universal Design"
@@ -31,17 +31,19 @@ STYLE: dict[str, Any] = {
 CHANCE = 0.5
 
 
-def accuracy_by_language(arms: Mapping[str, Iterable[Run]]) -> Figure:
-    """A dot for each run and a bar at each arm's mean, side by side for every test set."""
+def accuracy_by_language(arms: Mapping[str, Sequence[Run]]) -> Figure:
+    """A dot for each run and a bar at each arm's mean with its 95 % interval, side by side for every test set."""
     table = scores(arms)
     tests, names = list(dict.fromkeys(table["test"])), list(arms)
     figure, axes = _figure(7, 3.6)
-    for number, arm in enumerate(names):
-        for place, test in enumerate(tests):
+    for place, test in enumerate(tests):
+        means = mean_accuracies(arms, test)
+        for number, arm in enumerate(names):
             values = table["accuracy"][(table["arm"] == arm) & (table["test"] == test)]
             x = place + (number - (len(names) - 1) / 2) * 0.22
             axes.plot([x] * len(values), values, "o", color=COLOURS[number], alpha=0.55, markersize=5)
             axes.plot([x - 0.08, x + 0.08], [values.mean()] * 2, color=COLOURS[number], linewidth=3, label=arm if place == 0 else None)
+            axes.vlines(x, max(means[arm].low, 0), min(means[arm].high, 1), color=COLOURS[number], linewidth=1)
     axes.axhline(CHANCE, color="grey", linestyle=":", linewidth=1)
     axes.set_xticks(range(len(tests)), [LANGUAGE_NAMES.get(test, test) for test in tests])
     axes.set_ylabel("accuracy")
@@ -90,6 +92,24 @@ def overlap_histogram(pairs: pd.DataFrame) -> Figure:
     axes.set_xlabel("words shared / all words of the pair")
     axes.set_ylabel("pairs")
     axes.legend(frameon=False, loc="upper left")
+    return figure
+
+
+def agreement(arms: Mapping[str, Sequence[Run]]) -> Figure:
+    """How often each student gives its teacher's answer, on all test pairs and on those that the teacher answers wrongly."""
+    table = fidelity_by_run(arms)
+    kinds = {"agreement (test)": "all test pairs", "where it errs": "where the teacher errs", "agreement (train)": "training pairs"}
+    names = list(dict.fromkeys(table.index))
+    figure, axes = _figure(7, 3)
+    for number, arm in enumerate(names, 1):  # colour 0 is the teacher's
+        for place, kind in enumerate(kinds):
+            values = table.loc[[arm], kind]
+            x = place + (number - 1.5) * 0.3
+            axes.plot([x] * len(values), values, "o", color=COLOURS[number], alpha=0.55, markersize=5)
+            axes.plot([x - 0.1, x + 0.1], [values.mean()] * 2, color=COLOURS[number], linewidth=3, label=arm if place == 0 else None)
+    axes.set_xticks(range(len(kinds)), list(kinds.values()))
+    axes.set_ylabel("same answer as the teacher")
+    axes.legend(frameon=False)
     return figure
 
 

@@ -23,3 +23,11 @@ def browser():
         running = playwright.chromium.launch(executable_path=BROWSER, args=QUIET)
         yield running
         running.close()
+
+
+@pytest.fixture
+def page_without_scripts(browser):
+    """A page of a browser that runs no script."""
+    context = browser.new_context(java_script_enabled=False)
+    yield context.new_page()
+    context.close()

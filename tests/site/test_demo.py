@@ -59,13 +59,11 @@ def test_a_student_that_does_not_come_is_said(page):
     page.get_by_text("a probability of").wait_for()
 
 
-def test_without_scripts_the_answers_stay(site, browser, address):
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
+def test_without_scripts_the_answers_stay(site, page_without_scripts, address):
+    page = page_without_scripts
     page.goto(f"{address}/book/index.html", wait_until="load")
     assert page.locator(".tag_student-demo table tbody tr").count() == 8
     assert page.locator(".student-demo").count() == 0
-    context.close()
 
 
 def test_a_model_of_another_kind_has_no_demo(smoke, tmp_path):

@@ -42,8 +42,8 @@ def download(browser, page_address: str, button: str, target: Path) -> Path:
     return path
 
 
-def run(notebook: Path, environment: Path, monkeypatch) -> nbformat.NotebookNode:
-    """Execute a notebook in its own folder, with the Python of an environment."""
+def run(notebook: Path, environment: Path, monkeypatch, store: Path | None = None) -> nbformat.NotebookNode:
+    """Execute a notebook in its own folder, with the Python of an environment, by default with a store of its own."""
     kernel = notebook.parent / "kernels" / "python3"
     kernel.mkdir(parents=True, exist_ok=True)
     command = f'["{environment}/bin/python", "-m", "ipykernel_launcher", "-f", "{{connection_file}}"]'
@@ -51,6 +51,8 @@ def run(notebook: Path, environment: Path, monkeypatch) -> nbformat.NotebookNode
     monkeypatch.setenv("JUPYTER_PATH", str(notebook.parent))
     for name in ("KDBOOK_PROFILE", "KDBOOK_STORE", "PYTHONPATH"):
         monkeypatch.delenv(name, raising=False)
+    if store:
+        monkeypatch.setenv("KDBOOK_STORE", str(store))
     done = nbformat.read(notebook, as_version=4)
     NotebookClient(done, timeout=600, resources={"metadata": {"path": str(notebook.parent)}}).execute()
     return done
@@ -93,3 +95,13 @@ def test_all_chapters_come_in_one_file_and_hold_no_myst(site, tmp_path):
         assert not any(cell.get("outputs") for cell in notebook.cells)
         outputs = nbformat.read(site / FOLDER / f"{path.stem}{WITH_OUTPUTS}.ipynb", as_version=4)
         assert any(cell.get("outputs") for cell in outputs.cells)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_every_chapter_runs_elsewhere_and_finds_the_runs_of_the_page(site, smoke_store, elsewhere, tmp_path, monkeypatch, chapter):
+    """With the package of the site's wheel, and the runs that the page was made from: their keys are the same."""
+    with zipfile.ZipFile(site / FOLDER / ALL) as archive:
+        archive.extract(f"{chapter}.ipynb", tmp_path)
+    done = run(tmp_path / f"{chapter}.ipynb", elsewhere, monkeypatch, store=smoke_store)
+    assert not re.search(r"<progress|trained \d+ of", str([cell.get("outputs") for cell in done.cells]))
+    assert sentences(done) == sentences(nbformat.read(site / FOLDER / f"{chapter}{WITH_OUTPUTS}.ipynb", as_version=4))

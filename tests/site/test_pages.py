@@ -104,13 +104,11 @@ def test_the_sliders_change_targets_and_gradients(site, page, address):
     assert shares()[3] < sigmoid(3) - 0.1  # the label says 0
 
 
-def test_without_scripts_the_figure_stays(site, browser, address):
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
+def test_without_scripts_the_figure_stays(site, page_without_scripts, address):
+    page = page_without_scripts
     page.goto(f"{address}/book/distillation.html", wait_until="load")
     assert page.locator(".tag_loss-explorer .cell_output img").count() == 1
     assert page.locator(".loss-explorer").count() == 0
-    context.close()
 
 
 def test_a_page_is_printed_without_what_surrounds_it(site, page, address):
