@@ -9,8 +9,10 @@ from kdbook.store import Store
 HARDWARE = {"processor": "x86_64", "cores": 2, "threads": 1, "gpu": None, "system": "Linux"}
 
 
-def run(folder, name, **hardware):
-    changes = {"hardware": HARDWARE | hardware, "seconds": 12.0, "interruptions": 1}
+def run(folder, name, settings=None, shuffled=False, **hardware):
+    seed = int(name.rpartition("-")[2])
+    identity = {"seed": seed, "hyperparameters": {"optim.lr": 0.1} | (settings or {}), "shuffled": shuffled}
+    changes = {"hardware": HARDWARE | hardware, "seconds": 12.0, "interruptions": 1, "identity": identity}
     return make_run(folder, name, drawn(np.random.default_rng(0), 0.7), **changes)
 
 
@@ -26,6 +28,12 @@ def test_runs_and_machines(tmp_path):
     assert table.loc["baseline-1", ["seed", "all (s)", "interruptions"]].tolist() == [1, 12.0, 1]
     said = provenance.machines(runs)
     assert "- 2 of 3 runs: x86_64, 1 of 2 cores, Linux" in said and "- 1 of 3 runs: NVIDIA H100, Linux" in said
+
+
+def test_the_table_says_in_what_a_variation_differs(tmp_path):
+    runs = [run(tmp_path, "teacher-0", {"optim.lr": 0.3}), run(tmp_path, "baseline-0"), run(tmp_path, "longer-0", {"optim.max_epochs": 9})]
+    table = provenance.run_table(runs)
+    assert table["differs in"].to_dict() == {"teacher-0": "", "baseline-0": "", "longer-0": "max_epochs = 9"}
 
 
 def test_without_git_the_commit_is_not_known(tmp_path, monkeypatch):

@@ -4,13 +4,14 @@ import os
 import platform
 import subprocess
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
 
+from kdbook.profile import BASELINE, DISTILLED, TEACHER
 from kdbook.store import Run
 from kdbook.study import Study
 
@@ -33,13 +34,17 @@ def executed_on(study: Study) -> str:
 
 
 def run_table(runs: Sequence[Run]) -> pd.DataFrame:
-    """A row for each run: its key, what it learns from, the seconds it took, and how often it was interrupted."""
+    """A row for each run: its key, what it learns from, the settings in which it differs from the main student of its kind, the
+    seconds it took, and how often it was interrupted.
+    """
+    first = {run.record["spec"]["arm"]: run for run in reversed(runs)}
     rows = [
         {
             "run": run.record["name"],
             "key": run.key[:SHORT],
             "seed": run.record["identity"]["seed"],
             "teacher": run.record["spec"]["teacher"] or "",
+            "differs in": _varied(run, first),
             "fit (s)": run.record["fit_seconds"],
             "all (s)": run.record["seconds"],
             "interruptions": run.record["interruptions"],
@@ -47,6 +52,15 @@ def run_table(runs: Sequence[Run]) -> pd.DataFrame:
         for run in runs
     ]
     return pd.DataFrame(rows).set_index("run")
+
+
+def _varied(run: Run, first: Mapping[str, Run]) -> str:
+    arm = run.record["spec"]["arm"]
+    main = first[DISTILLED if run.record["spec"]["teacher"] else BASELINE]
+    usual = main.record["identity"]["hyperparameters"]
+    settings = run.record["identity"]["hyperparameters"] if arm != TEACHER else {}
+    shuffled = ["another pair's answers"] if run.record["identity"]["shuffled"] else []
+    return ", ".join(shuffled + [f"{key.split('.', 1)[1]} = {value}" for key, value in settings.items() if usual.get(key) != value])
 
 
 def machines(runs: Sequence[Run]) -> str:

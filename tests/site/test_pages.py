@@ -12,13 +12,14 @@ from helpers import CHAPTERS
 PAGES = (*CHAPTERS, "glossary", "references")
 RAW = re.compile(r"\{[\w:-]+\}`|^(:{3,}|`{3,})\{", re.MULTILINE)
 MOST_BYTES = 1_000_000
+SETTLED = 300  # milliseconds in which the theme puts on its colours
 
 
 @pytest.fixture
 def page(browser, address, request) -> Iterator:
     """A page of the given width and colour scheme, which reaches nothing but the site."""
     width, scheme = getattr(request, "param", (1440, "light"))
-    opened = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    opened = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce")
     opened.route("**/*", lambda route: route.continue_() if route.request.url.startswith(address) else route.abort())
     yield opened
     opened.close()
@@ -48,6 +49,7 @@ def test_everybody_can_read_the_pages(site, page, address):
     """axe-core finds nothing serious or critical."""
     for name in PAGES:
         page.goto(f"{address}/book/{name}.html", wait_until="load")
+        page.wait_for_timeout(SETTLED)
         found = Axe().run(page).response["violations"]
         grave = [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in found if rule["impact"] in ("serious", "critical")]
         assert not grave, (name, grave)
