@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from changes import CHANGES, Workshop, sources, without_freshness
+from changes import CHANGES, Workshop, without_freshness
 
 ROOT = Path(__file__).parents[1]
 REPEATS = 3  # of the builds that train and execute nothing
@@ -15,7 +15,7 @@ NONE, PROSE = CHANGES[0], CHANGES[1]
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        plain, ours = Workshop(Path(folder) / "plain", sources(ROOT)), Workshop(Path(folder) / "ours", sources(ROOT))
+        plain, ours = Workshop(Path(folder) / "plain", ROOT), Workshop(Path(folder) / "ours", ROOT)
         _say("training the runs and building the book once")
         cold = ours.build()
         shutil.copytree(ours.store, plain.store)

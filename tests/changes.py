@@ -3,7 +3,7 @@
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from kdbook.data import corpus
 
 STUDENTS = {f"{arm}-{seed}" for arm in ("baseline", "distilled", "longer", "shuffled") for seed in (0, 1)} | {"temperature-0", "rkd-0"}
 RUNS = {"teacher-0", *STUDENTS}
+BUILT_FROM = ("_config.yml", "_toc.yml", "pyproject.toml", "README.md", "LICENSE", "book", "src")
 PROFILE, ROWS, OTHER = "src/kdbook/profiles/smoke.toml", "x-final", "other.toml"
 
 Edit = Callable[[Path], None]
@@ -108,15 +109,10 @@ CHANGES = (
 class Workshop:
     """A built project that every change starts from, always at the same place: Sphinx reads all again elsewhere."""
 
-    def __init__(self, root: Path, files: Iterable[Path]) -> None:
+    def __init__(self, root: Path, source: Path) -> None:
         self.project, self.store = root / "project", root / "store"
         self._kept = root / "kept"
-        self.project.mkdir(parents=True)
-        for source in files:
-            if source.is_dir():
-                shutil.copytree(source, self.project / source.name, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy(source, self.project / source.name)
+        copy_project(source, self.project)
         write_rows(self.project / ROWS)
         text = (self.project / PROFILE).read_text("utf-8")
         (self.project / OTHER).write_text(text.replace("rkd_angle_loss_weight = 2.0", "rkd_angle_loss_weight = 3.0"), "utf-8")
@@ -161,9 +157,16 @@ def write_rows(directory: Path) -> None:
             mine.to_csv(directory / language / f"{train if split == 'train' else split}.tsv", sep="\t", index=False)
 
 
-def sources(root: Path) -> list[Path]:
-    """The files of the project that a build needs."""
-    return [root / name for name in ("_config.yml", "_toc.yml", "pyproject.toml", "README.md", "LICENSE", "book", "src")]
+def copy_project(root: Path, target: Path) -> Path:
+    """A copy of the files that a build needs, in a new directory."""
+    target.mkdir(parents=True)
+    for name in BUILT_FROM:
+        source = root / name
+        if source.is_dir():
+            shutil.copytree(source, target / source.name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    return target
 
 
 def without_freshness(project: Path) -> None:

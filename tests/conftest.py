@@ -2,13 +2,12 @@
 
 import functools
 import http.server
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from changes import sources
+from changes import copy_project
 from helpers import CHAPTERS, build, executed, kdbook
 
 from kdbook import profile, study
@@ -40,14 +39,7 @@ def smoke(smoke_store: Path) -> study.Study:
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the files of the project."""
-    copy = tmp_path_factory.mktemp("project") / "book"
-    copy.mkdir()
-    for source in sources(ROOT):
-        if source.is_dir():
-            shutil.copytree(source, copy / source.name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, copy)
-    return copy
+    return copy_project(ROOT, tmp_path_factory.mktemp("project") / "book")
 
 
 class Silent(http.server.SimpleHTTPRequestHandler):

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from changes import CHANGES, Change, Workshop, sources
+from changes import CHANGES, Change, Workshop
 from helpers import CHAPTERS
 
 ROOT = Path(__file__).parents[2]
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory) -> Workshop:
-    shop = Workshop(tmp_path_factory.mktemp("workshop"), sources(ROOT))
+    shop = Workshop(tmp_path_factory.mktemp("workshop"), ROOT)
     first = shop.build()
     assert len(first.runs) == 11 and first.chapters == set(CHAPTERS)
     shop.keep()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from changes import sources
+from changes import copy_project
 from helpers import CHAPTERS, build
 
 from kdbook.store import MANIFEST, PREDICTIONS, Store, hash_of
@@ -63,9 +63,7 @@ CASES = {
 def test_the_pages_say_what_the_results_say(case, smoke_store, tmp_path):
     wrong, says, never = CASES[case]
     project, store = tmp_path / "project", tmp_path / "store"
-    project.mkdir()
-    for source in sources(ROOT):
-        shutil.copytree(source, project / source.name) if source.is_dir() else shutil.copy(source, project)
+    copy_project(ROOT, project)
     shutil.copytree(smoke_store, store)
     doctored(store, wrong)
     done = build(project, store)
@@ -79,8 +77,10 @@ def test_the_pages_say_what_the_results_say(case, smoke_store, tmp_path):
         assert not re.search(never, pages[name]), (name, re.search(never, pages[name]))
 
 
-FENCED = re.compile(r"^(?P<fence>`{3,})\{?(code-cell|literalinclude|python)\b.*?^(?P=fence)", re.MULTILINE | re.DOTALL)
-NOT_PROSE = re.compile(r"\A---\n.*?^---\n|\$\$.*?\$\$|\$[^$\n]+\$|`[^`\n]+`|\{[\w:]+\}`[^`]+`|Python 3\.\d+", re.MULTILINE | re.DOTALL)
+FENCED = re.compile(r"^(?P<fence>`{3,})\{?(code-cell|literalinclude|python|toml)\b.*?^(?P=fence)", re.MULTILINE | re.DOTALL)
+NOT_PROSE = re.compile(
+    r"\A---\n.*?^---\n|\$\$.*?\$\$|\$[^$\n]+\$|`[^`\n]+`|\{[\w:]+\}`[^`]+`|Python 3\.\d+|Apache-2\.0|^:[\w-]+:.*$", re.MULTILINE | re.DOTALL
+)
 RESULT = re.compile(r"\d[.,]\d|\d+ ?%|\d+ (points|times|seconds|pairs)")
 PUBLISHED = re.compile(r"\]\(https://|\{cite:|95 % interval|95 % of")
 
