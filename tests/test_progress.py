@@ -2,7 +2,7 @@
 
 import pytest
 
-from kdbook import progress
+from kdbook import notebook
 from kdbook.progress import Meter, duration
 from kdbook.train import Progress
 
@@ -52,7 +52,7 @@ def test_a_notebook_gets_one_bar_that_a_last_line_replaces(monkeypatch, capfd):
         def update(self, html) -> None:
             shown.append(html.data)
 
-    monkeypatch.setattr(progress, "_in_notebook", lambda: True)
+    monkeypatch.setattr(notebook, "shell", lambda: True)
     monkeypatch.setattr("IPython.display.display", lambda html, display_id: Handle())
     with Meter({"a": 10.0}, 1) as meter:
         meter.started("a")

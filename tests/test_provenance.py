@@ -1,5 +1,7 @@
 """Every page says where its numbers come from."""
 
+import subprocess
+
 import numpy as np
 from runs import drawn, make_run
 
@@ -34,6 +36,14 @@ def test_the_table_says_in_what_a_variation_differs(tmp_path):
     runs = [run(tmp_path, "teacher-0", {"optim.lr": 0.3}), run(tmp_path, "baseline-0"), run(tmp_path, "longer-0", {"optim.max_epochs": 9})]
     table = provenance.run_table(runs)
     assert table["differs in"].to_dict() == {"teacher-0": "", "baseline-0": "", "longer-0": "max_epochs = 9"}
+
+
+def test_an_environment_within_a_repository_is_not_of_its_commit(tmp_path, monkeypatch):
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    subprocess.run(["git", "-C", tmp_path, *identity, "commit", "--quiet", "--allow-empty", "-m", "x"], check=True)
+    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "provenance.py"))
+    assert "not known" in provenance.executed_on(study.Study(profile.load("smoke"), Store(tmp_path)))
 
 
 def test_without_git_the_commit_is_not_known(tmp_path, monkeypatch):

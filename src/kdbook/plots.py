@@ -1,15 +1,15 @@
 """Figures of the book, in one style: colour-blind safe, on an opaque ground that is legible in light and dark theme."""
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from kdbook import costs, stats
+from kdbook import costs, notebook, stats
 from kdbook.data import word_overlap
 from kdbook.evaluate import LANGUAGE_NAMES, fidelity_by_run, mean_accuracies, scores
 from kdbook.store import Run
@@ -41,8 +41,7 @@ def accuracy_by_language(arms: Mapping[str, Sequence[Run]]) -> Figure:
         for number, arm in enumerate(names):
             values = table["accuracy"][(table["arm"] == arm) & (table["test"] == test)]
             x = place + (number - (len(names) - 1) / 2) * 0.22
-            axes.plot([x] * len(values), values, "o", color=COLOURS[number], alpha=0.55, markersize=5)
-            axes.plot([x - 0.08, x + 0.08], [values.mean()] * 2, color=COLOURS[number], linewidth=3, label=arm if place == 0 else None)
+            _dots_and_mean(axes, x, values, COLOURS[number], arm if place == 0 else None)
             axes.vlines(x, max(means[arm].low, 0), min(means[arm].high, 1), color=COLOURS[number], linewidth=1)
     axes.axhline(CHANCE, color="grey", linestyle=":", linewidth=1)
     axes.set_xticks(range(len(tests)), [LANGUAGE_NAMES.get(test, test) for test in tests])
@@ -96,7 +95,7 @@ def overlap_histogram(pairs: pd.DataFrame) -> Figure:
 
 
 def agreement(arms: Mapping[str, Sequence[Run]]) -> Figure:
-    """How often each student gives its teacher's answer, on all test pairs and on those that the teacher answers wrongly."""
+    """How often each student gives its teacher's answer: on test pairs, on those that the teacher answers wrongly, in training."""
     table = fidelity_by_run(arms)
     kinds = {"agreement (test)": "all test pairs", "where it errs": "where the teacher errs", "agreement (train)": "training pairs"}
     names = list(dict.fromkeys(table.index))
@@ -105,12 +104,17 @@ def agreement(arms: Mapping[str, Sequence[Run]]) -> Figure:
         for place, kind in enumerate(kinds):
             values = table.loc[[arm], kind]
             x = place + (number - 1.5) * 0.3
-            axes.plot([x] * len(values), values, "o", color=COLOURS[number], alpha=0.55, markersize=5)
-            axes.plot([x - 0.1, x + 0.1], [values.mean()] * 2, color=COLOURS[number], linewidth=3, label=arm if place == 0 else None)
+            _dots_and_mean(axes, x, values, COLOURS[number], arm if place == 0 else None)
     axes.set_xticks(range(len(kinds)), list(kinds.values()))
     axes.set_ylabel("same answer as the teacher")
     axes.legend(frameon=False)
     return figure
+
+
+def _dots_and_mean(axes: Axes, x: float, values: pd.Series, colour: str, label: str | None) -> None:
+    """A dot for each run, and a bar at their mean."""
+    axes.plot([x] * len(values), values, "o", color=colour, alpha=0.55, markersize=5)
+    axes.plot([x - 0.08, x + 0.08], [values.mean()] * 2, color=colour, linewidth=3, label=label)
 
 
 def reliability(arms: Mapping[str, Iterable[Run]]) -> Figure:
@@ -188,8 +192,7 @@ def differences(table: pd.DataFrame) -> Figure:
 
 def _show_as_svg() -> None:
     """Let a notebook keep figures as vectors, without the date, which would differ with every execution."""
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    if shell:
+    if shell := notebook.shell():
         from IPython.core.pylabtools import select_figure_formats
 
         select_figure_formats(shell, {"svg"}, metadata={"Date": None})

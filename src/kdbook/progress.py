@@ -1,12 +1,13 @@
 """Progress of a training with the time that is left: bars in a terminal, one bar in a notebook, a line now and then elsewhere."""
 
-import sys
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from kdbook import notebook
 
 if TYPE_CHECKING:
     from kdbook import train
@@ -33,7 +34,7 @@ class Meter:
         self.tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> "Meter":
-        if _in_notebook():
+        if notebook.shell():
             from IPython.display import HTML, display
 
             self.bar_on_page = display(HTML(""), display_id=True)
@@ -102,12 +103,6 @@ class Meter:
             self.bar_on_page.update(HTML(text))
         else:
             self.console.print(text, highlight=False)
-
-
-def _in_notebook() -> bool:
-    """Whether this process is the kernel of a notebook."""
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    return hasattr(shell, "kernel")
 
 
 def duration(seconds: float | None) -> str:

@@ -6,6 +6,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from html import escape
 from importlib.metadata import version
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def executed_on(study: Study) -> str:
         "package": f"kdbook {version('kdbook')}",
         "computed with": ", ".join(f"{name} {number}" for name, number in study.versions.items()),
     }
-    items = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows.items())
+    items = "".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in rows.items())
     day = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     return f'<details class="executed-on"><summary>Executed on {day}</summary><dl>{items}</dl></details>'
 
@@ -80,9 +81,17 @@ def _cores(number: int | None) -> str:
 
 
 def _commit() -> str | None:
-    """The commit of this package's source, and whether files differ from it."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    """The commit of this package's source, and whether files differ from it.
+
+    A package that is installed in an environment within someone's own repository is not of that repository's commit.
+    """
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        _git("ls-files", "--error-unmatch", Path(__file__).name)
+        return _git("describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(Path(__file__).parent), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

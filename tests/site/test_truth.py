@@ -79,7 +79,8 @@ def test_the_pages_say_what_the_results_say(case, smoke_store, tmp_path):
 
 FENCED = re.compile(r"^(?P<fence>`{3,})\{?(code-cell|literalinclude|python|toml)\b.*?^(?P=fence)", re.MULTILINE | re.DOTALL)
 NOT_PROSE = re.compile(
-    r"\A---\n.*?^---\n|\$\$.*?\$\$|\$[^$\n]+\$|`[^`\n]+`|\{[\w:]+\}`[^`]+`|Python 3\.\d+|Apache-2\.0|^:[\w-]+:.*$", re.MULTILINE | re.DOTALL
+    r"\A---\n.*?^---\n|\$\$.*?\$\$|\$[^$\n]+\$|`[^`\n]+`|\{[\w:]+\}`[^`]+`|Python 3\.\d+|Apache-2\.0|^:[\w-]+:[^\n]*$",
+    re.MULTILINE | re.DOTALL,
 )
 RESULT = re.compile(r"\d[.,]\d|\d+ ?%|\d+ (points|times|seconds|pairs)")
 PUBLISHED = re.compile(r"\]\(https://|\{cite:|95 % interval|95 % of")

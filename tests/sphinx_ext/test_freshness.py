@@ -35,7 +35,7 @@ def fingerprint(monkeypatch, tmp_path):
 
     def compute(call: str, **changes) -> str | None:
         settings = profile.load("smoke").model_copy(update=changes)
-        monkeypatch.setattr(freshness, "_study", lambda: study.Study(settings, Store(tmp_path)))
+        monkeypatch.setattr(freshness, "current_study", lambda: study.Study(settings, Store(tmp_path)))
         freshness._dependencies.cache_clear()
         found = freshness._dependencies(CHAPTER.replace("CALL", call))
         return found and chapters.fingerprint(found)

@@ -15,7 +15,8 @@ from kdbook.sphinx_ext.notebooks import ROLE, Site, plain, take_home
 BOOK = Path(__file__).parents[2] / "book"
 PAGE = BOOK / "teacher.md"
 SITE = Site(
-    titles={"": "Book", "teacher": "The teacher", "glossary": "Glossary"},
+    title="Book",
+    titles={"teacher": "The teacher", "glossary": "Glossary"},
     chapters=CHAPTERS,
     citations={"hinton2015": "Hinton et al., 2015", "park2019": "Park et al., 2019"},
     address="https://example.org",
@@ -83,7 +84,7 @@ def test_outputs_come_only_when_asked_for_and_hidden_code_stays_folded():
 def test_no_role_is_left_in_any_chapter(chapter):
     titles = {path.stem: path.stem for path in BOOK.glob("*.md")}
     keys = re.findall(r"@\w+\{(\w+),", (BOOK / "references.bib").read_text("utf-8"))
-    site = Site(titles | {"": "Book"}, CHAPTERS, dict.fromkeys(keys, "cited"), "https://example.org", "")
+    site = Site("Book", titles, CHAPTERS, dict.fromkeys(keys, "cited"), "https://example.org", "")
     page = BOOK / f"{chapter}.md"
     text = re.sub(r"\A---\n.*?^---\n|^```\{code-cell\}.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
     assert not ROLE.search(plain(text, page, site))

@@ -14,7 +14,7 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
-from kdbook import browser, profile, study
+from kdbook import browser, profile
 from kdbook.errors import KdbookError
 from kdbook.sphinx_ext import freshness
 from kdbook.sphinx_ext.notebooks import Site, take_home
@@ -92,7 +92,7 @@ def write(app: Sphinx, error: Exception | None) -> None:
 
 def _write_demo(site: Path) -> None:
     """The first distilled student, for the demo in the reader's browser."""
-    if not browser.write(study.open_study().run(profile.DISTILLED), site / DEMO):
+    if not browser.write(freshness.current_study().run(profile.DISTILLED), site / DEMO):
         logger.info("the student of this profile is too large or of another kind for a browser; the site has no demo")
 
 
@@ -100,11 +100,14 @@ def _site(app: Sphinx, names: list[str], wheel: Path) -> Site:
     address = app.config.html_baseurl.rstrip("/")
     entries = parse_file(Path(app.srcdir, app.config.bibtex_bibfiles[0])).entries
     return Site(
-        titles={Path(page).name: title.astext() for page, title in app.env.titles.items()} | {"": app.config.html_title},
+        title=app.config.html_title,
+        titles={Path(page).name: title.astext() for page, title in app.env.titles.items()},
         chapters={Path(name).name for name in names},
         citations={key: _cited(entry) for key, entry in entries.items()},
         address=address,
-        setup=SETUP.format(folder=f"{address}/{FOLDER}", constraints=CONSTRAINTS, wheel=wheel.name, profile=profile.load().name),
+        setup=SETUP.format(
+            folder=f"{address}/{FOLDER}", constraints=CONSTRAINTS, wheel=wheel.name, profile=freshness.current_study().profile.name
+        ),
     )
 
 

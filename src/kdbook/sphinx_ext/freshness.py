@@ -29,11 +29,11 @@ logger = logging.getLogger(__name__)
 def train_missing(app: Sphinx) -> None:
     """Train all missing runs in one process before any chapter is executed."""
     _make_paths_absolute()
-    if _study().missing():
+    if current_study().missing():
         done = subprocess.run([sys.executable, "-m", "kdbook.cli", "run"], check=False)
         if done.returncode:
             raise ExtensionError("training failed, see above; the chapters were not executed")
-        _study.cache_clear()
+        current_study.cache_clear()
         _dependencies.cache_clear()
 
 
@@ -96,7 +96,8 @@ def _make_paths_absolute() -> None:
 
 
 @cache
-def _study() -> study.Study:
+def current_study() -> study.Study:
+    """The study that this build shows, opened once."""
     try:
         return study.open_study()
     except KdbookError as error:
@@ -105,7 +106,7 @@ def _study() -> study.Study:
 
 @cache
 def _dependencies(text: str) -> Dependencies | None:
-    return chapters.dependencies(text, _study())
+    return chapters.dependencies(text, current_study())
 
 
 def remembered(env: BuildEnvironment) -> dict[str, Dependencies]:

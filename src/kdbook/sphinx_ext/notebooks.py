@@ -26,17 +26,18 @@ OPTION = re.compile(r":(?P<name>[\w-]+):\s*(?P<value>.*)")
 LABEL = re.compile(r"^\([\w-]+\)=\n", re.MULTILINE)
 WORDS_A_MINUTE = 200  # MyST counts with the same
 HIDDEN = {"hide-input", "remove-input", "hide-cell", "remove-cell"}
-ADMONITIONS = {"note", "tip", "warning", "important", "caution", "seealso", "exercise"}
+ADMONITIONS = {"note", "tip", "warning", "important", "caution", "seealso"}
 
 
 @dataclass(frozen=True)
 class Site:
     """What the notebooks of a site refer to.
 
-    ``titles`` of pages and of the site (``""``), names of the ``chapters`` that are notebooks, ``citations`` by key, the
+    The ``title`` of the site, ``titles`` of its pages, names of the ``chapters`` that are notebooks, ``citations`` by key, the
     ``address`` of the site, and the code of the first cell, ``setup``.
     """
 
+    title: str
     titles: Mapping[str, str]
     chapters: Collection[str]
     citations: Mapping[str, str]
@@ -56,7 +57,7 @@ def take_home(executed: NotebookNode, page: Path, site: Site, outputs: bool) -> 
     KdbookError
         If the chapter ``page`` uses a role or directive that has no plain form here.
     """
-    about = f"*A chapter of [{site.titles['']}]({site.page(page)}). Run the first cell first; it installs what the chapter needs.*"
+    about = f"*A chapter of [{site.title}]({site.page(page)}). Run the first cell first; it installs what the chapter needs.*"
     cells = [nbformat.v4.new_markdown_cell(about, id="about"), nbformat.v4.new_code_cell(site.setup, id="setup")]
     for number, cell in enumerate(executed.cells):
         name = f"cell-{number}"
