@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 import pytest
-from helpers import CHAPTERS
+from helpers import CHAPTERS, build, executed
 from nbclient import NotebookClient
 
 from kdbook.sphinx_ext.downloads import ALL, FOLDER, WITH_OUTPUTS
@@ -95,6 +95,18 @@ def test_all_chapters_come_in_one_file_and_hold_no_myst(site, tmp_path):
         assert not any(cell.get("outputs") for cell in notebook.cells)
         outputs = nbformat.read(site / FOLDER / f"{path.stem}{WITH_OUTPUTS}.ipynb", as_version=4)
         assert any(cell.get("outputs") for cell in outputs.cells)
+
+
+def test_a_chapter_that_is_read_again_keeps_its_outputs(site, project, smoke_store):
+    """Its page then comes from the cache, and MyST-NB writes the notebook without them."""
+    notebook = site / FOLDER / f"reproduce{WITH_OUTPUTS}.ipynb"
+    before = sentences(nbformat.read(notebook, as_version=4))
+    with (project / "book" / "reproduce.md").open("a", encoding="utf-8") as chapter:
+        chapter.write("\nOne more sentence.\n")
+    done = build(project, smoke_store)
+    assert done.returncode == 0 and executed(done) == set()
+    assert "One more sentence." in notebook.read_text("utf-8")
+    assert sentences(nbformat.read(notebook, as_version=4)) == before != []
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from jupyter_cache import get_cache
 from pybtex.database import Entry, parse_file
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
@@ -72,10 +73,8 @@ def write(app: Sphinx, error: Exception | None) -> None:
     (folder / CONSTRAINTS).write_text(_constraints(), "utf-8")
     names = sorted(freshness.remembered(app.env))
     site = _site(app, names, wheel)
-    executed = Path(app.outdir).parent / "jupyter_execute"
     for name in names:
-        source = Path(app.env.doc2path(name))
-        notebook = nbformat.read(executed / f"{name}.ipynb", as_version=4)
+        source, notebook = Path(app.env.doc2path(name)), _executed(app, name)
         for outputs in (False, True):
             target = folder / f"{source.stem}{WITH_OUTPUTS if outputs else ''}.ipynb"
             try:
@@ -88,6 +87,13 @@ def write(app: Sphinx, error: Exception | None) -> None:
             archive.write(folder / file, file)
     _write_demo(Path(app.outdir))
     logger.info("wrote %d notebooks and %s", len(names), wheel.name)
+
+
+def _executed(app: Sphinx, name: str) -> nbformat.NotebookNode:
+    """The notebook of a chapter with its outputs; MyST-NB writes it without them when they come from the cache."""
+    cache = get_cache(app.env.mystnb_config.execution_cache_path)  # type: ignore[attr-defined]
+    notebook = nbformat.read(Path(app.outdir).parent / "jupyter_execute" / f"{name}.ipynb", as_version=4)
+    return cache.merge_match_into_notebook(notebook)[1]
 
 
 def _write_demo(site: Path) -> None:
