@@ -1,6 +1,7 @@
 """Runs travel in one file, and nothing but runs gets out of it."""
 
 import json
+import stat
 import zipfile
 
 import pytest
@@ -16,7 +17,7 @@ def run(tmp_path) -> Run:
     key = key_of(identity)
     with store.writing(key) as directory:
         (directory / "predictor").mkdir()
-        (directory / "predictor" / "weights").write_bytes(bytes(1000))
+        (directory / "predictor" / "model.ckpt").write_bytes(bytes(1000))
         store.finish(directory, {"name": "run", "identity": identity})
     found = store.get(key)
     assert found
@@ -38,7 +39,7 @@ def test_a_run_arrives_as_it_was(run, tmp_path):
     there = Store(tmp_path / "there")
     seen: list[tuple[str, bool]] = []
     for _ in range(2):
-        archive.import_runs(tmp_path / "runs.zip", there, lambda key, new: seen.append((key, new)))
+        archive.import_runs(tmp_path / "runs.zip", there, report=lambda key, new: seen.append((key, new)))
     assert seen == [(run.key, True), (run.key, False)]
     arrived = there.get(run.key)
     assert arrived and arrived.damage() == [] and arrived.record == run.record
@@ -46,7 +47,7 @@ def test_a_run_arrives_as_it_was(run, tmp_path):
 
 
 def test_a_damaged_run_is_not_exported(run, tmp_path):
-    (run.predictor / "weights").write_bytes(b"x")
+    (run.predictor / "model.ckpt").write_bytes(b"x")
     with pytest.raises(KdbookError, match="damaged"):
         archive.export([run], tmp_path / "runs.zip")
     assert not list(tmp_path.glob("runs.zip*"))
@@ -63,9 +64,9 @@ def test_an_import_that_was_cut_off_is_done_again(run, tmp_path):
 
 
 CHANGES = {
-    "other weights": lambda entries, key: entries.update({f"{key}/predictor/weights": bytes(999) + b"x"}),
+    "other weights": lambda entries, key: entries.update({f"{key}/predictor/model.ckpt": bytes(999) + b"x"}),
     "a file too many": lambda entries, key: entries.update({f"{key}/script.py": b""}),
-    "a file too few": lambda entries, key: entries.pop(f"{key}/predictor/weights"),
+    "a file too few": lambda entries, key: entries.pop(f"{key}/predictor/model.ckpt"),
     "no manifest": lambda entries, key: entries.pop(f"{key}/manifest.json"),
     "a path upwards": lambda entries, key: entries.update({"../outside": b""}),
     "an absolute path": lambda entries, key: entries.update({"/outside": b""}),
@@ -105,6 +106,48 @@ def test_a_run_under_the_key_of_another_is_refused(run, tmp_path):
     with pytest.raises(KdbookError, match="another run"):
         archive.import_runs(path, there)
     assert there.keys() == []
+
+
+def test_an_imported_run_is_marked_until_it_is_trusted(run, tmp_path):
+    path, there = tmp_path / "runs.zip", Store(tmp_path / "there")
+    archive.export([run], path)
+    archive.import_runs(path, there)
+    assert there.imported(run.key)
+    archive.import_runs(path, there, trust=True)
+    assert not there.imported(run.key)
+    here = Store(tmp_path / "store")
+    archive.import_runs(path, here)
+    assert not here.imported(run.key)  # it was trained there
+
+
+def test_a_run_that_is_trained_anew_is_no_imported_one_any_more(run, tmp_path):
+    path, there = tmp_path / "runs.zip", Store(tmp_path / "there")
+    archive.export([run], path)
+    archive.import_runs(path, there)
+    with there.writing(run.key) as directory:
+        there.finish(directory, run.record | {"again": True})
+    assert not there.imported(run.key)
+
+
+def test_a_link_is_refused(run, tmp_path):
+    path = tmp_path / "runs.zip"
+    archive.export([run], path)
+    link = zipfile.ZipInfo(f"{run.key}/link.json")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr(link, "/etc/passwd")
+    with pytest.raises(KdbookError, match="no plain file"):
+        archive.import_runs(path, Store(tmp_path / "there"))
+
+
+def test_a_bomb_is_refused_before_it_grows(run, tmp_path):
+    path, there = tmp_path / "runs.zip", tmp_path / "there"
+    archive.export([run], path)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as file:
+        file.writestr(f"{run.key}/predictor/more.ckpt", bytes(5 * 10**7))
+    with pytest.raises(KdbookError, match="would grow to 50 MB"):
+        archive.import_runs(path, Store(there))
+    assert not there.exists()
 
 
 def test_no_zip_file(tmp_path):

@@ -1,6 +1,7 @@
 """Runs in one file, to be moved to another machine: train where the GPU is, build the book on a laptop."""
 
 import shutil
+import stat
 import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
@@ -9,6 +10,9 @@ from kdbook.errors import KdbookError
 from kdbook.store import MANIFEST, Manifest, Run, Store, key_of, read_manifest
 
 LARGEST_MANIFEST = 2**20  # bytes
+HIGHEST_RATIO = 100  # of a file's size to what it takes in the archive; weights, tables and words don't shrink so far
+SMALL = 2**20  # bytes of a file whose ratio does not matter
+KINDS = frozenset({".ckpt", ".json", ".model", ".parquet", ".pkl", ".txt", ".yaml"})  # of the files that a run consists of
 KEY_CHARACTERS = frozenset("0123456789abcdef")
 
 
@@ -34,10 +38,11 @@ def export(runs: Iterable[Run], path: Path, report: Callable[[Run], None] = lamb
         partial.unlink(missing_ok=True)
 
 
-def import_runs(path: Path, store: Store, report: Callable[[str, bool], None] = lambda key, new: None) -> None:
+def import_runs(path: Path, store: Store, trust: bool = False, report: Callable[[str, bool], None] = lambda key, new: None) -> None:
     """Put the runs of a zip file into a store, after checking every name and hash; ``report`` gets key and whether it was new.
 
-    Only names that a run's manifest lists are written, so no file can land outside the run's own directory.
+    Only names that a run's manifest lists are written, so no file can land outside the run's own directory. Nothing in an
+    imported run is loaded with pickle unless ``trust`` says that it may be.
 
     Raises
     ------
@@ -46,14 +51,35 @@ def import_runs(path: Path, store: Store, report: Callable[[str, bool], None] = 
     """
     try:
         with zipfile.ZipFile(path) as archive:
+            _refuse_bombs(archive, path, store)
             for key in dict.fromkeys(_key(name, path) for name in archive.namelist()):
                 manifest = _manifest(archive, key, path)
                 new = store.get(key) is None
+                if trust:
+                    store.trust(key)
+                elif new:
+                    store.mark_imported(key, archive.read(f"{key}/{MANIFEST}").decode("utf-8"))
                 if new:
                     _import_run(archive, key, manifest, store, path)
                 report(key, new)
     except (OSError, zipfile.BadZipFile) as error:
         raise KdbookError(f"{str(path)!r} can't be read as an export of kdbook: {error}") from error
+
+
+def _refuse_bombs(archive: zipfile.ZipFile, path: Path, store: Store) -> None:
+    """Stop at links, at files that no run has, and at more data than there can be."""
+    entries = archive.infolist()
+    for entry in entries:
+        if entry.is_dir() or stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG):
+            raise KdbookError(f"{str(path)!r} is not an export of kdbook: {entry.filename!r} is no plain file")
+        if PurePosixPath(entry.filename).suffix not in KINDS:
+            raise KdbookError(f"{str(path)!r} is not an export of kdbook: it holds {entry.filename!r}")
+        if entry.file_size > max(SMALL, HIGHEST_RATIO * entry.compress_size):
+            raise KdbookError(f"{str(path)!r}: {entry.filename!r} would grow to {entry.file_size / 1e6:,.0f} MB, as no file of a run does")
+    store.root.mkdir(parents=True, exist_ok=True)
+    needed, free = sum(entry.file_size for entry in entries), shutil.disk_usage(store.root).free
+    if needed > free:
+        raise KdbookError(f"{str(path)!r} needs {needed / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free at {store.root}")
 
 
 def _key(name: str, path: Path) -> str:

@@ -139,12 +139,16 @@ def export(file: Annotated[Path, typer.Argument(help="The zip file to write.")],
 
 
 @app.command("import", epilog="Example: kdbook import runs.zip")
-def import_runs(file: Annotated[Path, typer.Argument(help="A file that kdbook export wrote.")]) -> None:
+def import_runs(
+    file: Annotated[Path, typer.Argument(help="A file that kdbook export wrote.")],
+    trust: Annotated[bool, typer.Option("--trust", help="Let students be distilled from its teachers; see above.")] = False,
+) -> None:
     """Put the runs of such a file into the store, with all hashes checked.
 
-    Import only what you trust: a student that is distilled from an imported teacher loads it as AutoMM does, with pickle.
+    Their results are read, and nothing in them is executed. To distil another student from an imported teacher, AutoMM
+    loads it with pickle, which can run any code: that takes --trust.
     """
-    archive.import_runs(file, open_store(), lambda key, new: _say(f"{'imported' if new else 'already there:'} {key}"))
+    archive.import_runs(file, open_store(), trust, lambda key, new: _say(f"{'imported' if new else 'already there:'} {key}"))
 
 
 @app.command(epilog="Example: kdbook pretrain student my-student")

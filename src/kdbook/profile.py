@@ -118,10 +118,10 @@ def load(name: str | None = None, source: str | None = None) -> Profile:
     try:
         table = tomllib.loads(_text(name))
         profile = Profile(name=Path(name).stem, **table)
-    except tomllib.TOMLDecodeError as error:
-        raise KdbookError(f"profile {name!r} is not valid TOML: {error}") from error
     except ValidationError as error:
         raise KdbookError(f"profile {name!r}: {_explain(error)}") from error
+    except (OSError, RecursionError, ValueError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
+        raise KdbookError(f"profile {name!r} is not valid TOML: {error}") from error
     _check(profile)
     source = source or os.environ.get("KDBOOK_DATA")
     return profile.model_copy(update={"data": profile.data.model_copy(update={"source": source})}) if source else profile

@@ -28,7 +28,10 @@ RECORD, PREDICTIONS, HISTORY, PREDICTOR = "run.json", "predictions.parquet", "hi
 TRAIN_PREDICTIONS = "train_predictions.parquet"
 MANIFEST, PROGRESS = "manifest.json", "progress.json"
 RESULTS = (RECORD, PREDICTIONS, TRAIN_PREDICTIONS, HISTORY)  # small files that are hashed whenever a run is looked up
-PARTIAL, DAMAGED, LOCKS, OUTPUTS, DIGESTS = "partial", "damaged", "locks", "teacher_outputs", "digests"
+PARTIAL, DAMAGED, LOCKS, OUTPUTS, DIGESTS, IMPORTED = "partial", "damaged", "locks", "teacher_outputs", "digests", "imported"
+FOLDERS = (PARTIAL, DAMAGED, LOCKS, OUTPUTS, DIGESTS, IMPORTED)
+LAYOUT = "layout"  # a file with the number of the layout that a store has
+OUR_LAYOUT = "1"
 
 Record = dict[str, Any]
 Manifest = dict[str, str]
@@ -123,6 +126,14 @@ def read_manifest(text: str) -> Manifest:
     return manifest
 
 
+def _is(run: Run, wanted: Callable[[Record], bool]) -> bool:
+    """Whether a run's record is as it is wanted; one that can't be read is not."""
+    try:
+        return wanted(run.record)
+    except (OSError, ValueError):
+        return False
+
+
 def _files(directory: Path) -> Iterator[str]:
     """Names of all files of a run but its manifest."""
     names = (path.relative_to(directory).as_posix() for path in directory.rglob("*") if not path.is_dir())
@@ -135,6 +146,7 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._checked: dict[str, list[str]] = {}
+        self._listed: tuple[int, list[Run]] = (0, [])
 
     def get(self, key: str) -> Run | None:
         """The run of this key, or None if it has not been finished or is damaged."""
@@ -154,13 +166,24 @@ class Store:
 
     def __iter__(self) -> Iterator[Run]:
         """All finished runs that are not damaged, the newest first."""
-        sealed = sorted(self.root.glob(f"*/{MANIFEST}"), key=lambda path: path.stat().st_mtime, reverse=True)
-        return (Run(path.parent) for path in sealed if not self.damage(path.parent.name))
+        return self.matching(lambda record: True)
+
+    def matching(self, wanted: Callable[[Record], bool]) -> Iterator[Run]:
+        """The finished runs with a record as it is wanted, the newest first; only of these it is looked whether they are damaged."""
+        return (run for run in self._runs() if _is(run, wanted) and not self.damage(run.key))
 
     def keys(self) -> list[str]:
         """The keys of all runs that were finished, damaged ones included."""
         found = self.root.iterdir() if self.root.is_dir() else ()
-        return sorted(path.name for path in found if path.is_dir() and path.name not in (PARTIAL, DAMAGED, LOCKS, OUTPUTS, DIGESTS))
+        return sorted(path.name for path in found if path.is_dir() and path.name not in FOLDERS)
+
+    def _runs(self) -> list[Run]:
+        """All sealed runs, the newest first; listed once for as long as none is added or removed."""
+        modified = self.root.stat().st_mtime_ns if self.root.is_dir() else 0
+        if modified != self._listed[0]:
+            sealed = sorted(self.root.glob(f"*/{MANIFEST}"), key=lambda path: path.stat().st_mtime, reverse=True)
+            self._listed = modified, [Run(path.parent) for path in sealed]
+        return self._listed[1]
 
     def verify(self, key: str) -> list[str]:
         """Hash every file of a run again; a damaged run is set aside, so that it is trained anew. Returns what is wrong."""
@@ -241,12 +264,28 @@ class Store:
         """Delete a run. It is renamed first, so that no reader ever sees a part of it."""
         self._put_aside(key)
         shutil.rmtree(self.root / DAMAGED / key)
+        self.trust(key)
         for path in (self.root / OUTPUTS).glob(f"{key}.*"):
             path.unlink()
 
     def outputs(self, key: str) -> Path:
         """The file for what the teacher of this key says about its examples; see :mod:`kdbook.teacher_outputs`."""
         return self.root / OUTPUTS / f"{key}.safetensors"
+
+    def mark_imported(self, key: str, sealed: str) -> None:
+        """Note that the run of this key, with this manifest, was trained elsewhere; noted before it is moved in."""
+        write(self._writable(IMPORTED) / key, sealed)
+
+    def trust(self, key: str) -> None:
+        """Let an imported run be used like one that was trained here."""
+        (self.root / IMPORTED / key).unlink(missing_ok=True)
+
+    def imported(self, key: str) -> bool:
+        """Whether the run of this key was trained elsewhere; one that was trained here since has another manifest."""
+        try:
+            return (self.root / IMPORTED / key).read_text("utf-8") == (self.root / key / MANIFEST).read_text("utf-8")
+        except FileNotFoundError:
+            return False
 
     def _move_in(self, partial: Path) -> None:
         """Rename a sealed run into place; a damaged one that stands there makes room."""
@@ -279,6 +318,8 @@ class Store:
         path = self.root / folder
         try:
             path.mkdir(parents=True, exist_ok=True)
+            if not (self.root / LAYOUT).is_file():
+                write(self.root / LAYOUT, OUR_LAYOUT)
         except OSError as error:
             raise KdbookError(f"the run store {self.root} can't be written: {error.strerror}. Choose another with KDBOOK_STORE") from error
         return path
@@ -293,9 +334,22 @@ def write(path: Path, text: str) -> None:
 
 
 def open_store() -> Store:
-    """The store named by the environment variable ``KDBOOK_STORE``, else ``.runs`` in the project or working directory."""
+    """The store named by the environment variable ``KDBOOK_STORE``, else ``.runs`` in the project or working directory.
+
+    Raises
+    ------
+    KdbookError
+        If another version of kdbook made it, with another layout.
+    """
     named = os.environ.get("KDBOOK_STORE")
-    return Store(Path(named).expanduser().absolute() if named else project_root() / DEFAULT_ROOT)
+    root = Path(named).expanduser().absolute() if named else project_root() / DEFAULT_ROOT
+    layout = (root / LAYOUT).read_text("utf-8").strip() if (root / LAYOUT).is_file() else OUR_LAYOUT
+    if layout != OUR_LAYOUT:
+        raise KdbookError(
+            f"the run store {root} has the layout {layout!r} of another version of kdbook, this one reads {OUR_LAYOUT!r}. "
+            "Choose another with KDBOOK_STORE"
+        )
+    return Store(root)
 
 
 def project_root() -> Path:

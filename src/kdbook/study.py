@@ -194,6 +194,11 @@ class Study:
     def _whole(self, name: str) -> Run:
         """A run of which every file was verified, weights included; trained now if it is missing or damaged."""
         run = self.run(name)
+        if self.store.imported(run.key):
+            raise KdbookError(
+                f"{name} was imported, and to distil from it AutoMM would load pickled files of another machine, which can run any code. "
+                "If you trust that machine, import it again with: kdbook import --trust FILE; else train it here, in a store of its own"
+            )
         return self.run(name) if self.store.verify(run.key) else run
 
     def _bring(self, specs: Sequence[RunSpec]) -> list[Run]:
@@ -225,7 +230,7 @@ class Study:
         identity = self.identity(spec)
         if identity["versions"]:
             return self.store.get(key_of(identity))
-        return next((run for run in self.store if _same_apart_from_versions(run.record["identity"], identity)), None)
+        return next(self.store.matching(lambda record: _same_apart_from_versions(record["identity"], identity)), None)
 
     def _status(self, spec: RunSpec) -> Status:
         key = self.key(spec)
@@ -250,12 +255,12 @@ class Study:
 
     def _earlier(self, spec: RunSpec) -> Iterator[Run]:
         """Stored runs of this name and profile, whatever they were trained with."""
-        return (run for run in self.store if (run.record["name"], run.record["profile"]) == (spec.name, self.profile.name))
+        return self.store.matching(lambda record: (record["name"], record["profile"]) == (spec.name, self.profile.name))
 
     def _seconds_left(self, spec: RunSpec, key: str, state: str) -> float | None:
         if state == CURRENT:
             return 0.0
-        same_arm = (run for run in self.store if (run.record["spec"]["arm"], run.record["profile"]) == (spec.arm, self.profile.name))
+        same_arm = self.store.matching(lambda record: (record["spec"]["arm"], record["profile"]) == (spec.arm, self.profile.name))
         like = next(self._earlier(spec), None) or next(same_arm, None)
         progress = self.store.interrupted(key) or {}
         if like is None:

@@ -69,15 +69,57 @@ def test_missing_folder_file_and_column_are_named(release):
         pawsx.from_directory(release, "en")
 
 
+HEADER = b"id\tsentence1\tsentence2\tlabel\n"
+
+
 @pytest.mark.parametrize(
-    "content", [b"", b"id\tsentence1\tsentence2\tlabel\n1\t\xff\xfe\tb\t1\n", b"id\tsentence1\tsentence2\tlabel\n1\ta\tb\t1\tmore\tmore\n"]
+    ("content", "message"),
+    [
+        (b"", "lacks the column 'id'.*found nothing"),
+        (b"id\tsentence1\tsentence2\n1\ta\tb\n", "line 1 lacks the column 'label'"),
+        (b"id\tsentence1\tsentence2\tlabel\tlabel\n1\ta\tb\t0\t1\n", "line 1 has more than once the column 'label'"),
+        (b"id,sentence1,sentence2,label\n1,a,b,1\n", "line 1 lacks the column 'id'.*separated by tabs"),
+        (b"id\tsentence1\tsentence2\tlabel\r1\ta\tb\t1\r", "line 1 lacks the column 'label'"),
+        (HEADER + b"1\ta\tb\t1\n2\t\xff\xfe\tb\t1\n", "line 3: byte 3 is not UTF-8"),
+        (HEADER.decode().encode("utf-16"), "line 1: byte 1 is not UTF-8"),
+        (HEADER + b"1\ta\tb\t1\n2\ta\tb\t1\tmore\tmore\n", "line 3: 6 columns instead of 4"),
+        (HEADER + b"1\ta\tb\t1\n\n2\ta\tb\t1\n", "line 3: 1 columns instead of 4"),
+        (HEADER + b"1\ta\0\tb\t1\n", "line 2: a character of code 0"),
+        (HEADER + b"1\t" + b"a" * 2**20 + b"\tb\t1\n", "line 2: a cell of 1,048,576 characters"),
+        (HEADER + b"1\ta\tb\t1.0\n", "line 2: the label is '1.0'; write 0 or 1"),
+        (HEADER + b"1\ta\tb\tyes\n", "line 2: the label is 'yes'"),
+        (HEADER + b"1\ta\tb\t-1\n", "line 2: the label is '-1'"),
+        (HEADER + b"1\ta\tb\t\n", "line 2: the label is ''"),
+        (HEADER + b" \ta\tb\t1\n", "line 2: the id is empty"),
+        (HEADER + b"1\ta\tb\t1\n2\ta\tb\t1\n1\tc\td\t0\n", "line 4: the id '1' was given before.*line 2"),
+    ],
 )
-def test_unreadable_files_are_one_clear_line(tmp_path, content):
+def test_what_is_no_row_is_one_clear_line(tmp_path, content, message):
     path = tmp_path / "train.tsv"
     path.write_bytes(content)
-    with pytest.raises(KdbookError, match="train.tsv") as raised:
+    with pytest.raises(KdbookError, match=f"train.tsv.*{message}") as raised:
         pawsx.read_tsv(path)
-    assert "\n" not in str(raised.value)
+    assert "\n" not in str(raised.value) and len(str(raised.value)) < 400
+
+
+@pytest.mark.parametrize("content", [b"\xef\xbb\xbf" + HEADER + b"1\ta\tb\t1\n", HEADER.replace(b"\n", b"\r\n") + b"1\ta\tb\t1\r\n"])
+def test_a_byte_order_mark_and_the_line_ends_of_windows_are_no_text(tmp_path, content):
+    path = tmp_path / "train.tsv"
+    path.write_bytes(content)
+    assert pawsx.read_tsv(path).to_dict("records") == [{"id": "1", "sentence1": "a", "sentence2": "b", "label": 1}]
+
+
+def test_files_that_are_not_aligned_are_refused(release):
+    path = release / "de" / "dev_2k.tsv"
+    write(path, [(str(number), "eins", "zwei", str((number + 1) % 2)) for number in range(6)])
+    with pytest.raises(KdbookError, match="validation: for 6 of 6 ids the languages differ in the label"):
+        data.load(profile.Data(source=str(release)))
+
+
+def test_a_language_without_usable_rows_is_named(release):
+    write(release / "de" / "dev_2k.tsv", [("1", "NS", "NS", "1")])
+    with pytest.raises(KdbookError, match="validation: no usable row in the language 'de' .1 dropped as placeholder"):
+        data.load(profile.Data(source=str(release)))
 
 
 def test_hub_layout_loads_through_datasets(tmp_path):
@@ -89,7 +131,7 @@ def test_hub_layout_loads_through_datasets(tmp_path):
     files = "".join(f"  - split: {split}\n    path: en/{split}-*\n" for split in ("train", "validation", "test"))
     (tmp_path / "README.md").write_text(f"---\nconfigs:\n- config_name: en\n  data_files:\n{files}---\n")
     loaded = pawsx.from_hub(str(tmp_path), "en")
-    assert loaded["test"].to_dict("list") == {"id": ["1", "2"], "sentence1": ["a", "b"], "sentence2": ["c", "d"], "label": ["0", "1"]}
+    assert loaded["test"].to_dict("list") == {"id": ["1", "2"], "sentence1": ["a", "b"], "sentence2": ["c", "d"], "label": [0, 1]}
 
 
 def test_unreachable_hub_is_one_clear_line(monkeypatch):

@@ -13,6 +13,7 @@ from kdbook.data.audit import Audit, audit
 from kdbook.errors import KdbookError
 
 SPLITS = ("train", "validation", "test")
+MISALIGNED = 0.2  # share of ids with conflicting labels that no translation explains; PAWS-X has about 0.02
 INPUTS = ["sentence1", "sentence2", "label"]  # what a model sees; AutoMM would take an id for a feature
 
 
@@ -73,9 +74,7 @@ def load(settings: profile.Data) -> PairData:
     raw = _read(settings)
     audits = {split: audit(raw[split]) for split in SPLITS}
     for split, result in audits.items():
-        for language in settings.languages:
-            if not (result.kept["language"] == language).any():
-                raise KdbookError(f"{settings.source}: no usable {split} row in the language {language!r}")
+        _check_usable(result, f"{settings.source}: {split}", settings.languages)
     splits = {split: _limit(audits[split].kept, getattr(settings, f"{split}_items"), settings.seed) for split in SPLITS}
     return PairData(settings.source, settings.languages, audits, splits)
 
@@ -131,6 +130,22 @@ def _generate(settings: profile.Data) -> dict[str, pd.DataFrame]:
         )
         for split, rows in generated.items()
     }
+
+
+def _check_usable(result: Audit, where: str, languages: tuple[str, ...]) -> None:
+    """Stop if nothing of a language can be used, or if the languages can't be translations of each other."""
+    conflicts = result.dropped.loc[result.dropped["reason"] == "conflict", "id"].nunique()
+    several = int((result.kept["id"].value_counts() > 1).sum())
+    if conflicts > MISALIGNED * (conflicts + several):
+        raise KdbookError(
+            f"{where}: for {conflicts} of {conflicts + several} ids the languages differ in the label, "
+            "so the ids are not aligned; give translations of a pair the same id"
+        )
+    for language in languages:
+        if not (result.kept["language"] == language).any():
+            reasons = result.dropped.loc[result.dropped["language"] == language, "reason"].value_counts()
+            found = ", ".join(f"{count} dropped as {reason}" for reason, count in reasons.items()) or "there is none"
+            raise KdbookError(f"{where}: no usable row in the language {language!r} ({found})")
 
 
 def _limit(rows: pd.DataFrame, items: int | None, seed: int) -> pd.DataFrame:

@@ -5,12 +5,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 PLACEHOLDER = "NS"  # PAWS-X writes it where translators had no sentence
-LABELS = (0, 1)
 REASONS = {
     "placeholder": f'a sentence is the placeholder "{PLACEHOLDER}"',
     "blank": "a sentence is blank",
-    "label": "the label is not 0 or 1",
-    "duplicate": "another row of this language has the same id",
     "conflict": "another language has a different label for this id",
 }
 
@@ -25,7 +22,8 @@ class Audit:
     def differing_ids(self) -> int:
         """Number of ids whose label differs between languages, among all rows read."""
         rows = pd.concat([self.kept, self.dropped])
-        return int((rows["label"].astype(str).groupby(rows["id"]).nunique() > 1).sum())
+        labels = rows["label"].groupby(rows["id"])
+        return int((labels.min() != labels.max()).sum())
 
     def counts(self) -> pd.DataFrame:
         """Rows read, dropped for each reason, and kept, for each language."""
@@ -43,25 +41,22 @@ def audit(rows: pd.DataFrame) -> Audit:
     Parameters
     ----------
     rows
-        Columns ``id``, ``language``, ``sentence1``, ``sentence2`` and ``label``, labels as text or numbers.
+        Columns ``id``, ``language``, ``sentence1``, ``sentence2`` and ``label``; an id stands once in a language.
 
     Returns
     -------
-    Every row is either kept (label as integer) or dropped for the first reason of :data:`REASONS` that applies.
+    Every row is either kept or dropped for the first reason of :data:`REASONS` that applies.
     """
     sentences = rows[["sentence1", "sentence2"]].fillna("").apply(lambda column: column.astype(str).str.strip())
-    label = rows["label"].astype(str).str.strip()
     flags = pd.DataFrame(
         {
             "placeholder": (sentences == PLACEHOLDER).any(axis=1),
             "blank": (sentences == "").any(axis=1),
-            "label": ~label.isin([str(value) for value in LABELS]),
-            "duplicate": rows.duplicated(["language", "id"], keep=False),
         },
         index=rows.index,
     )
     usable = ~flags.any(axis=1)
-    flags["conflict"] = usable & (label[usable].groupby(rows["id"]).transform("nunique") > 1).reindex(rows.index, fill_value=False)
+    labels = rows["label"][usable].groupby(rows["id"])
+    flags["conflict"] = (labels.transform("min") != labels.transform("max")).reindex(rows.index, fill_value=False)
     reason = flags[list(REASONS)].idxmax(axis=1).where(flags.any(axis=1))
-    kept = rows[reason.isna()]
-    return Audit(kept.assign(label=label[kept.index].astype(int)), rows.assign(reason=reason)[reason.notna()])
+    return Audit(rows[reason.isna()], rows.assign(reason=reason)[reason.notna()])

@@ -1,6 +1,7 @@
 """Pretrained encoders to fine-tune: compact ones that ship with the package, local directories, and the hub's."""
 
 import hashlib
+import json
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -9,6 +10,7 @@ from kdbook.errors import KdbookError
 
 EMBEDDED = "embedded:"
 NEEDED = ("config.json", "tokenizer_config.json")
+CODE_OF_ITS_OWN = "auto_map"  # in the configuration of a checkpoint that brings Python code with it
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ def _local(path: Path, name: str) -> Checkpoint:
     missing = [file for file in NEEDED if not (path / file).is_file()]
     if missing:
         raise KdbookError(f"the checkpoint {name!r} has no {missing[0]}; it must hold a model and its tokenizer")
+    _refuse_code(path, name)
     digest = hashlib.sha256()
     for file in sorted(path.rglob("*")):
         if file.is_file() and file.suffix in (".json", ".safetensors", ".bin", ".model", ".txt"):
@@ -72,4 +75,16 @@ def _hub(name: str) -> Checkpoint:
         raise KdbookError(
             f"the checkpoint {name!r} could not be downloaded: {reason}. Check the connection, or give a local directory"
         ) from error
+    _refuse_code(path, name)
     return Checkpoint(path, f"{name}@{path.name}")  # a snapshot's directory is named by its commit
+
+
+def _refuse_code(path: Path, name: str) -> None:
+    """Stop at a checkpoint that could only be loaded by running code that comes with it."""
+    for file in NEEDED:
+        try:
+            settings = json.loads((path / file).read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise KdbookError(f"the checkpoint {name!r}: {file} can't be read as JSON: {error}") from error
+        if not isinstance(settings, dict) or CODE_OF_ITS_OWN in settings:
+            raise KdbookError(f"the checkpoint {name!r} brings code of its own, which is not executed; choose one that transformers knows")

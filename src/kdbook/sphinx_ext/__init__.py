@@ -2,11 +2,12 @@
 
 from sphinx.application import Sphinx
 
-from kdbook.sphinx_ext import accessible, assets, downloads, freshness, mathml, parallel, scripts, site
+from kdbook.sphinx_ext import accessible, assets, downloads, freshness, mathml, parallel, publish, scripts, site
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Entry point of Sphinx."""
+    publish.setup(app)
     app.connect("config-inited", site.configure)
     app.connect("builder-inited", parallel.read_in_parallel)
     app.connect("builder-inited", freshness.train_missing)

@@ -22,6 +22,7 @@ from sphinx.util import logging
 from kdbook import chapters, study
 from kdbook.chapters import Dependencies
 from kdbook.errors import KdbookError
+from kdbook.store import hash_of
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +40,8 @@ def train_missing(app: Sphinx) -> None:
 
 def outdated_chapters(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
     """Names of the chapters whose dependencies are not those that they were last built with."""
-    stale = []
-    for name in env.found_docs:
+    stale = [name for name, digest in _contents(env).items() if _contents_read(env).get(name) not in (None, digest)]
+    for name in env.found_docs - set(stale):
         path = Path(env.doc2path(name))
         now = _dependencies(path.read_text("utf-8")) if path.suffix == ".md" else None
         before = remembered(env).get(name)
@@ -77,6 +78,7 @@ def remember(app: Sphinx, env: BuildEnvironment) -> None:
     """Forget the chapters that are gone, and write the others down for ``kdbook status``."""
     for name in set(remembered(env)) - env.found_docs:
         del remembered(env)[name]
+    env.kdbook_contents = _contents(env)  # type: ignore[attr-defined]
     executed = getattr(env, "nb_metadata", {})
     record = {
         name: {"dependencies": found, "seconds": executed.get(name, {}).get("exec_data", {}).get("runtime")}
@@ -107,6 +109,19 @@ def current_study() -> study.Study:
 @cache
 def _dependencies(text: str) -> Dependencies | None:
     return chapters.dependencies(text, current_study())
+
+
+def _contents(env: BuildEnvironment) -> dict[str, str]:
+    """A hash of every page's text and of the files that it includes; Sphinx looks at their times, which a clock can turn back."""
+    found = {}
+    for name in env.found_docs:
+        files = [Path(env.doc2path(name)), *(Path(env.srcdir, file) for file in sorted(env.dependencies.get(name, ())))]
+        found[name] = " ".join(hash_of(file) for file in files if file.is_file())
+    return found
+
+
+def _contents_read(env: BuildEnvironment) -> dict[str, str]:
+    return getattr(env, "kdbook_contents", {})
 
 
 def remembered(env: BuildEnvironment) -> dict[str, Dependencies]:
