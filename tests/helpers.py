@@ -6,6 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
+
+from kdbook.store import Run, Store
+
 CHAPTERS = ("index", "data", "teacher", "baseline", "distillation", "customization", "evaluation", "reproduce")
 
 Done = subprocess.CompletedProcess[str]
@@ -31,6 +35,13 @@ def build(project: Path, store: Path, **environment: str) -> Done:
 def executed(done: Done) -> set[str]:
     """Names of the chapters that a build executed."""
     return set(re.findall(r"book/(\w+)\.md: Executing notebook", done.stdout + done.stderr))
+
+
+def assert_same_results(one: Path, other: Path) -> None:
+    """Every run of a store has the key and the predictions of that of another."""
+    assert Store(one).keys() == Store(other).keys()
+    for run in Store(one):
+        pd.testing.assert_frame_equal(run.predictions, Run(other / run.key).predictions)
 
 
 def stock_fit(path, train, validation, checkpoint, hyperparameters, seed, teacher=None, callbacks=()):

@@ -9,7 +9,7 @@ from runs import make_arms, make_run, predictions
 from scipy.stats import entropy
 from sklearn.metrics import accuracy_score, confusion_matrix
 
-from kdbook import evaluate, profile
+from kdbook import evaluate, profile, tables
 from kdbook.data import corpus, word_overlap
 
 ROWS = st.lists(st.tuples(st.sampled_from(["en", "de"]), st.integers(0, 1), st.integers(0, 1)), min_size=1, max_size=30)
@@ -31,7 +31,7 @@ def test_summary_is_the_mean_over_the_runs(tmp_path):
     second = make_run(tmp_path, "baseline-1", predictions([("en", 1, 1), ("de", 1, 1)]))
     row = evaluate.summary({"baseline": [first, second]}).loc["baseline"]
     assert (row["en"], row["de"], row["all"]) == (1.0, 0.5, 0.75)
-    assert (row[evaluate.FIT], row[evaluate.TOTAL], row[evaluate.BACKBONE], row["runs"]) == (10.5, 2.0, 0.5, 2)
+    assert (row[tables.FIT], row[tables.TOTAL], row[tables.BACKBONE], row["runs"]) == (10.5, 2.0, 0.5, 2)
     assert evaluate.spread({"baseline": [first, second]}).loc["baseline", "all"] == "0.500 to 1.000"
 
 

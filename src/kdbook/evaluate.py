@@ -5,18 +5,15 @@ from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
-from pandas.io.formats.style import Styler
 
 from kdbook import stats
 from kdbook.data import PairData
 from kdbook.profile import ALL, BASELINE, DISTILLED, MAIN_ARMS, TEACHER
 from kdbook.store import Record, Run
 from kdbook.study import RunSpec, Study
+from kdbook.tables import BACKBONE, FIT, FORMATS, PREDICT, TOTAL
 
 LANGUAGE_NAMES = {"en": "English", "de": "German", ALL: "All"}
-FIT, PREDICT, TOTAL, BACKBONE = "fit (s)", "predict (s)", "size (M)", "backbone (M)"
-
-FORMATS = {FIT: "{:.1f}", PREDICT: "{:.2f}", TOTAL: "{:.2f}", BACKBONE: "{:.3f}"}
 
 
 def accuracy(predictions: pd.DataFrame) -> dict[str, float]:
@@ -302,11 +299,6 @@ def settings_table(settings: Mapping[str, Any], heads: tuple[str, str] = ("setti
     """Settings as a Markdown table."""
     rows = [f"| `{key}` | `{value}` |" for key, value in settings.items()]
     return "\n".join([f"| {heads[0]} | {heads[1]} |", "|---|---|", *rows])
-
-
-def styled(table: pd.DataFrame) -> Styler:
-    """A table for the page: accuracies with three digits, times and sizes as they are best read."""
-    return table.style.format({column: FORMATS[column] for column in table.columns if column in FORMATS}, precision=3)
 
 
 def confusion(predictions: pd.DataFrame) -> pd.DataFrame:

@@ -59,6 +59,8 @@ def defaults() -> Settings:
 
 def flatten(nested: Settings, prefix: str = "") -> Settings:
     """Nested tables as one table with dotted keys, ``{"optim": {"lr": 1}}`` as ``{"optim.lr": 1}``."""
+    if not isinstance(nested, dict):
+        raise ValueError("should be a table of settings")
     flat: Settings = {}
     for key, value in nested.items():
         if isinstance(value, dict):

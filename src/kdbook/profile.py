@@ -117,11 +117,13 @@ def load(name: str | None = None, source: str | None = None) -> Profile:
     name = name or os.environ.get("KDBOOK_PROFILE") or DEFAULT
     try:
         table = tomllib.loads(_text(name))
+        if "name" in table:
+            raise ValueError("its name is that of its file, so 'name' can't stand in it")
         profile = Profile(name=Path(name).stem, **table)
     except ValidationError as error:
         raise KdbookError(f"profile {name!r}: {_explain(error)}") from error
     except (OSError, RecursionError, ValueError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
-        raise KdbookError(f"profile {name!r} is not valid TOML: {error}") from error
+        raise KdbookError(f"profile {name!r} can't be read: {error}") from error
     _check(profile)
     source = source or os.environ.get("KDBOOK_DATA")
     return profile.model_copy(update={"data": profile.data.model_copy(update={"source": source})}) if source else profile

@@ -30,6 +30,7 @@ MANIFEST, PROGRESS = "manifest.json", "progress.json"
 RESULTS = (RECORD, PREDICTIONS, TRAIN_PREDICTIONS, HISTORY)  # small files that are hashed whenever a run is looked up
 PARTIAL, DAMAGED, LOCKS, OUTPUTS, DIGESTS, IMPORTED = "partial", "damaged", "locks", "teacher_outputs", "digests", "imported"
 FOLDERS = (PARTIAL, DAMAGED, LOCKS, OUTPUTS, DIGESTS, IMPORTED)
+FULL = 2_000_000  # bytes left on a disk on which a failed write failed for lack of room
 LAYOUT = "layout"  # a file with the number of the layout that a store has
 OUR_LAYOUT = "1"
 
@@ -212,6 +213,20 @@ class Store:
             elif not any(partial.iterdir()):
                 partial.rmdir()
 
+    @contextmanager
+    def room(self) -> Iterator[None]:
+        """Say so if what is written meanwhile fails because the disk is full; libraries put that in words of their own."""
+        try:
+            yield
+        except Exception as error:
+            free = shutil.disk_usage(self.root).free
+            if free > FULL:
+                raise
+            raise KdbookError(
+                f"the disk of the run store {self.root} is full ({free / 1e6:.1f} MB are free). The finished runs are kept; "
+                "make room, perhaps with kdbook gc, or choose another store with KDBOOK_STORE, and go on"
+            ) from error
+
     def finish(self, directory: Path, record: Record) -> None:
         """Write the record of a run, and last its manifest: with that the run is complete."""
         write(directory / RECORD, json.dumps(record, indent=2, ensure_ascii=False))
@@ -252,6 +267,8 @@ class Store:
             lock.acquire(timeout=0)
         except Timeout:
             return True
+        except OSError:  # a store that can't be written has no writer
+            return False
         lock.release()
         return False
 
@@ -309,6 +326,8 @@ class Store:
             if wait:
                 wait()
             lock.acquire()
+        except OSError as error:
+            raise self._unwritable(error) from error
         try:
             yield
         finally:
@@ -321,8 +340,11 @@ class Store:
             if not (self.root / LAYOUT).is_file():
                 write(self.root / LAYOUT, OUR_LAYOUT)
         except OSError as error:
-            raise KdbookError(f"the run store {self.root} can't be written: {error.strerror}. Choose another with KDBOOK_STORE") from error
+            raise self._unwritable(error) from error
         return path
+
+    def _unwritable(self, error: OSError) -> KdbookError:
+        return KdbookError(f"the run store {self.root} can't be written: {error.strerror}. Choose another with KDBOOK_STORE")
 
 
 def write(path: Path, text: str) -> None:

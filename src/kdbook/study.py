@@ -150,19 +150,20 @@ class Study:
                 return done
             from kdbook import train  # imports AutoMM, which takes tens of seconds
 
-            measured = train.train(
-                directory,
-                self.data,
-                str(self._checkpoint(spec.checkpoint).path),
-                spec.hyperparameters,
-                spec.seed,
-                train.Teaching(teacher.predictor, self.store.outputs(teacher.key), spec.shuffled) if teacher else None,
-                self.profile.threads,
-                measure_speed=spec.arm in MAIN_ARMS,
-                report=report,
-            )
-            asked = {"name": spec.name, "profile": self.profile.name, "source": self.profile.data.source, "spec": asdict(spec)}
-            self.store.finish(directory, asked | {"identity": identity} | measured)
+            with self.store.room():
+                measured = train.train(
+                    directory,
+                    self.data,
+                    str(self._checkpoint(spec.checkpoint).path),
+                    spec.hyperparameters,
+                    spec.seed,
+                    train.Teaching(teacher.predictor, self.store.outputs(teacher.key), spec.shuffled) if teacher else None,
+                    self.profile.threads,
+                    measure_speed=spec.arm in MAIN_ARMS,
+                    report=report,
+                )
+                asked = {"name": spec.name, "profile": self.profile.name, "source": self.profile.data.source, "spec": asdict(spec)}
+                self.store.finish(directory, asked | {"identity": identity} | measured)
         run = self.store.get(key)
         assert run
         return run

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
-from kdbook import costs, evaluate, stats
+from kdbook import costs, evaluate, stats, tables
 from kdbook.data import PairData, word_overlap
 from kdbook.evaluate import LANGUAGE_NAMES
 from kdbook.profile import ALL, BASELINE, DISTILLED, MAIN_ARMS, TEACHER
@@ -34,8 +34,8 @@ def teacher(run: Run) -> str:
     """What the first teacher reaches, and how long it took."""
     row = evaluate.by_run([run]).iloc[0]
     return (
-        f"The first teacher answers {row[ALL]:.3f} of all test pairs rightly. Its fit took {row[evaluate.FIT]:.0f} seconds, and it "
-        f"predicts about {len(run.predictions) / row[evaluate.PREDICT]:.0f} pairs a second."
+        f"The first teacher answers {row[ALL]:.3f} of all test pairs rightly. Its fit took {row[tables.FIT]:.0f} seconds, and it "
+        f"predicts about {len(run.predictions) / row[tables.PREDICT]:.0f} pairs a second."
     )
 
 

@@ -78,6 +78,7 @@ class _Worker:
 
 def _begin(settings: Profile, store: Store, messages: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # the main process says what an interruption means
+    threading.excepthook = lambda failed: None  # AutoMM's threads write logs that nobody keeps; a run that fails says so itself
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _Worker.study, _Worker.messages = study.Study(settings, store), messages
 

@@ -1,0 +1,42 @@
+"""One table of all that was tried, survived and lost, each number from this run."""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+
+@dataclass
+class Tally:
+    """What the tests of this session did to the program, by fault or input."""
+
+    rows: dict[str, list[int]] = field(default_factory=dict)
+    figures: list[str] = field(default_factory=list)
+
+    def count(self, fault: str, tried: int = 1, survived: int = 1, lost: int = 0) -> None:
+        """Add cases: how many were tried, how many ended as promised, and how much of what was finished got lost."""
+        row = self.rows.setdefault(fault, [0, 0, 0])
+        for place, number in enumerate((tried, survived, lost)):
+            row[place] += number
+
+    def measured(self, figure: str) -> None:
+        """Add a line about time and memory."""
+        self.figures.append(figure)
+
+
+TALLY = Tally()
+
+
+@pytest.fixture
+def tally() -> Tally:
+    return TALLY
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    write = terminalreporter.write_line
+    width = max(map(len, TALLY.rows), default=0)
+    write("")
+    write(f"{'fault or input':{width}}   tried  survived  lost")
+    for fault, (tried, survived, lost) in TALLY.rows.items():
+        write(f"{fault:{width}}  {tried:6,}  {survived:8,}  {lost:4}")
+    for figure in TALLY.figures:
+        write(figure)

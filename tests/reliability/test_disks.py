@@ -1,0 +1,150 @@
+"""Disks that are full, read-only or rotten, and clocks that jump."""
+
+import os
+import random
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from changes import copy_project
+from helpers import CHAPTERS, build, executed, kdbook
+
+from kdbook.store import PREDICTIONS, Run, Store
+
+ROOT = Path(__file__).parents[2]
+YEARS = 365.25 * 24 * 3600
+ROTTEN = 20  # files to cut off, and as many to flip a bit of
+
+
+@contextmanager
+def small_disk(place: Path, size: str) -> Iterator[None]:
+    """A file system of its own, in memory."""
+    place.mkdir(parents=True)
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place], capture_output=True, text=True, check=False)
+    if done.returncode:
+        if os.environ.get("CI"):
+            pytest.fail(f"a file system can't be mounted here: {done.stderr}")
+        pytest.skip("NOT TRIED: a file system can't be mounted here; be root")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", place], check=True)
+
+
+def remount(place: Path, option: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{option}", place], check=True)
+
+
+def assert_one_line(stderr: str) -> str:
+    """The only line that complains."""
+    assert "Traceback" not in stderr, stderr
+    (line,) = [line for line in stderr.splitlines() if line.startswith("kdbook: ")]
+    return line
+
+
+def test_a_full_disk_under_the_store(tmp_path, tally):
+    with small_disk(tmp_path / "disk", "12m"):
+        store = tmp_path / "disk" / "store"
+        sizes, finished = (12, 25, 40), 0
+        for size in sizes:
+            remount(tmp_path / "disk", f"size={size}m")
+            assert "is full" in assert_one_line(kdbook("run", "--profile", "smoke", store=store, expect=1).stderr)
+            keys = Store(store).keys()
+            assert len(keys) >= finished and not any(Run(store / key).damage() for key in keys)
+            finished = len(keys)
+        assert finished
+        remount(tmp_path / "disk", "size=200m")
+        kdbook("run", "--profile", "smoke", store=store)
+        assert len(Store(store).keys()) == 11
+        tally.count("full disk under the store", len(sizes), len(sizes))
+
+
+def test_a_full_disk_under_the_site(tmp_path, smoke_store, tally):
+    project = copy_project(ROOT, tmp_path / "project")
+    with small_disk(project / "_build", "10m"):
+        done = build(project, smoke_store)
+        assert done.returncode != 0 and "No space left" in done.stdout + done.stderr
+        assert not (project / "_build" / "html" / "index.html").is_file()
+        remount(project / "_build", "size=200m")
+        assert build(project, smoke_store).returncode == 0
+        assert (project / "_build" / "html" / "index.html").is_file()
+        page = project / "book" / "index.md"
+        page.write_text(page.read_text("utf-8") + "\nMore.\n", "utf-8")
+        remount(project / "_build", f"size={_used(project / '_build') + 2}m")
+        assert build(project, smoke_store).returncode != 0
+        assert all((project / "_build" / "html" / "book" / f"{name}.html").is_file() for name in CHAPTERS)
+        tally.count("full disk under the site", 2, 2)
+
+
+def _used(place: Path) -> int:
+    """Megabytes."""
+    return shutil.disk_usage(place).used // 2**20
+
+
+def test_a_read_only_store(tmp_path, smoke_store, tally):
+    project = copy_project(ROOT, tmp_path / "project")
+    with small_disk(tmp_path / "disk", "200m"):
+        store = tmp_path / "disk" / "store"
+        shutil.copytree(smoke_store, store)
+        remount(tmp_path / "disk", "ro")
+        kdbook("status", "--profile", "smoke", store=store)
+        kdbook("results", "--profile", "smoke", store=store)
+        assert build(project, store).returncode == 0
+        for command in (("run", "--profile", "pawsx-small"), ("run", "--profile", "embedded"), ("gc", "--yes")):
+            done = kdbook(*command, store=store, expect=1)
+            assert command[-1] == "pawsx-small" or "can't be written" in assert_one_line(done.stderr)
+        tally.count("read-only store", 6, 6)
+
+
+def test_truncated_and_bit_flipped_files(tmp_path, smoke_store, tally):
+    """Every one is found, by those who read results or by ``verify``; results are never read from one."""
+    choose = random.Random(4)
+    files = [path.relative_to(smoke_store) for run in Store(smoke_store) for path in run.path.rglob("*") if path.is_file()]
+    for number in range(2 * ROTTEN):
+        store = tmp_path / str(number)
+        name = choose.choice(files)
+        shutil.copytree(smoke_store / name.parts[0], store / name.parts[0])
+        content = bytearray((store / name).read_bytes())
+        place = choose.randrange(len(content))
+        if number % 2:
+            content[place] ^= 1 << choose.randrange(8)
+        else:
+            del content[place:]
+        (store / name).write_bytes(content)
+        looked_up = Store(store).get(name.parts[0])
+        if looked_up:
+            assert name.parts[1] == "predictor"  # the weights are hashed before a teacher is loaded, and by verify
+            assert (looked_up.path / PREDICTIONS).read_bytes() == (smoke_store / looked_up.key / PREDICTIONS).read_bytes()
+        assert kdbook_finds_damage(store)
+        shutil.rmtree(store)
+    tally.count("truncated file in the store", ROTTEN, ROTTEN)
+    tally.count("bit-flipped file in the store", ROTTEN, ROTTEN)
+
+
+def kdbook_finds_damage(root: Path) -> bool:
+    store = Store(root)
+    return all(store.verify(key) for key in store.keys()) and not Store(root).keys()  # noqa: SIM118
+
+
+def test_a_clock_that_jumps(tmp_path, smoke_store, tally):
+    """Times of files say nothing: nothing is trained or executed for them, and what did change is read again."""
+    project, store = copy_project(ROOT, tmp_path / "project"), tmp_path / "store"
+    shutil.copytree(smoke_store, store)
+    assert build(project, store).returncode == 0
+    for jump in (-20 * YEARS, 10 * YEARS):
+        for place in (project / "book", project / "src", store):
+            for path in place.rglob("*"):
+                os.utime(path, (time.time() + jump,) * 2)
+        done = build(project, store)
+        assert done.returncode == 0 and executed(done) == set() and "finished in" not in done.stderr
+    page = project / "book" / "teacher.md"
+    page.write_text(page.read_text("utf-8") + "\nA late sentence.\n", "utf-8")
+    os.utime(page, (0, 0))
+    done = build(project, store)
+    assert done.returncode == 0 and executed(done) == set()
+    assert "A late sentence." in (project / "_build" / "html" / "book" / "teacher.html").read_text("utf-8")
+    tally.count("clock that jumps", 3, 3)

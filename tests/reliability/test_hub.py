@@ -1,0 +1,63 @@
+"""The hub unreachable, slow, answering garbage, or cutting a download off."""
+
+import os
+import socket
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import hub
+
+READ = f"""
+from kdbook.data import pawsx
+from kdbook.errors import KdbookError
+try:
+    print(len(pawsx.from_hub({hub.NAME!r}, "de")["train"]))
+except KdbookError as error:
+    print("error:", error)
+"""
+
+
+def read(address: str, home: Path) -> str:
+    """What comes of reading the data set; a short patience, so that the test needs none."""
+    settings = {"HF_ENDPOINT": address, "HF_HOME": str(home), "HF_HUB_ETAG_TIMEOUT": "2", "HF_HUB_DOWNLOAD_TIMEOUT": "2"}
+    command = [sys.executable, "-c", READ]
+    done = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, check=True, timeout=300)
+    return done.stdout.strip()
+
+
+BAD_MANNERS = {"garbage": "answers garbage", "error": "fails", "slow": "is slow", "cut": "cuts a download off"}
+
+
+def test_a_hub_that_misbehaves_is_one_line_and_the_next_try_succeeds(tmp_path, tally):
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda manner: meet(manner, tmp_path / manner), BAD_MANNERS))
+    for words in BAD_MANNERS.values():
+        tally.count(f"hub that {words}")
+
+
+def meet(manner: str, home: Path) -> None:
+    with hub.running(manner) as (address, its):
+        assert_one_line(read(address, home))
+        its.manner = "good"
+        assert read(address, home) == str(hub.ROWS)
+        assert set(its.asked) <= {"GET", "HEAD"}  # nothing is uploaded
+
+
+def assert_one_line(said: str) -> None:
+    assert said.startswith("error: ") and "\n" not in said and hub.NAME in said and "KDBOOK_DATA" in said, said
+
+
+def test_an_unreachable_hub(tmp_path, tally):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        assert_one_line(read(f"http://127.0.0.1:{unused.getsockname()[1]}", tmp_path))
+    tally.count("hub that can't be reached")
+
+
+def test_what_was_read_once_is_read_without_the_hub(tmp_path, tally):
+    with hub.running() as (address, _):
+        assert read(address, tmp_path) == str(hub.ROWS)
+    assert read(address, tmp_path) == str(hub.ROWS)
+    tally.count("hub that is gone after the first read")

@@ -1,0 +1,201 @@
+"""Any bytes as data, any text as a profile: a result or one clear line, and no row lost unseen."""
+
+import json
+import string
+import tomllib
+from importlib.resources import files
+
+import pandas as pd
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kdbook import profile, store
+from kdbook.data import pawsx
+from kdbook.data.audit import REASONS, audit
+from kdbook.errors import KdbookError
+
+CASES = 4_000  # of each kind
+many = settings(max_examples=CASES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+
+HEADER = "id\tsentence1\tsentence2\tlabel"
+ODD = [
+    "",
+    "NS",
+    " ",
+    "\0",
+    "\r",
+    "\x1c",
+    "\x85",
+    "\u2028",
+    "\ufeff",
+    '"',
+    '""',
+    "'",
+    "\\",
+    ",",
+    ";",
+    "1.0",
+    "yes",
+    "-1",
+    "<b>",
+    "{{x}}",
+    "é",
+    "0" * 40,
+]
+CELLS = st.one_of(st.sampled_from(ODD), st.text(max_size=12))
+ROWS = st.tuples(st.one_of(st.integers(0, 30).map(str), CELLS), CELLS, CELLS, st.one_of(st.sampled_from(["0", "1"]), CELLS))
+LINE_ENDS = st.sampled_from(["\n", "\n", "\r\n", "\r"])
+HEADERS = st.one_of(st.just(HEADER), st.just(HEADER), st.permutations(HEADER.split("\t")).map("\t".join), st.text(max_size=30))
+ENCODINGS = st.sampled_from(["utf-8", "utf-8", "utf-8-sig", "utf-16", "latin-1"])
+
+
+@st.composite
+def tables(draw) -> bytes:
+    """Files that are nearly ones of PAWS-X."""
+    end, separator = draw(LINE_ENDS), draw(st.sampled_from(["\t", "\t", "\t", ",", "  "]))
+    rows = draw(st.lists(ROWS, max_size=8))
+    numbered = draw(st.booleans())
+    lines = [separator.join((str(number), *row[1:]) if numbered else row) for number, row in enumerate(rows)]
+    return end.join([draw(HEADERS), *lines, ""]).encode(draw(ENCODINGS), "replace")
+
+
+@st.composite
+def spoilt(draw) -> bytes:
+    """Good files with some bytes changed."""
+    rows = [f"{number}\tone {number}\ttwo {number}\t{number % 2}" for number in range(draw(st.integers(0, 9)))]
+    content = bytearray("\n".join([HEADER, *rows, ""]).encode())
+    for place, byte in draw(st.lists(st.tuples(st.integers(0, len(content) - 1), st.integers(0, 255)), max_size=3)):
+        content[place] = byte
+    return bytes(content[: draw(st.integers(0, len(content)))])
+
+
+def assert_one_line(error: KdbookError) -> None:
+    assert "\n" not in str(error)
+    assert 10 < len(str(error)) < 2000
+
+
+@many
+@given(st.one_of(tables(), spoilt(), st.binary(max_size=200)))
+def read_any_file(path, content):
+    path.write_bytes(content)
+    try:
+        rows = pawsx.read_tsv(path)
+    except KdbookError as error:
+        assert_one_line(error)
+        assert path.name in str(error)
+        return
+    lines = content.split(b"\n")[1:]
+    assert len(rows) == len(lines) - (not lines[-1] if lines else 0)
+    result = audit(rows.assign(language="en"))
+    counts = result.counts()
+    assert counts["read"].sum() == len(rows) == len(result.kept) + len(result.dropped)
+    assert counts["read"].sum() == counts[[*REASONS, "kept"]].to_numpy().sum()
+
+
+def test_any_file_is_read_whole_or_refused_in_one_line(tmp_path, tally):
+    read_any_file(tmp_path / "train.tsv")
+    tally.count("any bytes as data", CASES, CASES)
+
+
+SMOKE = tomllib.loads((files("kdbook") / "profiles" / "smoke.toml").read_text("utf-8"))
+NAMES = st.one_of(
+    st.sampled_from(["source", "seeds", "optim.lr", "teacher", "x", "", "data", "threads", "name"]),
+    st.text(string.ascii_letters, max_size=6),
+)
+SCALARS = st.one_of(
+    st.integers(), st.floats(), st.booleans(), st.text(max_size=8), st.sampled_from([10**400, -1, 0, 2**63, "own", "none", "embedded:x"])
+)
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(NAMES, inner, max_size=3)), max_leaves=6
+)
+
+
+def toml(value: object) -> str:
+    """A value in TOML, near enough."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {toml(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(toml, value)) + "]"
+    return json.dumps(value) if isinstance(value, bool | str) else str(value)
+
+
+@st.composite
+def profiles(draw) -> bytes:
+    """The profile ``smoke`` with some places replaced, added or removed."""
+    table = json.loads(json.dumps(SMOKE))
+    for _ in range(draw(st.integers(0, 3))):
+        place = table
+        while isinstance(inner := place.get(draw(st.sampled_from(sorted(place)))) if place else None, dict) and draw(st.booleans()):
+            place = inner
+        key = draw(st.one_of(st.sampled_from(sorted(place)), NAMES)) if place else draw(NAMES)
+        if draw(st.integers(0, 4)):
+            place[key] = draw(VALUES)
+        else:
+            place.pop(key, None)
+    return "\n".join(f"{json.dumps(key)} = {toml(value)}" for key, value in table.items()).encode()
+
+
+@st.composite
+def spoilt_profiles(draw) -> bytes:
+    """The text of a profile with some of it replaced."""
+    content = (files("kdbook") / "profiles" / "smoke.toml").read_bytes()
+    start = draw(st.integers(0, len(content)))
+    return content[:start] + draw(st.binary(max_size=6)) + content[start + draw(st.integers(0, 20)) :]
+
+
+@many
+@given(st.one_of(profiles(), spoilt_profiles(), st.binary(max_size=100), st.integers(1, 3000).map(lambda depth: b"x = " + b"[" * depth)))
+def read_any_profile(path, content):
+    path.write_bytes(content)
+    try:
+        profile.load(str(path))
+    except KdbookError as error:
+        assert_one_line(error)
+
+
+def test_any_profile_is_read_or_refused_in_one_line(tmp_path, tally):
+    read_any_profile(tmp_path / "mine.toml")
+    tally.count("any bytes as a profile", CASES, CASES)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=12), inner),
+    max_leaves=8,
+)
+MANIFESTS = st.dictionaries(
+    st.one_of(st.text(max_size=12), st.sampled_from(["run.json", "../x", "/x", "a//b", "a\\b", "."])), st.text(max_size=4) | JSON
+).map(json.dumps)
+
+
+@many
+@given(st.one_of(MANIFESTS, JSON.map(json.dumps), st.text(max_size=60)))
+def read_any_manifest(text):
+    try:
+        names = store.read_manifest(text)
+    except ValueError:
+        return
+    assert "run.json" in names
+    for name in names:
+        assert not name.startswith("/") and ".." not in name.split("/") and "\\" not in name
+
+
+def test_no_manifest_names_a_file_outside_its_run(tally):
+    read_any_manifest()
+    tally.count("any text as a manifest", CASES, CASES)
+
+
+def test_a_table_of_the_hub_is_checked_like_a_file(tally):
+    import datasets
+    import pytest
+
+    for column, value, said in (
+        ("label", -1, "row 2: the label is '-1'"),
+        ("id", 1, "row 2: the id '1' was given before"),
+        ("sentence1", "a\0", "row 2: a character"),
+    ):
+        rows = pd.DataFrame({"id": [1, 2], "sentence1": ["a", "b"], "sentence2": ["c", "d"], "label": [0, 1]})
+        rows[column] = [rows[column][0], value]
+        with pytest.raises(KdbookError, match=said):
+            pawsx._from_hub_split(datasets.Dataset.from_pandas(rows), "name (de, train)")
+        tally.count("bad row from the hub")

@@ -1,0 +1,161 @@
+"""``kill -9`` at random moments of a build: nothing finished is lost, and the site is always a whole one."""
+
+import hashlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+from changes import copy_project
+from helpers import CHAPTERS, assert_same_results
+
+from kdbook.store import Run, Store
+
+ROOT = Path(__file__).parents[2]
+KILLS = 25  # of each kind of build
+GRACE = 10  # seconds to end by itself for a build that lost one process
+
+
+class Victim:
+    """Builds of one project on one store, killed one after the other."""
+
+    def __init__(self, project: Path, store: Path, seed: int) -> None:
+        self.project, self.store = project, store
+        self.random = random.Random(seed)
+        self.survived = self.lost = 0
+        self.finished: set[str] = set()
+        self.site = ""
+
+    def start(self) -> subprocess.Popen:
+        script = str(Path(sys.executable).with_name("jupyter-book"))
+        settings = {"KDBOOK_PROFILE": "smoke", "KDBOOK_STORE": str(self.store), "PYTHONPATH": str(self.project / "src")}
+        log = (self.project.parent / "build.log").open("wb")
+        command = [sys.executable, script, "build", "-W", "--keep-going", "."]
+        return subprocess.Popen(command, cwd=self.project, env=os.environ | settings, stdout=log, stderr=log)
+
+    def build(self) -> None:
+        """Build to the end; it must succeed whatever happened before."""
+        building = self.start()
+        assert building.wait(600) == 0, (self.project.parent / "build.log").read_text("utf-8", "replace")[-4000:]
+
+    def kill(self, longest: float) -> None:
+        """Start a build, kill the whole of it or one process of it after a random time, and look at what is left."""
+        building = self.start()
+        time.sleep(self.random.uniform(0.3, longest))
+        tree = _tree(building.pid)
+        if tree and self.random.random() < 0.5:
+            _kill([self.random.choice(tree)])
+            self._wait(building)
+        _kill(tree + _tree(building.pid))
+        building.wait()
+        self.look()
+
+    def look(self) -> None:
+        store = Store(self.store)
+        there = set(store.keys())
+        broken = [key for key in there if Run(self.store / key).damage()]
+        lost = len(self.finished - there) + len(broken)
+        self.finished |= there
+        self.lost += lost
+        self.survived += not lost and self._site_is_whole()
+
+    def _site_is_whole(self) -> bool:
+        """Whether the site is the one that was there, or another one with all its pages and downloads."""
+        site = self.project / "_build" / "html"
+        if not (site / "index.html").is_file():
+            return not self.site
+        now = _digest(site)
+        whole = now == self.site or all(
+            (site / file).is_file()
+            for file in ("sitemap.xml", "searchindex.js", "notebooks/all-chapters.zip", *(f"book/{name}.html" for name in CHAPTERS))
+        )
+        self.site = now
+        return whole
+
+    @staticmethod
+    def _wait(building: subprocess.Popen) -> None:
+        with suppress(subprocess.TimeoutExpired):
+            building.wait(GRACE)
+
+
+def _tree(pid: int) -> list[psutil.Process]:
+    try:
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _kill(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def _digest(site: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(path for path in site.rglob("*") if path.is_file()):
+        digest.update(str(path.relative_to(site)).encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def kill_while_training(victim: Victim) -> None:
+    """From an empty store; when all is trained, it begins again."""
+    for _ in range(KILLS):
+        victim.kill(longest=30)
+        if len(Store(victim.store).keys()) == 11:
+            shutil.rmtree(victim.store)
+            victim.finished = set()
+
+
+def kill_while_rendering(victim: Victim) -> None:
+    """On a full store; every build has something to execute and to write."""
+    words = victim.project / "src" / "kdbook" / "words.py"
+    text = words.read_text("utf-8")
+    for number in range(KILLS):
+        words.write_text(text.replace('return f"', f'"{number}"; return f"', 1), "utf-8")
+        victim.kill(longest=20)
+
+
+def test_kill_9(tmp_path, smoke_store, tally):
+    training = Victim(copy_project(ROOT, tmp_path / "training" / "project"), tmp_path / "training" / "store", seed=1)
+    rendering = Victim(copy_project(ROOT, tmp_path / "rendering" / "project"), smoke_store, seed=2)
+    rendering.build()
+    rendering.look()
+    threads = [
+        threading.Thread(target=kill_while_training, args=(training,)),
+        threading.Thread(target=kill_while_rendering, args=(rendering,)),
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    tally.count("kill -9 while training", KILLS, training.survived, training.lost)
+    tally.count("kill -9 while rendering", KILLS, rendering.survived - 1, rendering.lost)
+    assert training.survived == KILLS and rendering.survived == KILLS + 1
+    training.build()
+    assert_same_results(training.store, smoke_store)
+    rendering.build()
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+def test_a_polite_end_keeps_what_was_finished(tmp_path, signal_number, tally):
+    command = [sys.executable, "-m", "kdbook.cli", "run", "--profile", "smoke"]
+    running = subprocess.Popen(command, env=os.environ | {"KDBOOK_STORE": str(tmp_path)}, stderr=subprocess.PIPE, text=True)
+    store = Store(tmp_path)
+    while not store.keys():
+        assert running.poll() is None
+        time.sleep(0.2)
+    running.send_signal(signal_number)
+    running.communicate(timeout=60)
+    assert running.returncode != 0
+    assert store.keys() and not any(Run(tmp_path / key).damage() for key in sorted(store.keys()))
+    tally.count(signal.Signals(signal_number).name)
