@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from kdbook import archive, chapters, data, evaluate, profile, study, workers
+from kdbook import archive, chapters, profile, study, workers
 from kdbook.errors import KdbookError
 from kdbook.progress import duration
 from kdbook.store import DAMAGED, PARTIAL, open_store, project_root
@@ -64,6 +64,8 @@ def status(name: ProfileOption = None, as_json: JsonOption = False) -> None:
 @app.command(epilog="Example: kdbook results --profile embedded --json")
 def results(name: ProfileOption = None, as_json: JsonOption = False) -> None:
     """Show the accuracies and times of the finished runs; trains nothing."""
+    from kdbook import evaluate  # imports pandas and scipy, which takes seconds
+
     opened = study.open_study(name)
     table = evaluate.results(opened)
     lacking = len(opened.specs) - len(table["runs"])
@@ -173,6 +175,8 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Count the usable and unusable rows of a data directory, in the languages of a profile."""
+    from kdbook import data  # imports pandas, which takes seconds
+
     if not directory.is_dir():
         raise KdbookError(f"the data directory {str(directory)!r} does not exist")
     pairs = data.load(profile.Data(source=str(directory.absolute()), languages=profile.load(name).data.languages))
