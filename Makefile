@@ -1,10 +1,12 @@
 # make book    build the site into _build/html (PROFILE=smoke|embedded|pawsx-small|pawsx|FILE.toml)
-# make test    all tests
+# make test    all tests but those that break things
+# make test-reliability   breaks things, and says what was tried, survived and lost
 # make serve   show the site on http://127.0.0.1:8000
 # make bench-freshness   what a change costs: runs trained, chapters executed, seconds
 # make bench-distillation   what distillation costs against fine-tuning and stock AutoMM
 # make env     set up the environment alone
 # make lint    style and types
+# make audit   known vulnerabilities of the packages, as PyPI knows them
 # make clean   remove the built site; finished runs in .runs stay
 
 PROFILE ?= $(or $(KDBOOK_PROFILE),embedded)
@@ -15,13 +17,16 @@ READY := .venv/.ready
 
 export KDBOOK_PROFILE := $(PROFILE)
 
-.PHONY: book test serve env lint clean bench-freshness bench-distillation
+.PHONY: book test test-reliability serve env lint audit clean bench-freshness bench-distillation
 
 book: $(READY)
 	.venv/bin/jupyter-book build -W --keep-going .
 
 test: $(READY)
-	env -u KDBOOK_PROFILE .venv/bin/pytest
+	env -u KDBOOK_PROFILE .venv/bin/pytest --ignore tests/reliability
+
+test-reliability: $(READY)
+	env -u KDBOOK_PROFILE .venv/bin/pytest tests/reliability
 
 serve:
 	@test -f _build/html/index.html || { echo "There is no site yet; build it with: make book"; exit 1; }
@@ -39,6 +44,10 @@ lint: $(READY)
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+
+audit: $(READY)
+	$(UV) export --locked --all-extras --no-emit-project --quiet --output-file .uv/requirements.txt
+	$(UV) tool run pip-audit==2.10.1 --disable-pip --require-hashes --requirement .uv/requirements.txt
 
 clean: $(READY)
 	.venv/bin/jupyter-book clean .

@@ -132,7 +132,7 @@ class Workshop:
     def build(self, profile: str = "smoke") -> Built:
         """Build the book; it must succeed."""
         start = time.perf_counter()
-        done = build(self.project, self.store, KDBOOK_DATA=str(self.project / ROWS), KDBOOK_PROFILE=profile)
+        done = build(self.project, self.store, KDBOOK_DATA=ROWS, KDBOOK_PROFILE=profile)
         seconds = time.perf_counter() - start
         assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
         return Built(set(re.findall(r"run \d+ of \d+: (\S+) finished", done.stderr)), executed(done), seconds)

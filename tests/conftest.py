@@ -1,8 +1,11 @@
-"""Shared fixtures: a store with every run of the smoke profile, really trained, and a copy of the project to build."""
+"""Shared fixtures: a store with every run of the smoke profile, really trained, a copy of the project, its site, a browser."""
 
 import functools
 import http.server
+import os
+import shutil
 import threading
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +17,8 @@ from kdbook import profile, study
 from kdbook.store import Store
 
 ROOT = Path(__file__).parents[1]
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
 @pytest.fixture(autouse=True)
@@ -65,3 +70,18 @@ def site(project: Path, smoke_store: Path, address: str) -> Path:
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
     assert executed(done) == set(CHAPTERS)
     return project / "_build" / "html"
+
+
+@pytest.fixture(scope="session")
+def browser():
+    if not BROWSER:
+        if os.environ.get("CI"):
+            pytest.fail("no Chromium found; CI needs one")
+        warnings.warn("NO BROWSER TEST WAS RUN: install Debian's package chromium", stacklevel=1)
+        pytest.skip("no Chromium found; install Debian's package chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=BROWSER, args=QUIET)
+        yield running
+        running.close()

@@ -8,10 +8,10 @@ item. Its mean is the difference of two accuracies, and the bootstrap draws rows
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest, norm
 
 RESAMPLES = 10_000
 AT_ONCE = 10_000_000  # numbers drawn or multiplied at once
@@ -43,8 +43,8 @@ class Estimate:
 
         The standard error is taken from the width of the interval (Cohen 1988, "Statistical Power Analysis").
         """
-        z = norm.ppf((1 + LEVEL) / 2)
-        return float((self.high - self.low) / (2 * z) * (z + norm.ppf(POWER)))
+        z = NormalDist().inv_cdf((1 + LEVEL) / 2)
+        return (self.high - self.low) / (2 * z) * (z + NormalDist().inv_cdf(POWER))
 
 
 @dataclass(frozen=True)
@@ -151,6 +151,8 @@ def compare(
 
 def mcnemar(first: pd.DataFrame, second: pd.DataFrame) -> McNemar:
     """Exact McNemar test of two models on the same test rows (McNemar 1947); it knows nothing of seeds or of items."""
+    from scipy.stats import binomtest  # takes seconds to import
+
     joined = first.merge(second, on=["id", "language"], suffixes=("", "_second"), validate="one_to_one")
     if len(joined) != len(first) or len(joined) != len(second):
         raise ValueError("the runs do not have the same test rows")

@@ -1,12 +1,8 @@
 """The book, built as a reader builds it: ``jupyter-book build .`` with the smoke profile."""
 
 import re
-from pathlib import Path
 
-from changes import copy_project, write_rows
 from helpers import CHAPTERS, build, executed
-
-ROOT = Path(__file__).parents[2]
 
 
 def test_every_chapter_shows_outputs(site):
@@ -32,7 +28,7 @@ def test_a_second_build_executes_nothing_and_imports_no_automm(site, project, sm
     assert not re.search(r"\| +(autogluon|torch)\b", done.stderr)
 
 
-def test_a_cell_that_raises_fails_the_build(site, project, smoke_store):
+def test_a_cell_that_raises_fails_the_build_and_leaves_the_site(site, project, smoke_store):
     chapter = project / "book" / "baseline.md"
     text = chapter.read_text("utf-8")
     try:
@@ -40,20 +36,8 @@ def test_a_cell_that_raises_fails_the_build(site, project, smoke_store):
         done = build(project, smoke_store)
         assert done.returncode != 0
         assert "on purpose" in done.stdout + done.stderr
+        assert "on purpose" not in (site / "book" / "baseline.html").read_text("utf-8")
+        assert (site / "notebooks" / "baseline.ipynb").is_file()
     finally:
         chapter.write_text(text, "utf-8")
         build(project, smoke_store)
-
-
-def test_a_build_on_a_release_directory_trains_what_is_missing(tmp_path):
-    """From an empty store, on rows of one's own in the layout of PAWS-X, named by a path relative to the project."""
-    project = copy_project(ROOT, tmp_path / "project")
-    write_rows(project / "x-final")
-    done = build(project, tmp_path / "store", KDBOOK_DATA="x-final")
-    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
-    assert done.stderr.count("finished in") == 11
-    assert executed(done) == set(CHAPTERS)
-    page = (project / "_build" / "html" / "book" / "data.html").read_text("utf-8")
-    assert "PAWS-X or data in its layout" in page
-    again = build(project, tmp_path / "store", KDBOOK_DATA="x-final")
-    assert again.returncode == 0 and executed(again) == set() and "finished in" not in again.stderr
