@@ -1,6 +1,9 @@
 """One table of all that was tried, survived and lost, each number from this run."""
 
+import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +32,16 @@ TALLY = Tally()
 @pytest.fixture
 def tally() -> Tally:
     return TALLY
+
+
+@pytest.fixture
+def built(site: Path, project: Path, tmp_path: Path) -> Callable[[str], Path]:
+    """Makes copies of the built book; they are read anew, but their chapters need not be executed again."""
+
+    def copy(name: str) -> Path:
+        return Path(shutil.copytree(project, tmp_path / name / "project"))
+
+    return copy
 
 
 def pytest_terminal_summary(terminalreporter) -> None:

@@ -5,30 +5,25 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import psutil
-from changes import copy_project
-from helpers import CHAPTERS, assert_same_results, build, executed
+from helpers import assert_same_results, build
 
 from kdbook.store import Store
 
-ROOT = Path(__file__).parents[2]
 
-
-def test_two_builds_of_one_book_at_once(tmp_path, smoke_store, tally):
-    project = copy_project(ROOT, tmp_path / "project")
+def test_two_builds_of_one_book_at_once(built, smoke_store, tally):
+    project = built("two")
     with ThreadPoolExecutor(2) as pool:
         done = list(pool.map(lambda _: build(project, smoke_store), range(2)))
     assert [one.returncode for one in done] == [0, 0]
-    assert sorted(len(executed(one)) for one in done) == [0, len(CHAPTERS)]
     assert sum("another build of this book is running" in one.stdout for one in done) == 1
     tally.count("two builds of one book at once", 2, 2)
 
 
-def test_four_builds_on_one_store_at_once(tmp_path, smoke_store, tally):
+def test_four_builds_on_one_store_at_once(built, tmp_path, smoke_store, tally):
     """Of four books: every run is trained once, all end with the same results."""
-    projects = [copy_project(ROOT, tmp_path / f"{number}" / "project") for number in range(4)]
+    projects = [built(str(number)) for number in range(4)]
     store = tmp_path / "store"
     with ThreadPoolExecutor(4) as pool:
         done = list(pool.map(lambda project: build(project, store), projects))

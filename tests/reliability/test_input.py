@@ -14,7 +14,7 @@ from kdbook.data import pawsx
 from kdbook.data.audit import REASONS, audit
 from kdbook.errors import KdbookError
 
-CASES = 4_000  # of each kind
+CASES = 3_500  # of each kind
 many = settings(max_examples=CASES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 HEADER = "id\tsentence1\tsentence2\tlabel"

@@ -21,7 +21,7 @@ from kdbook.store import Run, Store
 
 ROOT = Path(__file__).parents[2]
 KILLS = 25  # of each kind of build
-GRACE = 10  # seconds to end by itself for a build that lost one process
+GRACE = 5  # seconds to end by itself for a build that lost one process
 
 
 class Victim:
@@ -110,7 +110,7 @@ def _digest(site: Path) -> str:
 def kill_while_training(victim: Victim) -> None:
     """From an empty store; when all is trained, it begins again."""
     for _ in range(KILLS):
-        victim.kill(longest=30)
+        victim.kill(longest=24)
         if len(Store(victim.store).keys()) == 11:
             shutil.rmtree(victim.store)
             victim.finished = set()
@@ -122,13 +122,12 @@ def kill_while_rendering(victim: Victim) -> None:
     text = words.read_text("utf-8")
     for number in range(KILLS):
         words.write_text(text.replace('return f"', f'"{number}"; return f"', 1), "utf-8")
-        victim.kill(longest=20)
+        victim.kill(longest=16)
 
 
-def test_kill_9(tmp_path, smoke_store, tally):
+def test_kill_9(built, tmp_path, smoke_store, tally):
     training = Victim(copy_project(ROOT, tmp_path / "training" / "project"), tmp_path / "training" / "store", seed=1)
-    rendering = Victim(copy_project(ROOT, tmp_path / "rendering" / "project"), smoke_store, seed=2)
-    rendering.build()
+    rendering = Victim(built("rendering"), smoke_store, seed=2)
     rendering.look()
     threads = [
         threading.Thread(target=kill_while_training, args=(training,)),
