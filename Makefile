@@ -45,7 +45,7 @@ lint: $(READY)
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
-audit: $(READY)
+audit: | $(UV)
 	$(UV) export --locked --all-extras --no-emit-project --quiet --output-file .uv/requirements.txt
 	$(UV) tool run pip-audit==2.10.1 --disable-pip --require-hashes --requirement .uv/requirements.txt
 
