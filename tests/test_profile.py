@@ -66,6 +66,10 @@ def test_a_profile_of_ones_own(tmp_path):
         ("[hyperparameters]", "[hyperparameters]\noptimization.max_epochs = 1", "use optim.max_epochs"),
         ("[hyperparameters]", '[hyperparameters]\noptim.lr = "fast"', "float"),
         ("[data]", "[data", "not valid TOML"),
+        ("[data]", "x = " + "[" * 5000 + "\n[data]", "can't be read"),
+        ("[data]", "x = " + "1" * 5000 + "\n[data]", "can't be read"),
+        ('description = "mine"', 'description = "mine"\nname = "mine"', "'name' can't stand in it"),
+        ("[hyperparameters]", "[hyperparameters]\noptim = 1\n", "unknown setting 'optim'"),
         ("[data]", '[primary]\narm = "nope"\n[data]', "primary.arm = 'nope'.*baseline, distilled"),
         ("[data]", '[primary]\narm = "teacher"\n[data]', "primary.arm = 'teacher'"),
         ("[data]", '[primary]\ntest = "fr"\n[data]', "primary.test = 'fr'.*en, de, all"),
@@ -78,6 +82,13 @@ def test_mistakes_are_named_in_one_line(tmp_path, old, new, message):
     with pytest.raises(KdbookError, match=message) as raised:
         profile.load(write(tmp_path, MINIMAL.replace(old, new, 1)))
     assert "\n" not in str(raised.value)
+
+
+def test_a_profile_in_another_encoding_is_one_line(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_bytes(MINIMAL.replace("mine", "größer").encode("latin-1"))
+    with pytest.raises(KdbookError, match="mine.toml.*utf-8"):
+        profile.load(str(path))
 
 
 def test_unknown_profile_names_the_choices():

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kdbook import store as store_module
 from kdbook.errors import KdbookError
 from kdbook.store import PARTIAL, PREDICTIONS, Run, Store, key_of, open_store, read_manifest
 
@@ -150,6 +151,32 @@ def test_unwritable_store_is_a_clear_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(KdbookError, match="KDBOOK_STORE"), Store(tmp_path / "file" / "store").writing("key"):
         pass
+
+
+def test_a_store_of_another_layout_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("KDBOOK_STORE", str(tmp_path))
+    with open_store().writing("key"):
+        pass
+    assert open_store()
+    (tmp_path / "layout").write_text("99")
+    with pytest.raises(KdbookError, match="'99'.*KDBOOK_STORE"):
+        open_store()
+
+
+def test_a_failure_on_a_full_disk_says_so_and_others_are_left_alone(tmp_path, monkeypatch):
+    with pytest.raises(RuntimeError, match="odd"), Store(tmp_path).room():
+        raise RuntimeError("odd")
+    monkeypatch.setattr(store_module, "FULL", 10**18)
+    with pytest.raises(KdbookError, match="is full"), Store(tmp_path).room():
+        raise RuntimeError("odd")
+
+
+def test_a_run_that_is_added_is_seen_by_a_store_that_was_read(tmp_path, finished):
+    reader = Store(finished.path.parent)
+    assert len(list(reader)) == 1
+    with Store(reader.root).writing("other") as directory:
+        Store(reader.root).finish(directory, {"name": "other"})
+    assert {run.record["name"] for run in reader} == {"other", "run"}
 
 
 def test_chapters_share_the_store_of_their_project(tmp_path, monkeypatch):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from kdbook import profile, store, study
+from kdbook import archive, profile, store, study
 from kdbook import train as training
 from kdbook.errors import KdbookError
 
@@ -19,6 +19,7 @@ def trained(monkeypatch) -> list[int]:
         rows = data["test"][["id", "language", "label"]]
         rows.assign(probability=0.9, prediction=1).to_parquet(directory / store.PREDICTIONS)
         (directory / store.PREDICTOR).mkdir()
+        (directory / store.PREDICTOR / "assets.json").write_text("{}")
         assert teacher is None or teacher.predictor.is_dir()
         return {
             "fit_seconds": 1.0,
@@ -173,6 +174,17 @@ def test_a_teacher_with_changed_weights_is_trained_anew_before_it_teaches(tmp_pa
     fresh = opened(tmp_path)
     fresh.run("distilled")
     assert trained == [0, 0, 0, 0] and not weights.exists()
+
+
+def test_no_student_is_distilled_from_an_imported_teacher_that_is_not_trusted(tmp_path, trained):
+    here, there = opened(tmp_path / "here"), opened(tmp_path / "there")
+    archive.export([there.run("teacher")], tmp_path / "runs.zip")
+    archive.import_runs(tmp_path / "runs.zip", here.store)
+    with pytest.raises(KdbookError, match="--trust"):
+        here.run("distilled")
+    assert trained == [0] and here.run("baseline")
+    archive.import_runs(tmp_path / "runs.zip", here.store, trust=True)
+    assert here.run("distilled") and trained == [0, 0, 0]
 
 
 def test_what_a_run_takes_is_judged_by_its_like(tmp_path, trained):

@@ -122,7 +122,9 @@ def load(name: str | None = None, source: str | None = None) -> Profile:
         profile = Profile(name=Path(name).stem, **table)
     except ValidationError as error:
         raise KdbookError(f"profile {name!r}: {_explain(error)}") from error
-    except (OSError, RecursionError, ValueError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
+    except tomllib.TOMLDecodeError as error:
+        raise KdbookError(f"profile {name!r} is not valid TOML: {error}") from error
+    except (OSError, RecursionError, ValueError) as error:  # text that is not UTF-8, numbers and tables beyond all measure
         raise KdbookError(f"profile {name!r} can't be read: {error}") from error
     _check(profile)
     source = source or os.environ.get("KDBOOK_DATA")

@@ -54,6 +54,19 @@ def test_a_directory_without_tokenizer_is_refused(tmp_path):
         encoders.locate(str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [('{"auto_map": {"AutoModel": "evil.Model"}}', "code of its own"), ("[]", "code of its own"), ("{", "can't be read")],
+)
+@pytest.mark.parametrize("file", encoders.NEEDED)
+def test_a_checkpoint_that_brings_code_is_refused(tmp_path, file, content, message):
+    for name in encoders.NEEDED:
+        (tmp_path / name).write_text("{}")
+    (tmp_path / file).write_text(content)
+    with pytest.raises(KdbookError, match=message):
+        encoders.locate(str(tmp_path))
+
+
 @pytest.mark.parametrize(("name", "message"), [("embedded:nope", "embedded:student"), ("./nowhere", "does not exist")])
 def test_unknown_checkpoints(name, message):
     with pytest.raises(KdbookError, match=message):
