@@ -4,6 +4,7 @@
 # make serve   show the site on http://127.0.0.1:8000
 # make bench-freshness   what a change costs: runs trained, chapters executed, seconds
 # make bench-distillation   what distillation costs against fine-tuning and stock AutoMM
+# make coverage   how much of the package the tests run, by branch
 # make env     set up the environment alone
 # make lint    style and types
 # make audit   known vulnerabilities of the packages, as PyPI knows them
@@ -17,7 +18,7 @@ READY := .venv/.ready
 
 export KDBOOK_PROFILE := $(PROFILE)
 
-.PHONY: book test test-reliability serve env lint audit clean bench-freshness bench-distillation
+.PHONY: book test test-reliability coverage serve env lint audit clean bench-freshness bench-distillation
 
 book: $(READY)
 	.venv/bin/jupyter-book build -W --keep-going .
@@ -27,6 +28,12 @@ test: $(READY)
 
 test-reliability: $(READY)
 	env -u KDBOOK_PROFILE .venv/bin/pytest tests/reliability
+
+coverage: $(READY)
+	rm -f .coverage .coverage.*
+	env -u KDBOOK_PROFILE .venv/bin/coverage run -m pytest --ignore tests/reliability
+	.venv/bin/coverage combine --quiet
+	.venv/bin/coverage report --skip-covered
 
 serve:
 	@test -f _build/html/index.html || { echo "There is no site yet; build it with: make book"; exit 1; }
