@@ -2,6 +2,7 @@
 
 import re
 
+from changes import write_rows
 from helpers import CHAPTERS, build, executed
 
 
@@ -41,3 +42,14 @@ def test_a_cell_that_raises_fails_the_build_and_leaves_the_site(site, project, s
     finally:
         chapter.write_text(text, "utf-8")
         build(project, smoke_store)
+
+
+def test_what_the_user_can_put_right_is_one_line(site, project, smoke_store, tmp_path):
+    write_rows(tmp_path)
+    bad = tmp_path / "de" / "dev_2k.tsv"
+    bad.write_text(bad.read_text("utf-8").replace("\t1\n", "\tyes\n", 1), "utf-8")
+    done = build(project, smoke_store, KDBOOK_DATA=str(tmp_path))
+    assert done.returncode == 1 and "Traceback" not in done.stdout + done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("kdbook: ")]
+    assert re.search(rf"{bad}, line \d+: the label is 'yes'; write 0 or 1", line)
+    assert (site / "index.html").is_file()

@@ -16,7 +16,6 @@ from pathlib import Path
 from jupyter_cache import get_cache
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
-from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
 from kdbook import chapters, study
@@ -28,12 +27,19 @@ logger = logging.getLogger(__name__)
 
 
 def train_missing(app: Sphinx) -> None:
-    """Train all missing runs in one process before any chapter is executed."""
+    """Train all missing runs in one process before any chapter is executed.
+
+    What the user can put right ends the build with one line; jupyter-book would print a traceback around it.
+    """
     _make_paths_absolute()
-    if current_study().missing():
+    try:
+        missing = current_study().missing()
+    except KdbookError as error:
+        raise SystemExit(f"kdbook: {error}") from error
+    if missing:
         done = subprocess.run([sys.executable, "-m", "kdbook.cli", "run"], check=False)
         if done.returncode:
-            raise ExtensionError("training failed, see above; the chapters were not executed")
+            raise SystemExit("kdbook: training failed, see above; the chapters were not executed")
         current_study.cache_clear()
         _dependencies.cache_clear()
 
@@ -100,10 +106,7 @@ def _make_paths_absolute() -> None:
 @cache
 def current_study() -> study.Study:
     """The study that this build shows, opened once."""
-    try:
-        return study.open_study()
-    except KdbookError as error:
-        raise ExtensionError(str(error)) from error
+    return study.open_study()
 
 
 @cache
