@@ -46,19 +46,14 @@ def assert_one_line(stderr: str) -> str:
 
 
 def test_a_full_disk_under_the_store(tmp_path, tally):
-    with small_disk(tmp_path / "disk", "12m"):
+    with small_disk(tmp_path / "disk", "15m"):
         store = tmp_path / "disk" / "store"
-        sizes, finished = (10, 16), 0
-        for size in sizes:
-            remount(tmp_path / "disk", f"size={size}m")
-            assert "is full" in assert_one_line(kdbook("run", "--profile", "smoke", store=store, expect=1).stderr)
-            keys = Store(store).keys()
-            assert len(keys) >= finished and not any(Run(store / key).damage() for key in keys)
-            finished = len(keys)
+        assert "is full" in assert_one_line(kdbook("run", "--profile", "smoke", store=store, expect=1).stderr)
+        assert not any(Run(store / key).damage() for key in Store(store).keys())  # noqa: SIM118
         remount(tmp_path / "disk", "size=200m")
         kdbook("run", "--profile", "smoke", store=store)
         assert len(Store(store).keys()) == 11
-        tally.count("full disk under the store", len(sizes), len(sizes))
+        tally.count("full disk under the store")
 
 
 def test_a_full_disk_under_the_site(built, smoke_store, tally):

@@ -9,11 +9,11 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
-import pytest
 from changes import copy_project
 from helpers import CHAPTERS, assert_same_results
 
@@ -110,7 +110,7 @@ def _digest(site: Path) -> str:
 def kill_while_training(victim: Victim) -> None:
     """From an empty store; when all is trained, it begins again."""
     for _ in range(KILLS):
-        victim.kill(longest=24)
+        victim.kill(longest=20)
         if len(Store(victim.store).keys()) == 11:
             shutil.rmtree(victim.store)
             victim.finished = set()
@@ -122,7 +122,7 @@ def kill_while_rendering(victim: Victim) -> None:
     text = words.read_text("utf-8")
     for number in range(KILLS):
         words.write_text(text.replace('return f"', f'"{number}"; return f"', 1), "utf-8")
-        victim.kill(longest=16)
+        victim.kill(longest=14)
 
 
 def test_kill_9(built, tmp_path, smoke_store, tally):
@@ -145,16 +145,22 @@ def test_kill_9(built, tmp_path, smoke_store, tally):
     rendering.build()
 
 
-@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
-def test_a_polite_end_keeps_what_was_finished(tmp_path, signal_number, tally):
+def test_a_polite_end_keeps_what_was_finished(tmp_path, tally):
+    signals = (signal.SIGINT, signal.SIGTERM)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda number: end_politely(tmp_path / number.name, number), signals))
+    for number in signals:
+        tally.count(number.name)
+
+
+def end_politely(root: Path, number: signal.Signals) -> None:
     command = [sys.executable, "-m", "kdbook.cli", "run", "--profile", "smoke"]
-    running = subprocess.Popen(command, env=os.environ | {"KDBOOK_STORE": str(tmp_path)}, stderr=subprocess.PIPE, text=True)
-    store = Store(tmp_path)
+    running = subprocess.Popen(command, env=os.environ | {"KDBOOK_STORE": str(root)}, stderr=subprocess.PIPE, text=True)
+    store = Store(root)
     while not store.keys():
         assert running.poll() is None
         time.sleep(0.2)
-    running.send_signal(signal_number)
+    running.send_signal(number)
     running.communicate(timeout=60)
     assert running.returncode != 0
-    assert store.keys() and not any(Run(tmp_path / key).damage() for key in sorted(store.keys()))
-    tally.count(signal.Signals(signal_number).name)
+    assert store.keys() and not any(Run(root / key).damage() for key in sorted(store.keys()))
