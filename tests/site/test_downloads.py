@@ -97,7 +97,7 @@ def test_all_chapters_come_in_one_file_and_hold_no_myst(site, tmp_path):
         assert any(cell.get("outputs") for cell in outputs.cells)
 
 
-def test_a_chapter_that_is_read_again_keeps_its_outputs(site, project, smoke_store):
+def test_a_chapter_that_is_read_again_keeps_its_outputs_and_the_site_its_pages(site, project, smoke_store):
     """Its page then comes from the cache, and MyST-NB writes the notebook without them."""
     notebook = site / FOLDER / f"reproduce{WITH_OUTPUTS}.ipynb"
     before = sentences(nbformat.read(notebook, as_version=4))
@@ -107,6 +107,8 @@ def test_a_chapter_that_is_read_again_keeps_its_outputs(site, project, smoke_sto
     assert done.returncode == 0 and executed(done) == set()
     assert "One more sentence." in notebook.read_text("utf-8")
     assert sentences(nbformat.read(notebook, as_version=4)) == before != []
+    sitemap = (site / "sitemap.xml").read_text("utf-8")
+    assert all(f"/book/{name}.html</loc>" in sitemap for name in CHAPTERS)
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)

@@ -18,6 +18,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("html-page-context", scripts.drop_thebe, priority=900)
     app.connect("html-page-context", downloads.add_buttons, priority=900)
     app.connect("html-page-context", accessible.mend, priority=900)
+    app.connect("build-finished", site.list_all_pages, priority=400)  # before sphinx-sitemap writes it
     app.connect("build-finished", downloads.write)
     app.connect("build-finished", assets.lighten)
     mathml.setup_renderer(app)

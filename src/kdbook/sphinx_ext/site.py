@@ -18,3 +18,14 @@ def configure(app: Sphinx, config: Config) -> None:
     if repository := os.environ.get(REPOSITORY):
         options: dict[str, Any] = {"repository_url": repository, "use_repository_button": True, "use_edit_page_button": True}
         config.html_theme_options = config.html_theme_options | options
+
+
+def list_all_pages(app: Sphinx, error: Exception | None) -> None:
+    """Let the sitemap name every page; sphinx-sitemap knows of those alone that this build has written."""
+    if error or not hasattr(app, "sitemap_links"):
+        return
+    links = {(f"{page}.html", None) for page in app.env.found_docs}
+    while not app.sitemap_links.empty():
+        links.add(app.sitemap_links.get())
+    for link in sorted(links):
+        app.sitemap_links.put(link)
