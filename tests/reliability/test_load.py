@@ -12,7 +12,7 @@ from kdbook.store import MANIFEST, RECORD, Run, Store, hash_of
 
 PAIRS = {"train": 440_000, "dev_2k": 20_000, "test_2k": 40_000}  # of each of two languages
 SECONDS, GIGABYTES = 300, 3.0  # that a million pairs may take
-RUNS, SECONDS_OF_STATUS = 10_000, 2.0
+RUNS = 10_000
 
 READ = """
 import resource, sys, time
