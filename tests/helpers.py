@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -24,12 +25,17 @@ def kdbook(*arguments: str, store: Path, expect: int = 0) -> Done:
     return done
 
 
-def build(project: Path, store: Path, **environment: str) -> Done:
-    """Build the book of a copy of the project with the smoke profile; stderr lists what the process imports."""
+def building(project: Path, store: Path, **environment: str) -> dict[str, Any]:
+    """Arguments that start a build of a copy of the project with the smoke profile; stderr lists what the process imports."""
     script = str(Path(sys.executable).with_name("jupyter-book"))
     command = [sys.executable, "-X", "importtime", script, "build", "-W", "--keep-going", "."]
     settings = {"KDBOOK_PROFILE": "smoke", "KDBOOK_STORE": str(store), "PYTHONPATH": str(project / "src"), "NO_COLOR": "1"}
-    return subprocess.run(command, cwd=project, env=os.environ | settings | environment, capture_output=True, text=True, check=False)
+    return {"args": command, "cwd": project, "env": os.environ | settings | environment}
+
+
+def build(project: Path, store: Path, **environment: str) -> Done:
+    """Build the book of a copy of the project."""
+    return subprocess.run(**building(project, store, **environment), capture_output=True, text=True, check=False)
 
 
 def executed(done: Done) -> set[str]:

@@ -128,12 +128,12 @@ def read_manifest(text: str) -> Manifest:
     return manifest
 
 
-def _record(run: Run) -> Record | None:
-    """The record of a run, None if it can't be read."""
+def _has_record(run: Run) -> bool:
+    """Whether the record of a run can be read; it is kept by the run from then on."""
     try:
-        return run.record
+        return bool(run.record)
     except (OSError, ValueError):
-        return None
+        return False
 
 
 def _sealed_at(path: str) -> float | None:
@@ -156,7 +156,7 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._checked: dict[str, list[str]] = {}
-        self._read: tuple[int | None, list[tuple[Run, Record]]] = (None, [])
+        self._read: tuple[int | None, list[Run]] = (None, [])
 
     def get(self, key: str) -> Run | None:
         """The run of this key, or None if it has not been finished or is damaged."""
@@ -180,20 +180,20 @@ class Store:
 
     def matching(self, wanted: Callable[[Record], bool]) -> Iterator[Run]:
         """The finished runs with a record as it is wanted, the newest first; only of these it is looked whether they are damaged."""
-        return (run for run, record in self._records() if wanted(record) and not self.damage(run.key))
+        return (run for run in self._sealed() if wanted(run.record) and not self.damage(run.key))
 
     def keys(self) -> list[str]:
         """The keys of all runs that were finished, damaged ones included."""
         found = self.root.iterdir() if self.root.is_dir() else ()
         return sorted(path.name for path in found if path.is_dir() and path.name not in FOLDERS)
 
-    def _records(self) -> list[tuple[Run, Record]]:
+    def _sealed(self) -> list[Run]:
         """All sealed runs whose record can be read, the newest first; read once for as long as no run is added or removed."""
         modified = self.root.stat().st_mtime_ns if self.root.is_dir() else None
         if modified != self._read[0]:
             sealed = {entry.path: when for entry in os.scandir(self.root) if (when := _sealed_at(entry.path))} if modified else {}
             runs = [Run(Path(path)) for path in sorted(sealed, key=sealed.__getitem__, reverse=True)]
-            self._read = modified, [(run, record) for run in runs if (record := _record(run))]
+            self._read = modified, [run for run in runs if _has_record(run)]
         return self._read[1]
 
     def verify(self, key: str) -> list[str]:

@@ -26,6 +26,8 @@ def test_read_is_kept_plus_dropped(rows):
     counts = result.counts()
     assert counts["read"].sum() == len(rows) == len(result.kept) + len(result.dropped)
     assert (counts["read"] == counts["kept"] + counts[list(REASONS)].sum(axis=1)).all()
+    assert set(result.kept["label"]) <= {0, 1}
+    assert not result.kept.duplicated(["language", "id"]).any()
     assert (result.kept.groupby("id")["label"].nunique() == 1).all()
 
 

@@ -4,10 +4,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from changes import copy_project
+from changes import copy_project, write_rows
 from helpers import CHAPTERS, build
-
-from kdbook.data import corpus
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = [
@@ -21,18 +19,16 @@ HOSTILE = [
 
 
 @pytest.fixture(scope="module")
-def hostile_site(tmp_path_factory, request):
+def hostile_site(tmp_path_factory):
     """A site about rows in which half of the sentences are hostile."""
     folder = tmp_path_factory.mktemp("hostile")
     project = copy_project(ROOT, folder / "project")
-    rows = corpus.generate({"train": 24, "dev_2k": 10, "test_2k": 20}, seed=3)
-    for language, train in (("en", "train"), ("de", "translated_train")):
-        (folder / "x-final" / language).mkdir(parents=True)
-        for split, frame in rows.items():
-            mine = frame[frame["language"] == language][["id", "sentence1", "sentence2", "label"]].reset_index(drop=True)
-            for number in range(len(mine)):
-                mine.loc[number, f"sentence{1 + number % 2}"] = HOSTILE[number % len(HOSTILE)]
-            mine.to_csv(folder / "x-final" / language / f"{train if split == 'train' else split}.tsv", sep="\t", index=False, quoting=3)
+    write_rows(folder / "x-final")
+    for path in (folder / "x-final").rglob("*.tsv"):
+        header, *rows = [line.split("\t") for line in path.read_text("utf-8").splitlines()]
+        for number, row in enumerate(rows):
+            row[1 + number % 2] = HOSTILE[number % len(HOSTILE)]
+        path.write_text("".join("\t".join(row) + "\n" for row in (header, *rows)), "utf-8")
     done = build(project, folder / "store", KDBOOK_DATA=str(folder / "x-final"))
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
     return project / "_build" / "html"

@@ -6,6 +6,7 @@ import tomllib
 from importlib.resources import files
 
 import pandas as pd
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -86,6 +87,7 @@ def read_any_file(path, content):
         return
     lines = content.split(b"\n")[1:]
     assert len(rows) == len(lines) - (not lines[-1] if lines else 0)
+    assert set(rows["label"]) <= {0, 1} and rows["id"].is_unique
     result = audit(rows.assign(language="en"))
     counts = result.counts()
     assert counts["read"].sum() == len(rows) == len(result.kept) + len(result.dropped)
@@ -187,7 +189,6 @@ def test_no_manifest_names_a_file_outside_its_run(tally):
 
 def test_a_table_of_the_hub_is_checked_like_a_file(tally):
     import datasets
-    import pytest
 
     for column, value, said in (
         ("label", -1, "row 2: the label is '-1'"),

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 from changes import copy_project
-from helpers import CHAPTERS, assert_same_results
+from helpers import CHAPTERS, assert_same_results, building
 
 from kdbook.store import Run, Store
 
@@ -35,27 +35,24 @@ class Victim:
         self.site = ""
 
     def start(self) -> subprocess.Popen:
-        script = str(Path(sys.executable).with_name("jupyter-book"))
-        settings = {"KDBOOK_PROFILE": "smoke", "KDBOOK_STORE": str(self.store), "PYTHONPATH": str(self.project / "src")}
         log = (self.project.parent / "build.log").open("wb")
-        command = [sys.executable, script, "build", "-W", "--keep-going", "."]
-        return subprocess.Popen(command, cwd=self.project, env=os.environ | settings, stdout=log, stderr=log)
+        return subprocess.Popen(**building(self.project, self.store), stdout=log, stderr=log)
 
     def build(self) -> None:
         """Build to the end; it must succeed whatever happened before."""
-        building = self.start()
-        assert building.wait(600) == 0, (self.project.parent / "build.log").read_text("utf-8", "replace")[-4000:]
+        started = self.start()
+        assert started.wait(600) == 0, (self.project.parent / "build.log").read_text("utf-8", "replace")[-4000:]
 
     def kill(self, longest: float) -> None:
         """Start a build, kill the whole of it or one process of it after a random time, and look at what is left."""
-        building = self.start()
+        started = self.start()
         time.sleep(self.random.uniform(0.3, longest))
-        tree = _tree(building.pid)
+        tree = _tree(started.pid)
         if tree and self.random.random() < 0.5:
             _kill([self.random.choice(tree)])
-            self._wait(building)
-        _kill(tree + _tree(building.pid))
-        building.wait()
+            self._wait(started)
+        _kill(tree + _tree(started.pid))
+        started.wait()
         self.look()
 
     def look(self) -> None:
@@ -81,9 +78,9 @@ class Victim:
         return whole
 
     @staticmethod
-    def _wait(building: subprocess.Popen) -> None:
+    def _wait(started: subprocess.Popen) -> None:
         with suppress(subprocess.TimeoutExpired):
-            building.wait(GRACE)
+            started.wait(GRACE)
 
 
 def _tree(pid: int) -> list[psutil.Process]:
