@@ -5,6 +5,7 @@ Every function returns Markdown.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -14,6 +15,9 @@ from kdbook.evaluate import LANGUAGE_NAMES
 from kdbook.profile import ALL, BASELINE, DISTILLED, MAIN_ARMS, TEACHER
 from kdbook.store import Run
 from kdbook.study import Study
+
+if TYPE_CHECKING:
+    from kdbook import deployment
 
 HELPS, HURTS, UNKNOWN = "helps", "hurts", "these runs do not tell whether it helps"
 
@@ -195,6 +199,28 @@ def budget(arms: Mapping[str, Sequence[Run]], control: str) -> str:
     given, needed = seconds[control], seconds[DISTILLED]
     verdict = "so the comparison is fair to it" if given >= needed else "so it was given less, which is in favour of distillation"
     return f"*{control}* took {given:.0f} seconds, distillation with its share of the teachers {needed:.0f}, {verdict}."
+
+
+def parity(shipped: "deployment.Shipped") -> str:
+    """What shipping changes in a student's answers."""
+    same = shipped.rows - shipped.different
+    change = shipped.change
+    verdict = {1: "which is better", -1: "which is worse", 0: "which is no clear difference"}[change.direction]
+    return (
+        f"In 32 bits the exported student gives AutoMM's answer to **{same:,} of {shipped.rows:,}** test pairs; the largest difference of "
+        f"a probability is {shipped.distance:.1e}. In 8 bits its accuracy changes by **{_points(change)} points** (95 % interval "
+        f"over items {_interval(change)}), {verdict}."
+    )
+
+
+def speed(shipped: "deployment.Shipped") -> str:
+    """How small and fast a shipped student is."""
+    automm, *_, smallest = shipped.sizes
+    size, time = (figures[smallest] / figures[automm] for figures in (shipped.sizes, shipped.latencies))
+    return (
+        f"The model of 8 bits has {size:.2f} of the size of AutoMM's predictor and answers one pair {_times(1 / time)} as fast as "
+        "AutoMM's own tokenizer and network do, without counting the start of AutoMM's trainer."
+    )
 
 
 def _points(estimate: stats.Estimate) -> str:
