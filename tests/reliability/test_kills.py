@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -20,8 +19,8 @@ from helpers import CHAPTERS, assert_same_results, building
 from kdbook.store import Run, Store
 
 ROOT = Path(__file__).parents[2]
-KILLS = 25  # of each kind of build
-GRACE = 5  # seconds to end by itself for a build that lost one process
+TRAINING, RENDERING = 22, 28  # kills of each kind of build; a build that renders ends sooner
+GRACE = 3  # seconds to end by itself for a build that lost one process
 
 
 class Victim:
@@ -106,7 +105,7 @@ def _digest(site: Path) -> str:
 
 def kill_while_training(victim: Victim) -> None:
     """From an empty store; when all is trained, it begins again."""
-    for _ in range(KILLS):
+    for _ in range(TRAINING):
         victim.kill(longest=20)
         if len(Store(victim.store).keys()) == 11:
             shutil.rmtree(victim.store)
@@ -117,7 +116,7 @@ def kill_while_rendering(victim: Victim) -> None:
     """On a full store; every build has something to execute and to write."""
     words = victim.project / "src" / "kdbook" / "words.py"
     text = words.read_text("utf-8")
-    for number in range(KILLS):
+    for number in range(RENDERING):
         words.write_text(text.replace('return f"', f'"{number}"; return f"', 1), "utf-8")
         victim.kill(longest=14)
 
@@ -126,20 +125,15 @@ def test_kill_9(built, tmp_path, smoke_store, tally):
     training = Victim(copy_project(ROOT, tmp_path / "training" / "project"), tmp_path / "training" / "store", seed=1)
     rendering = Victim(built("rendering"), smoke_store, seed=2)
     rendering.look()
-    threads = [
-        threading.Thread(target=kill_while_training, args=(training,)),
-        threading.Thread(target=kill_while_rendering, args=(rendering,)),
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    tally.count("kill -9 while training", KILLS, training.survived, training.lost)
-    tally.count("kill -9 while rendering", KILLS, rendering.survived - 1, rendering.lost)
-    assert training.survived == KILLS and rendering.survived == KILLS + 1
-    training.build()
+    with ThreadPoolExecutor() as pool:
+        for lane in (pool.submit(kill_while_training, training), pool.submit(kill_while_rendering, rendering)):
+            lane.result()
+        tally.count("kill -9 while training", TRAINING, training.survived, training.lost)
+        tally.count("kill -9 while rendering", RENDERING, rendering.survived - 1, rendering.lost)
+        assert training.survived == TRAINING and rendering.survived == RENDERING + 1
+        for lane in (pool.submit(training.build), pool.submit(rendering.build)):
+            lane.result()
     assert_same_results(training.store, smoke_store)
-    rendering.build()
 
 
 def test_a_polite_end_keeps_what_was_finished(tmp_path, tally):
