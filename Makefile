@@ -4,6 +4,7 @@
 # make serve   show the site on http://127.0.0.1:8000
 # make bench-freshness   what a change costs: runs trained, chapters executed, seconds
 # make bench-distillation   what distillation costs against fine-tuning and stock AutoMM
+# make bench-deployment   what a shipped student costs against AutoMM's predict
 # make coverage   how much of the package the tests run, by branch
 # make env     set up the environment alone
 # make lint    style and types
@@ -18,7 +19,7 @@ READY := .venv/.ready
 
 export KDBOOK_PROFILE := $(PROFILE)
 
-.PHONY: book test test-reliability coverage serve env lint audit clean bench-freshness bench-distillation
+.PHONY: book test test-reliability coverage serve env lint audit clean bench-freshness bench-distillation bench-deployment
 
 book: $(READY)
 	.venv/bin/jupyter-book build -W --keep-going .
@@ -44,6 +45,9 @@ bench-freshness: $(READY)
 
 bench-distillation: $(READY)
 	env -u KDBOOK_PROFILE PYTHONPATH=tests .venv/bin/python bench/distillation.py
+
+bench-deployment: $(READY)
+	env -u KDBOOK_PROFILE PYTHONPATH=tests .venv/bin/python bench/deployment.py
 
 env: $(READY)
 

@@ -98,7 +98,7 @@ CHANGES = (
         "student learning rate",
         replacing(PROFILE, "seeds = [0, 1]\n", "seeds = [0, 1]\nhyperparameters = { optim.lr = 2e-4 }\n"),
         runs=STUDENTS,
-        chapters={"index", "baseline", "distillation", "customization", "evaluation", "reproduce"},
+        chapters={"index", "baseline", "distillation", "customization", "evaluation", "deployment", "reproduce"},
     ),
     Change("one changed row in German train", one_word_of_german, runs=RUNS, chapters=set(CHAPTERS)),
     Change("profile switched", lambda project: None, runs={"rkd-0"}, chapters=set(CHAPTERS), profile=OTHER),

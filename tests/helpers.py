@@ -11,7 +11,7 @@ import pandas as pd
 
 from kdbook.store import Run, Store
 
-CHAPTERS = ("index", "data", "teacher", "baseline", "distillation", "customization", "evaluation", "reproduce")
+CHAPTERS = ("index", "data", "teacher", "baseline", "distillation", "customization", "evaluation", "deployment", "reproduce")
 
 Done = subprocess.CompletedProcess[str]
 

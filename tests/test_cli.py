@@ -13,7 +13,19 @@ from helpers import kdbook
 
 from kdbook.store import Store
 
-COMMANDS = [("run",), ("status",), ("results",), ("verify",), ("gc",), ("export",), ("import",), ("pretrain",), ("data", "check")]
+COMMANDS = [
+    ("run",),
+    ("status",),
+    ("results",),
+    ("verify",),
+    ("gc",),
+    ("export",),
+    ("import",),
+    ("pretrain",),
+    ("export-student",),
+    ("predict",),
+    ("data", "check"),
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -133,3 +145,21 @@ def test_data_check_counts(tmp_path):
             (folder / name).write_text(text)
     splits = json.loads(kdbook("data", "check", str(tmp_path), "--json", store=tmp_path / "s").stdout)["splits"]
     assert [(row["read"], row["placeholder"], row["kept"]) for row in splits] == [(2, 1, 1)] * 6
+
+
+def test_a_student_is_exported_and_answers_a_file(smoke_store, tmp_path):
+    folder, pairs, answers = tmp_path / "student", tmp_path / "pairs.csv", tmp_path / "answers.csv"
+    said = kdbook("export-student", str(folder), "--profile", "smoke", "--run", "distilled-1", store=smoke_store).stderr
+    assert "distilled-1 is in" in said and "AutoMM's answer to" in said
+    pairs.write_text("sentence1,sentence2\nAnna paid Boris .,Boris paid Anna .\n")
+    kdbook("predict", str(pairs), str(answers), "--student", str(folder), store=smoke_store)
+    assert answers.read_text().startswith("sentence1,sentence2,probability,prediction\nAnna paid Boris .,Boris paid Anna .,0.")
+
+
+def test_what_can_t_be_exported_or_answered_is_one_line(smoke_store, tmp_path):
+    said = kdbook("export-student", str(tmp_path / "new"), "--profile", "smoke", store=tmp_path, expect=1).stderr
+    assert "must be trained first, with: kdbook run --profile smoke" in said and "Traceback" not in said
+    (tmp_path / "pairs.csv").write_text("sentence1,sentence2\n")
+    arguments = (str(tmp_path / "pairs.csv"), str(tmp_path / "answers.csv"), "--student", str(tmp_path))
+    said = kdbook("predict", *arguments, store=smoke_store, expect=1).stderr
+    assert "make one with: kdbook export-student" in said and "Traceback" not in said

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from runs import drawn, make_arms, make_run
 
-from kdbook import evaluate, profile, study, words
+from kdbook import evaluate, profile, stats, study, words
+from kdbook.deployment import Shipped
 from kdbook.store import Store
 
 HELPS, HURTS, UNCLEAR = (0.9, 0.6, 0.75), (0.9, 0.75, 0.6), (0.9, 0.7, 0.7)
@@ -126,3 +127,14 @@ def test_what_the_data_and_the_teacher_are_like(tmp_path):
     assert f"{(run.predictions['prediction'] == run.predictions['label']).mean():.3f} of all" in words.teacher(run)
     assert "12 seconds" in words.teacher(run)
     assert "% of the test pairs the teacher's probability is within 0.01 of certainty" in words.sureness(run)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "says"), [(-0.03, -0.01, "which is worse"), (0.01, 0.03, "which is better"), (-0.01, 0.01, "no clear difference")]
+)
+def test_what_shipping_changes(low, high, says):
+    change = stats.Estimate((low + high) / 2, low, high, 0.5)
+    figures = {"AutoMM": 4.0, "model.onnx": 2.0, "model_int8.onnx": 1.0}
+    shipped = Shipped(1000, 3, 1e-6, change, change, {name: int(size) for name, size in figures.items()}, figures)
+    assert "**997 of 1,000**" in words.parity(shipped) and says in words.parity(shipped)
+    assert "0.25 of the size" in words.speed(shipped) and "4.0 times as fast" in words.speed(shipped)

@@ -153,6 +153,40 @@ def import_runs(
     archive.import_runs(file, open_store(), trust, lambda key, new: _say(f"{'imported' if new else 'already there:'} {key}"))
 
 
+@app.command(epilog="Example: kdbook export-student my-student")
+def export_student(
+    folder: Annotated[Path, typer.Argument(help="The new directory to write.")],
+    name: ProfileOption = None,
+    of: Annotated[
+        str | None, typer.Option("--run", help="Name of the run; default: the distilled one that does best on validation rows.")
+    ] = None,
+) -> None:
+    """Write a distilled student as ONNX in 32 and 8 bits, with its tokenizer, a model card and the code that runs it."""
+    opened = study.open_study(name)
+    missing = [spec.name for spec in opened.missing() if spec.arm in profile.MAIN_ARMS]
+    if missing:
+        raise KdbookError(f"{', '.join(missing)} must be trained first, with: kdbook run --profile {name or opened.profile.name}")
+    from kdbook import deployment, words  # imports torch when it is needed
+
+    arms = opened.runs_by_arm(*profile.MAIN_ARMS)
+    chosen = opened.run(of) if of else deployment.choose(arms[profile.DISTILLED])
+    shipped = deployment.export(opened, arms, chosen, folder)
+    _say(f"{chosen.record['name']} is in {folder}. {words.parity(shipped)} {words.speed(shipped)}".replace("**", ""))
+
+
+@app.command(epilog="Example: kdbook predict pairs.csv answers.csv --student my-student")
+def predict(
+    file: Annotated[Path, typer.Argument(help="A .csv or .tsv file with columns sentence1 and sentence2.")],
+    output: Annotated[Path, typer.Argument(help="The .csv or .tsv file to write.")],
+    folder: Annotated[Path, typer.Option("--student", help="A directory that kdbook export-student wrote.")],
+) -> None:
+    """Answer the sentence pairs of a file with an exported student; needs neither AutoMM nor torch."""
+    from kdbook import labelling  # imports onnxruntime
+
+    count = labelling.label(file, output, folder)
+    _say(f"{count:,} pairs answered in {output}")
+
+
 @app.command(epilog="Example: kdbook pretrain student my-student")
 def pretrain(
     name: Annotated[str, typer.Argument(help="teacher or student: the shipped encoder to pretrain anew.")],

@@ -101,7 +101,7 @@ def export(opened: "study.Study", arms: Mapping[str, Sequence[Run]], run: Run, f
 def probabilities(shipped: student.Student, texts: pd.DataFrame) -> np.ndarray:
     """Probability for every row with ``sentence1`` and ``sentence2`` that the two mean the same, in batches of 32."""
     parts = [texts.iloc[start : start + BATCH] for start in range(0, len(texts), BATCH)]
-    return np.concatenate([shipped.probabilities(part["sentence1"], part["sentence2"]) for part in parts])
+    return np.concatenate([shipped.probabilities(part["sentence1"].tolist(), part["sentence2"].tolist()) for part in parts])
 
 
 def _compare(run: Run, folder: Path, rows: pd.DataFrame) -> Shipped:
@@ -117,7 +117,8 @@ def _compare(run: Run, folder: Path, rows: pd.DataFrame) -> Shipped:
         accuracy=stats.mean_accuracy([stored]),
         change=stats.difference([stored], [stored.assign(prediction=(rounded > 0.5).astype(int))]),
         sizes={AUTOMM: _bytes_of_predictor(run)} | {name: (folder / name).stat().st_size for name in students},
-        latencies={AUTOMM: sum(part["median"] for part in automm.values())} | {name: _latency(one, texts) for name, one in students.items()},
+        latencies={AUTOMM: sum(part["median"] for part in automm.values())}
+        | {name: _latency(one, texts) for name, one in students.items()},
     )
 
 

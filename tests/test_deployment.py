@@ -1,0 +1,105 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from autogluon.multimodal.data.process_text import TextProcessor
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kdbook import deployment, student
+from kdbook.errors import KdbookError
+from kdbook.profile import MAIN_ARMS
+
+
+@pytest.fixture(scope="module")
+def shipped(smoke_store, tmp_path_factory):
+    """An exported student of the smoke profile: its study, run, folder, and what shipping it changed."""
+    from kdbook import profile, study
+    from kdbook.store import Store
+
+    opened = study.Study(profile.load("smoke"), Store(smoke_store))
+    arms = opened.runs_by_arm(*MAIN_ARMS)
+    run = deployment.choose(arms["distilled"])
+    folder = tmp_path_factory.mktemp("shipped") / "student"
+    return opened, run, folder, deployment.export(opened, arms, run, folder)
+
+
+def test_the_student_of_32_bits_answers_as_automm_did(shipped):
+    opened, run, _, found = shipped
+    assert found.rows == len(run.predictions) == len(opened.data["test"])
+    assert found.different == 0 and found.distance < 1e-4
+
+
+def test_8_bits_are_much_smaller_and_answer_nearly_alike(shipped):
+    opened, _, folder, found = shipped
+    assert found.sizes[student.QUANTIZED] < found.sizes[deployment.AUTOMM] / 3
+    texts = opened.data["test"]
+    exact, rounded = (deployment.probabilities(student.Student(folder, quantized), texts) for quantized in (False, True))
+    assert 0 < np.abs(exact - rounded).max() < 0.1
+
+
+def test_a_pair_is_answered_alike_in_any_batch(shipped):
+    """Padding says nothing."""
+    opened, _, folder, _ = shipped
+    texts = opened.data["test"].head(40)
+    model = student.Student(folder, quantized=False)
+    alone = [model.probabilities([row.sentence1], [row.sentence2])[0] for row in texts.itertuples()]
+    assert deployment.probabilities(model, texts) == pytest.approx(alone, abs=1e-5)
+
+
+@given(st.integers(0, 200), st.integers(0, 200), st.integers(4, 128))
+def test_long_texts_are_cut_as_automm_cuts_them(first, second, longest):
+    model = student.Student.__new__(student.Student)
+    model.settings = {"longest": longest, "start": -1, "end": -2, "pad": -3}
+    joined = model._join([1] * first, [2] * second)
+    lengths = TextProcessor.get_trimmed_lengths([first, second], longest - 3, do_merge=True)
+    assert joined == [-1, *[1] * lengths[0], -2, *[2] * lengths[1], -2]
+
+
+def test_the_example_needs_neither_kdbook_nor_torch(shipped):
+    """It runs where nothing but numpy, onnxruntime and tokenizers can be imported."""
+    _, _, folder, _ = shipped
+    refuse = (
+        "import sys, runpy\n"
+        "class Refuse:\n"
+        "    def find_spec(self, name, *rest):\n"
+        "        if name.split('.')[0] in ('kdbook', 'torch', 'transformers', 'autogluon', 'pandas'): raise ImportError(name)\n"
+        "sys.meta_path.insert(0, Refuse())\n"
+        "sys.argv = ['student.py', 'Anna paid Boris .', 'Boris paid Anna .']\n"
+        f"runpy.run_path({str(folder / 'student.py')!r}, run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", refuse], capture_output=True, text=True, check=False, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    expected = student.Student(folder).probabilities(["Anna paid Boris ."], ["Boris paid Anna ."])[0]
+    assert float(done.stdout.split()[0]) == pytest.approx(expected, abs=1e-3)
+
+
+def test_the_card_gives_this_study_s_numbers(shipped):
+    _, run, folder, found = shipped
+    card = (folder / "README.md").read_text("utf-8")
+    assert run.key in card and f"| this student, all | {found.accuracy.value:.3f} |" in card
+    assert "{" not in card
+
+
+def test_what_is_there_is_not_overwritten(shipped, tmp_path):
+    opened, run, folder, _ = shipped
+    with pytest.raises(KdbookError, match="exists already"):
+        deployment.export(opened, {}, run, folder)
+
+
+def test_an_export_that_fails_leaves_nothing(shipped, tmp_path, monkeypatch):
+    opened, run, _, _ = shipped
+    monkeypatch.setattr(deployment, "_compare", lambda *arguments: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        deployment.export(opened, opened.runs_by_arm(*MAIN_ARMS), run, tmp_path / "student")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_validation_rows_choose():
+    class Fake:
+        def __init__(self, accuracy):
+            self.record = {"validation_accuracy": accuracy}
+
+    runs = [Fake(0.5), Fake(0.7), Fake(0.6)]
+    assert deployment.choose(runs) is runs[1]
