@@ -7,7 +7,7 @@ from kdbook.errors import KdbookError
 
 
 def test_all_shipped_profiles_are_valid_and_turn_augmentation_off():
-    assert set(profile.names()) == {"embedded", "smoke", "pawsx", "pawsx-small"}
+    assert set(profile.names()) == {"embedded", "smoke", "pawsx", "pawsx-small", "pawsx-seven", "pawsx-zero-shot"}
     for name in profile.names():
         loaded = profile.load(name)
         assert loaded.hyperparameters["model.hf_text.text_trivial_aug_maxscale"] == 0
@@ -92,5 +92,32 @@ def test_a_profile_in_another_encoding_is_one_line(tmp_path):
 
 
 def test_unknown_profile_names_the_choices():
-    with pytest.raises(KdbookError, match="embedded, pawsx, pawsx-small, smoke"):
+    with pytest.raises(KdbookError, match="embedded, pawsx, pawsx-seven"):
         profile.load("nope")
+
+
+def test_a_profile_changes_what_it_names_of_its_base(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        'base = "embedded"\ndescription = "Mine"\n[student.hyperparameters]\noptim.max_epochs = 1\n[data]\nlanguages = ["de"]\n'
+    )
+    mine, base = profile.load(str(path)), profile.load("embedded")
+    assert (mine.name, mine.description) == ("mine", "Mine")
+    assert mine.student.hyperparameters == base.student.hyperparameters | {"optim.max_epochs": 1}
+    assert mine.data == base.data.model_copy(update={"languages": ("de",)})
+    assert (mine.teacher, mine.controls, mine.ablations) == (base.teacher, base.controls, base.ablations)
+
+
+@pytest.mark.parametrize("base", ['"nothing"', "7", "[]", "true", "{}"])
+def test_a_base_that_is_no_profile(base, tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(f"base = {base}\n")
+    with pytest.raises(KdbookError, match="is no shipped profile. Choose from: embedded"):
+        profile.load(str(path))
+
+
+def test_languages_to_train_on_are_languages_of_the_data(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('base = "embedded"\n[data]\ntrain_languages = ["en", "fr"]\n')
+    with pytest.raises(KdbookError, match="train_languages has 'fr', which is not in data.languages"):
+        profile.load(str(path))

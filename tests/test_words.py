@@ -138,3 +138,24 @@ def test_what_shipping_changes(low, high, says):
     shipped = Shipped(1000, 3, 1e-6, change, change, {name: int(size) for name, size in figures.items()}, figures)
     assert "**997 of 1,000**" in words.parity(shipped) and says in words.parity(shipped)
     assert "0.25 of the size" in words.speed(shipped) and "4.0 times as fast" in words.speed(shipped)
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "says"), [(HELPS, "distillation clearly helps"), (HURTS, "distillation clearly hurts"), (UNCLEAR, "do not tell")]
+)
+def test_transfer_to_languages_never_seen(tmp_path, some, accuracies, says):
+    arms = make_arms(tmp_path, *accuracies)
+    assert "no zero-shot transfer" in words.transfer(arms, some)
+    english = some.profile.data.model_copy(update={"train_languages": ("en",)})
+    other = study.Study(some.profile.model_copy(update={"data": english}), some.store)
+    sentence = words.transfer(arms, other)
+    assert sentence.startswith("No model was trained on German.") and says in sentence
+    table = evaluate.transfer_table(arms, other)
+    assert table["languages"].to_dict() == {evaluate.SEEN: "en", evaluate.UNSEEN: "de"}
+    means = [np.mean([evaluate.accuracy(run.predictions)["de"] for run in arms["distilled"]]), table.loc[evaluate.UNSEEN, "distilled"]]
+    assert means[0] == pytest.approx(means[1])
+    assert table.loc[evaluate.UNSEEN, "distilled − baseline"] == evaluate.points(*_gain(evaluate.comparison(arms)["de"]))
+
+
+def _gain(found):
+    return found.gain.value, found.gain.low, found.gain.high

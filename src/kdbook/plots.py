@@ -35,7 +35,7 @@ def accuracy_by_language(arms: Mapping[str, Sequence[Run]]) -> Figure:
     """A dot for each run and a bar at each arm's mean with its 95 % interval, side by side for every test set."""
     table = scores(arms)
     tests, names = list(dict.fromkeys(table["test"])), list(arms)
-    figure, axes = _figure(7, 3.6)
+    figure, axes = _figure(max(7, 1.2 * len(tests)), 3.6)
     for place, test in enumerate(tests):
         means = mean_accuracies(arms, test)
         for number, arm in enumerate(names):

@@ -28,18 +28,25 @@ class Data(_Table):
     """Where the sentence pairs come from and how many items of each split are used at most.
 
     ``source`` is ``"generated"``, a hub id such as ``google-research-datasets/paws-x``, or a directory in the
-    layout of the PAWS-X release. An item is one id in all languages; ``None`` means all items. ``seed`` generates the
+    layout of the PAWS-X release. Models learn from the ``train_languages`` (``None``: all) and are tested in all ``languages``; what
+    they do in the others is zero-shot transfer. An item is one id in all languages; ``None`` means all items. ``seed`` generates the
     corpus and chooses subsets. ``train_label_noise`` is the share of generated training items that get the wrong label,
     as if annotators had erred.
     """
 
     source: str
-    languages: tuple[str, ...] = ("en", "de")
+    languages: Annotated[tuple[str, ...], Field(min_length=1)] = ("en", "de")
+    train_languages: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     train_items: PositiveInt | None = None
     validation_items: PositiveInt | None = None
     test_items: PositiveInt | None = None
     seed: NonNegativeInt = 0
     train_label_noise: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """The languages that no model learns from."""
+        return tuple(language for language in self.languages if language not in (self.train_languages or self.languages))
 
 
 class Model(_Table):
@@ -99,7 +106,7 @@ def names() -> list[str]:
 
 
 def load(name: str | None = None, source: str | None = None) -> Profile:
-    """Read a profile.
+    """Read a profile. One with ``base = NAME`` says what it has other than the shipped profile of that name.
 
     Parameters
     ----------
@@ -116,7 +123,7 @@ def load(name: str | None = None, source: str | None = None) -> Profile:
     """
     name = name or os.environ.get("KDBOOK_PROFILE") or DEFAULT
     try:
-        table = tomllib.loads(_text(name))
+        table = _completed(tomllib.loads(_text(name)))
         if "name" in table:
             raise ValueError("its name is that of its file, so 'name' can't stand in it")
         profile = Profile(name=Path(name).stem, **table)
@@ -129,6 +136,21 @@ def load(name: str | None = None, source: str | None = None) -> Profile:
     _check(profile)
     source = source or os.environ.get("KDBOOK_DATA")
     return profile.model_copy(update={"data": profile.data.model_copy(update={"source": source})}) if source else profile
+
+
+def _completed(table: dict[str, Any]) -> dict[str, Any]:
+    base = table.pop("base", None)
+    if base is None:
+        return table
+    if base not in names():
+        raise ValueError(f"base = {base!r} is no shipped profile. Choose from: {', '.join(names())}")
+    return _merged(_completed(tomllib.loads(_text(base))), table)
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Tables in each other; whatever is no table is replaced."""
+    both = {key: _merged(below[key], value) for key, value in above.items() if isinstance(value, dict) and isinstance(below.get(key), dict)}
+    return below | above | both
 
 
 def _text(name: str) -> str:
@@ -152,6 +174,12 @@ def _check(profile: Profile) -> None:
         tables |= {f"{table}.{name}.hyperparameters": variation.hyperparameters for name, variation in getattr(profile, table).items()}
     for where, settings in tables.items():
         hyperparameters.check(settings, f"profile {profile.name!r}, table {where}")
+    unknown = set(profile.data.train_languages or ()) - set(profile.data.languages)
+    if unknown:
+        raise KdbookError(
+            f"profile {profile.name!r}: data.train_languages has {min(unknown)!r}, which is not in data.languages "
+            f"({', '.join(profile.data.languages)})"
+        )
     arms = [*MAIN_ARMS, *profile.controls, *profile.ablations]
     twice = {arm for arm in arms if arms.count(arm) > 1}
     if twice:
@@ -182,4 +210,4 @@ def _siblings(path: tuple[int | str, ...]) -> list[str]:
         if part in ("controls", "ablations"):
             return list(Variation.model_fields)
         table = table.model_fields[str(part)].annotation  # type: ignore[assignment]
-    return [field for field in table.model_fields if field != "name"]
+    return [*(["base"] if table is Profile else []), *(field for field in table.model_fields if field != "name")]

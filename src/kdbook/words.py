@@ -117,6 +117,20 @@ def by_language(found: Mapping[str, stats.Comparison]) -> str:
     return f"Language by language, {_and(parts)}."
 
 
+def transfer(arms: Mapping[str, Sequence[Run]], study: Study) -> str:
+    """Whether distillation also helps in languages that no model was trained on."""
+    unseen = study.profile.data.unseen
+    if not unseen:
+        return "The models were trained on every language of this study, so it has no zero-shot transfer."
+    gain = evaluate.transfer(arms, study)[evaluate.UNSEEN].gain
+    verdict = {1: f"clearly {HELPS}", -1: f"clearly {HURTS}", 0: UNKNOWN}[gain.direction]
+    subject = "distillation " if gain.direction else ""
+    return (
+        f"No model was trained on {_and(map(_language, unseen))}. There, {subject}{verdict}: {_points(gain)} points "
+        f"(95 % interval {_interval(gain)})."
+    )
+
+
 def recovery(found: stats.Comparison) -> str:
     """Which share of the teacher's lead distillation recovers, or why that can't be said."""
     if found.recovery is None:

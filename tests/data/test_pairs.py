@@ -1,5 +1,9 @@
 """What a study gets to see of the data that its profile names."""
 
+import shutil
+
+from changes import write_rows
+
 from kdbook import data, profile
 
 
@@ -19,3 +23,22 @@ def test_noise_enters_the_digest():
 def test_of_real_rows_nobody_knows_the_true_labels():
     rows = data.load(profile.load("smoke").data)["train"].drop(columns="true_label")
     assert "Nobody knows" in data.describe_label_noise(rows)
+
+
+def test_models_learn_from_the_languages_to_train_on_and_are_tested_in_all(tmp_path):
+    seven = profile.load("pawsx-zero-shot").data.languages
+    write_rows(tmp_path)
+    for language in seven[2:]:
+        shutil.copytree(tmp_path / "de", tmp_path / language)
+    pairs = data.load(profile.Data(source=str(tmp_path), languages=seven, train_languages=("en", "fr")))
+    assert set(pairs["train"]["language"]) == set(pairs["validation"]["language"]) == {"en", "fr"}
+    assert list(pairs.sizes().index) == [*seven, "all"] and set(pairs["test"]["language"]) == set(seven)
+    assert pairs.sizes().loc["ko", "train"] == 0 and pairs.sizes().loc["ko", "test"] > 0
+    assert set(pairs.examples("train", label=1)["language"]) == {"en", "fr"}
+
+
+def test_without_languages_to_train_on_all_are():
+    settings = profile.load("smoke").data
+    both = settings.model_copy(update={"train_languages": settings.languages})
+    assert settings.unseen == both.unseen == ()
+    assert data.load(settings).digest() == data.load(both).digest()

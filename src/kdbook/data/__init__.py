@@ -51,10 +51,10 @@ class PairData:
         return pd.concat({split: self.audits[split].counts() for split in SPLITS}, names=["split"])
 
     def examples(self, split: str, label: int, pairs: int = 3) -> pd.DataFrame:
-        """The first pairs of a label, in all languages, without ids in which a language is lacking."""
+        """The first pairs of a label, in all languages of the split, without ids in which one is lacking."""
         rows = self[split].query("label == @label")
         ids = rows["id"].value_counts()
-        complete = [name for name in rows["id"].drop_duplicates() if ids[name] == len(self.languages)][:pairs]
+        complete = [name for name in rows["id"].drop_duplicates() if ids[name] == self[split]["language"].nunique()][:pairs]
         chosen = rows[rows["id"].isin(complete)].sort_values("id", key=lambda column: column.map(complete.index), kind="stable")
         return chosen[["language", "sentence1", "sentence2", "label"]].reset_index(drop=True)
 
@@ -76,6 +76,8 @@ def load(settings: profile.Data) -> PairData:
     for split, result in audits.items():
         _check_usable(result, f"{settings.source}: {split}", settings.languages)
     splits = {split: _limit(audits[split].kept, getattr(settings, f"{split}_items"), settings.seed) for split in SPLITS}
+    for split in ("train", "validation"):
+        splits[split] = splits[split][~splits[split]["language"].isin(settings.unseen)].reset_index(drop=True)
     return PairData(settings.source, settings.languages, audits, splits)
 
 
