@@ -18,6 +18,7 @@ UV := .uv/bin/uv
 READY := .venv/.ready
 
 export KDBOOK_PROFILE := $(PROFILE)
+unexport PYTHONDONTWRITEBYTECODE # without bytecode each of many processes would compile thousands of modules anew
 
 .PHONY: book test test-reliability coverage serve env lint audit clean bench-freshness bench-distillation bench-deployment
 
@@ -68,5 +69,5 @@ $(UV):
 	.uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 $(READY): pyproject.toml uv.lock | $(UV)
-	$(UV) sync --locked --all-extras --compile-bytecode # hundreds of processes would compile the same modules
+	$(UV) sync --locked --all-extras
 	touch $@
