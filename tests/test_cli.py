@@ -125,7 +125,7 @@ def test_reading_does_not_import_automm(smoke_store):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("run", "--profile", "nope"), "Choose from: embedded, pawsx, pawsx-small, smoke"),
+        (("run", "--profile", "nope"), "Choose from: embedded, pawsx, pawsx-seven"),
         (("data", "check", "nowhere"), "'nowhere' does not exist"),
         (("export", "runs.zip", "--profile", "smoke"), "no finished run"),
         (("import", "nowhere.zip"), "nowhere.zip"),
