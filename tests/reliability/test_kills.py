@@ -106,7 +106,7 @@ def _digest(site: Path) -> str:
 def kill_while_training(victim: Victim) -> None:
     """From an empty store; when all is trained, it begins again."""
     for _ in range(TRAINING):
-        victim.kill(longest=20)
+        victim.kill(longest=16)
         if len(Store(victim.store).keys()) == 11:
             shutil.rmtree(victim.store)
             victim.finished = set()
