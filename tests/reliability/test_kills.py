@@ -10,6 +10,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -146,7 +147,9 @@ def test_a_polite_end_keeps_what_was_finished(tmp_path, tally):
 
 def end_politely(root: Path, number: signal.Signals) -> None:
     command = [sys.executable, "-m", "kdbook.cli", "run", "--profile", "smoke"]
-    running = subprocess.Popen(command, env=os.environ | {"KDBOOK_STORE": str(root)}, stderr=subprocess.PIPE, text=True)
+    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell lets what it starts in the background ignore it
+    environment = os.environ | {"KDBOOK_STORE": str(root)}
+    running = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=listen)
     store = Store(root)
     while not store.keys():
         assert running.poll() is None
