@@ -25,13 +25,10 @@ def write(run: Run, folder: Path) -> bool:
     config, tokenizer = _read(files / "config.json"), _read(files / "tokenizer.json")
     if not _can_answer(config, tokenizer) or (run.predictor / "model.ckpt").stat().st_size > MOST_BYTES:
         return False
-    import torch
-
-    state = torch.load(run.predictor / "model.ckpt", map_location="cpu", weights_only=True)["state_dict"]
     tensors, offset, parts = {}, 0, []
-    for name, tensor in state.items():
-        values = tensor.float().contiguous().numpy().astype("<f4")
-        tensors[name.removeprefix(PREFIX)] = {"offset": offset, "size": values.size}
+    for name, tensor in weights(run).items():
+        values = tensor.contiguous().numpy().astype("<f4")
+        tensors[name] = {"offset": offset, "size": values.size}
         offset += values.size
         parts.append(values.tobytes())
     settings = {name: config[name] for name in SETTINGS}
@@ -42,6 +39,14 @@ def write(run: Run, folder: Path) -> bool:
     described = {"key": run.key, "settings": settings, "tensors": tensors, "pieces": tokenizer["model"]["vocab"]}
     (folder / CONFIG).write_text(json.dumps(described, ensure_ascii=False), "utf-8")
     return True
+
+
+def weights(run: Run) -> dict[str, Any]:
+    """The tensors of a run's model in 32 bits: ``model.*`` the encoder, ``head.*`` the head; nothing pickled is read."""
+    import torch
+
+    state = torch.load(run.predictor / "model.ckpt", map_location="cpu", weights_only=True)["state_dict"]
+    return {name.removeprefix(PREFIX): tensor.float() for name, tensor in state.items()}
 
 
 def _can_answer(config: dict[str, Any], tokenizer: dict[str, Any]) -> bool:

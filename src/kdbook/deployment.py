@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from kdbook import stats, student, words
+from kdbook import browser, stats, student, words
 from kdbook.errors import KdbookError
 from kdbook.profile import MAIN_ARMS
 from kdbook.store import Run
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 OPSET = 17  # the first with layer normalization as one operator
 CARD, CODE = "README.md", "student.py"
-MODEL_PREFIX = "model."  # of AutoMM's names of what is an encoder with a head
 REPEATS, WARM_UPS = 200, 20
 BATCH = 32
 AUTOMM = "AutoMM"
@@ -116,7 +115,8 @@ def _compare(run: Run, folder: Path, rows: pd.DataFrame) -> Shipped:
         distance=float(np.abs(exact - stored["probability"].to_numpy()).max()),
         accuracy=stats.mean_accuracy([stored]),
         change=stats.difference([stored], [stored.assign(prediction=(rounded > 0.5).astype(int))]),
-        sizes={AUTOMM: _bytes_of_predictor(run)} | {name: (folder / name).stat().st_size for name in students},
+        sizes={AUTOMM: run.record["predictor_bytes"] - (_files(run) / student.TOKENIZER).stat().st_size}
+        | {name: (folder / name).stat().st_size for name in students},
         latencies={AUTOMM: sum(part["median"] for part in automm.values())}
         | {name: _latency(one, texts) for name, one in students.items()},
     )
@@ -130,11 +130,6 @@ def _latency(shipped: student.Student, texts: pd.DataFrame) -> float:
         shipped.probabilities([first], [second])
         seconds.append(time.perf_counter() - start)
     return 1000 * median(seconds[WARM_UPS:])
-
-
-def _bytes_of_predictor(run: Run) -> int:
-    files = [path for path in run.predictor.rglob("*") if path.is_file() and path.name != student.TOKENIZER]
-    return sum(path.stat().st_size for path in files)
 
 
 def _files(run: Run) -> Path:
@@ -204,8 +199,8 @@ def _network(run: Run) -> Any:
     from transformers import AutoConfig, AutoModel
 
     config = AutoConfig.from_pretrained(str(_files(run)), trust_remote_code=False)
-    state = torch.load(run.predictor / "model.ckpt", map_location="cpu", weights_only=True)["state_dict"]
-    head = state["model.head.weight"]
+    state = browser.weights(run)
+    head = state["head.weight"]
 
     class Network(torch.nn.Module):
         def __init__(self) -> None:
@@ -218,5 +213,5 @@ def _network(run: Run) -> Any:
             return self.head(states[:, 0]).softmax(-1)
 
     network = Network().eval()
-    network.load_state_dict({name.removeprefix(MODEL_PREFIX): weight.float() for name, weight in state.items()})
+    network.load_state_dict(state)
     return network

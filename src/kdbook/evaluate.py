@@ -1,6 +1,6 @@
 """From stored predictions to tables. Nothing here needs a model."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -83,38 +83,41 @@ def tests_of(run: Run) -> list[str]:
     return [*map(str, run.predictions["language"].drop_duplicates()), ALL]
 
 
-def _on(test: str, runs: Iterable[Run]) -> list[pd.DataFrame]:
+def _on(test: str, runs: Sequence[Run]) -> list[pd.DataFrame]:
     """Predictions of each run on one test set."""
-    return [run.predictions if test == ALL else run.predictions[run.predictions["language"] == test] for run in runs]
+    return [run.predictions for run in runs] if test == ALL else _in([test], runs)
+
+
+def _in(languages: Sequence[str], runs: Sequence[Run]) -> list[pd.DataFrame]:
+    """Predictions of each run in some languages."""
+    return [run.predictions[run.predictions["language"].isin(languages)] for run in runs]
 
 
 def transfer(arms: Mapping[str, Sequence[Run]], study: Study) -> dict[str, stats.Comparison]:
     """The three arms compared on the languages that they were trained on, and on those that they were not, if there are any."""
-    unseen = set(study.profile.data.unseen)
-    parts = {SEEN: set(study.profile.data.languages) - unseen, UNSEEN: unseen}
-    return {name: _compared(arms, languages) for name, languages in parts.items() if languages}
+    teachers, baselines, distilled = teachers_of(arms), arms[BASELINE], arms[DISTILLED]
+    return {
+        name: stats.compare(_in(languages, teachers), _in(languages, baselines), _in(languages, distilled))
+        for name, languages in _languages(study).items()
+    }
 
 
 def transfer_table(arms: Mapping[str, Sequence[Run]], study: Study) -> pd.DataFrame:
     """Mean accuracies of the arms, and the gain of distillation, on the languages trained on and on those never seen."""
-    unseen = study.profile.data.unseen
     rows = {}
     for name, found in transfer(arms, study).items():
-        languages = [language for language in study.profile.data.languages if (language in unseen) == (name == UNSEEN)]
+        languages = _languages(study)[name]
         means = {arm: sum(accuracy(run)[ALL] for run in _in(languages, arms[arm])) / len(arms[arm]) for arm in MAIN_ARMS}
         gain = points(found.gain.value, found.gain.low, found.gain.high)
         rows[name] = {"languages": ", ".join(languages)} | means | {"distilled − baseline": gain}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def _compared(arms: Mapping[str, Sequence[Run]], languages: Collection[str]) -> stats.Comparison:
-    teachers, baselines, distilled = (_in(languages, runs) for runs in (teachers_of(arms), arms[BASELINE], arms[DISTILLED]))
-    return stats.compare(teachers, baselines, distilled)
-
-
-def _in(languages: Collection[str], runs: Iterable[Run]) -> list[pd.DataFrame]:
-    """Predictions of each run in some languages."""
-    return [run.predictions[run.predictions["language"].isin(list(languages))] for run in runs]
+def _languages(study: Study) -> dict[str, list[str]]:
+    """The languages of a study, those that its models learn from and those that they do not; a part without any is left out."""
+    data = study.profile.data
+    parts = {SEEN: [language for language in data.languages if language not in data.unseen], UNSEEN: list(data.unseen)}
+    return {name: languages for name, languages in parts.items() if languages}
 
 
 def contrast(before: Iterable[Run], after: Iterable[Run], test: str = ALL) -> stats.Estimate:
