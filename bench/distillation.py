@@ -14,7 +14,6 @@ import torch
 from helpers import stock_fit
 
 from kdbook import encoders, profile, study, train
-from kdbook.data import INPUTS
 from kdbook.teacher_outputs import LOGITS, TeacherOutputs
 
 REPEATS = 3
@@ -36,13 +35,13 @@ class Bench:
         """Every arm once."""
         predictor = _load(self.teacher)
         self.timed("filling", self.outputs.compute, predictor._learner, rows)
-        self.timed("stock prediction", predictor.predict_proba, rows[INPUTS[:2]])
+        self.timed("stock prediction", predictor.predict_proba, rows[["sentence1", "sentence2"]])
         teaching = train.Teaching(self.teacher.predictor, self.outputs.path)
         stock = self.timed("stock distilled", self.fit, stock_fit, profile.DISTILLED, seed, rows, teaching)
         ours = self.timed("distilled", self.fit, train.fit, profile.DISTILLED, seed, rows, teaching)
         self.timed("stock plain", self.fit, stock_fit, profile.BASELINE, seed, rows)
         self.timed("plain", self.fit, train.fit, profile.BASELINE, seed, rows)
-        texts = self.study.data["test"][INPUTS[:2]]
+        texts = self.study.data["test"][["sentence1", "sentence2"]]
         self.different.append(int((stock.predict(texts) != ours.predict(texts)).sum()))
 
     def timed(self, name: str, call: Callable, *args: Any, **kwargs: Any) -> Any:

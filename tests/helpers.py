@@ -11,7 +11,18 @@ import pandas as pd
 
 from kdbook.store import Run, Store
 
-CHAPTERS = ("index", "data", "teacher", "baseline", "distillation", "customization", "evaluation", "deployment", "reproduce")
+CHAPTERS = (
+    "index",
+    "data",
+    "teacher",
+    "baseline",
+    "distillation",
+    "customization",
+    "evaluation",
+    "deployment",
+    "own-data",
+    "reproduce",
+)
 
 Done = subprocess.CompletedProcess[str]
 
@@ -40,7 +51,7 @@ def build(project: Path, store: Path, **environment: str) -> Done:
 
 def executed(done: Done) -> set[str]:
     """Names of the chapters that a build executed."""
-    return set(re.findall(r"book/(\w+)\.md: Executing notebook", done.stdout + done.stderr))
+    return set(re.findall(r"book/([\w-]+)\.md: Executing notebook", done.stdout + done.stderr))
 
 
 def assert_same_results(one: Path, other: Path) -> None:
@@ -54,14 +65,14 @@ def stock_fit(path, train, validation, checkpoint, hyperparameters, seed, teache
     """The fit that AutoMM makes when nothing of it is replaced."""
     from autogluon.multimodal import MultiModalPredictor
 
-    from kdbook.data import INPUTS
+    from kdbook.data import inputs
     from kdbook.train import _added_callbacks
 
     predictor = MultiModalPredictor(label="label", eval_metric="accuracy", path=str(path), verbosity=0, enable_progress_bar=False)
     with _added_callbacks(predictor, callbacks):
         predictor.fit(
-            train_data=train[INPUTS],
-            tuning_data=validation[INPUTS],
+            train_data=train[inputs(train)],
+            tuning_data=validation[inputs(validation)],
             teacher_predictor=str(teacher.predictor) if teacher else None,
             hyperparameters={"model.names": ["hf_text"], "model.hf_text.checkpoint_name": checkpoint, **hyperparameters},
             seed=seed,

@@ -16,8 +16,10 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n
 class Lengths:
     """A student for which two sentences mean the same if they are equally long."""
 
+    columns, classes = ("sentence1", "sentence2"), ("other", "same")
+
     def probabilities(self, first, second):
-        return np.array([float(len(one) == len(other)) for one, other in zip(first, second, strict=True)])
+        return np.array([[len(one) != len(other), len(one) == len(other)] for one, other in zip(first, second, strict=True)], float)
 
 
 @pytest.fixture(autouse=True)
@@ -38,21 +40,21 @@ def labelled(folder: Path, content: str | bytes, source="pairs.csv", target="ans
 def test_every_column_stays_and_the_answers_stand_behind(tmp_path):
     rows = labelled(tmp_path, 'id,sentence2,sentence1,x\n7,"a, b","c ""d""",\n8,ab,abc,y\n')
     assert rows == [
-        ["id", "sentence2", "sentence1", "x", "probability", "prediction"],
-        ["7", "a, b", 'c "d"', "", "0.0000", "0"],
-        ["8", "ab", "abc", "y", "0.0000", "0"],
+        ["id", "sentence2", "sentence1", "x", "prediction", "probability of other", "probability of same"],
+        ["7", "a, b", 'c "d"', "", "other", "1.0000", "0.0000"],
+        ["8", "ab", "abc", "y", "other", "1.0000", "0.0000"],
     ]
 
 
 def test_quotes_of_a_tsv_file_are_plain_text(tmp_path):
     rows = labelled(tmp_path, 'sentence1\tsentence2\n"a\tb"\n', "pairs.tsv")
-    assert rows[1] == ['"a', 'b"', "1.0000", "1"]
+    assert rows[1] == ['"a', 'b"', "same", "0.0000", "1.0000"]
 
 
 def test_marks_of_byte_order_windows_lines_and_empty_lines(tmp_path):
     assert labelled(tmp_path, b"\xef\xbb\xbfsentence1,sentence2\r\na,b\r\n\r\nc,d\r\n")[1:] == [
-        ["a", "b", "1.0000", "1"],
-        ["c", "d", "1.0000", "1"],
+        ["a", "b", "same", "0.0000", "1.0000"],
+        ["c", "d", "same", "0.0000", "1.0000"],
     ]
 
 
@@ -63,7 +65,7 @@ def test_no_row_is_lost_or_changed(tmp_path, rows):
     csv.writer(text).writerows([("sentence1", "sentence2", "more"), *rows])
     found = labelled(tmp_path, text.getvalue())
     assert [tuple(row[:3]) for row in found[1:]] == rows
-    assert [row[4] for row in found[1:]] == [str(int(len(first) == len(second))) for first, second, _ in rows]
+    assert [row[3] for row in found[1:]] == ["same" if len(first) == len(second) else "other" for first, second, _ in rows]
 
 
 @pytest.mark.parametrize(
@@ -71,10 +73,10 @@ def test_no_row_is_lost_or_changed(tmp_path, rows):
     [
         ("a,b\n1,2\n", "has no column 'sentence1'"),
         ("sentence1;sentence2\na;b\n", "has no column 'sentence1'"),
-        ("", "has no column 'sentence1'"),
+        ("", "is empty"),
         ("sentence1,sentence2\na,b\nc\n", "line 3: 1 cells where the header has 2"),
         ('sentence1,sentence2\na,"b\n', "line 2: unexpected end of data"),
-        ("sentence1,sentence2,probability\na,b,c\n", "has a column 'probability' already"),
+        ("sentence1,sentence2,prediction\na,b,c\n", "has a column 'prediction' already"),
         (b"sentence1,sentence2\nGr\xfc\xdfe,b\n", "not in UTF-8"),
         ("sentence1,sentence2\n" + "a" * 1_100_000 + ",b\n", "line 2: field larger than field limit"),
     ],
@@ -93,7 +95,7 @@ def test_a_cell_that_a_tsv_file_can_t_hold(tmp_path):
 def test_files_of_other_kinds_and_files_that_are_there(tmp_path):
     (tmp_path / "pairs.csv").write_text("sentence1,sentence2\n")
     for source, target, message in (
-        ("pairs.xlsx", "new.csv", "neither"),
+        ("pairs.xlsx", "new.csv", "is no .csv, .tsv, .jsonl, .parquet file"),
         ("pairs.csv", "new.txt", "neither"),
         ("pairs.csv", "pairs.csv", "exists already"),
         ("nowhere.csv", "new.csv", "does not exist"),

@@ -23,21 +23,21 @@ def test_agreement_has_a_dot_for_each_student(smoke):
     assert evaluate.fidelity(arms).loc["distilled", "agreement (test)"] == pytest.approx(dots[3].get_ydata().mean())
 
 
-def test_learning_curves_by_edit_and_overlap(smoke):
+def test_learning_curves_by_edit_and_surface(smoke):
     arms = {arm: smoke.runs(arm) for arm in ("teacher", "baseline")}
     assert len(plots.learning_curves(arms).axes[0].lines) == 1 + 2 + 1
     table = evaluate.by_edit(arms, smoke.data)
     assert len(plots.by_edit(table).axes[0].get_yticklabels()) == len(table)
-    assert len(plots.overlap_histogram(smoke.data["train"]).axes[0].patches) == 2
+    assert len(plots.surface(smoke.data).axes[0].patches) == 2
 
 
 def test_figures_have_an_opaque_ground(smoke):
-    assert plots.overlap_histogram(smoke.data["train"]).get_facecolor() == (1.0, 1.0, 1.0, 1.0)
+    assert plots.surface(smoke.data).get_facecolor() == (1.0, 1.0, 1.0, 1.0)
 
 
 def test_reliability_latency_and_differences(smoke):
     arms = {arm: smoke.runs(arm) for arm in ("teacher", "baseline", "distilled")}
-    assert len(plots.reliability(arms).axes[0].lines) == 1 + 3
+    assert len(plots.reliability(arms, smoke.data).axes[0].lines) == 1 + 3
     dots = sum(len(line.get_xdata()) for line in plots.accuracy_against_latency(arms).axes[0].lines)
     assert dots == 1 + 2 + 2
     table = evaluate.contrasts(arms, [("baseline", "distilled")])

@@ -7,7 +7,6 @@ import pytest
 from helpers import stock_fit
 
 from kdbook import encoders, prepared, train
-from kdbook.data import INPUTS
 from kdbook.errors import KdbookError
 
 TERMS = {
@@ -43,7 +42,7 @@ def test_every_step_has_the_loss_of_stock_automm(smoke, tmp_path, terms):
         recorder = _recorder()
         predictor = fit(tmp_path / name, *given, callbacks=(recorder,))
         losses.append(recorder.losses)
-        weights.append(predictor.predict_proba(smoke.data["test"][INPUTS[:2]], as_pandas=False))
+        weights.append(predictor.predict_proba(smoke.data["test"][["sentence1", "sentence2"]], as_pandas=False))
     assert len(losses[0]) == 6
     np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(weights[1], weights[0], atol=1e-4)
@@ -57,7 +56,7 @@ def test_the_teacher_is_not_asked_again(smoke, tmp_path, monkeypatch):
     first = train.fit(tmp_path / "fills", *given, teaching)
     monkeypatch.setattr("kdbook.teacher_outputs._ask", lambda *arguments: pytest.fail("the teacher was asked again"))
     again = train.fit(tmp_path / "reads", *given, teaching)
-    texts = smoke.data["test"][INPUTS[:2]]
+    texts = smoke.data["test"][["sentence1", "sentence2"]]
     np.testing.assert_array_equal(*(found.predict_proba(texts, as_pandas=False) for found in (first, again)))
 
 
@@ -76,7 +75,7 @@ def test_texts_that_vary_are_refused_with_a_teacher_and_left_to_automm_without(s
     )
     with pytest.raises(KdbookError, match="asked once.*set "):
         train.fit(tmp_path / "distilled", *given, train.Teaching(smoke.run("teacher").predictor, tmp_path / "outputs.safetensors"))
-    texts = smoke.data["test"][INPUTS[:2]]
+    texts = smoke.data["test"][["sentence1", "sentence2"]]
     ours, stock = train.fit(tmp_path / "plain", *given), stock_fit(tmp_path / "stock", *given)
     np.testing.assert_array_equal(ours.predict_proba(texts, as_pandas=False), stock.predict_proba(texts, as_pandas=False))
 

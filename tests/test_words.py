@@ -126,7 +126,7 @@ def test_what_the_data_and_the_teacher_are_like(tmp_path):
     run = make_run(tmp_path, "teacher-0", drawn(np.random.default_rng(0), 0.9), fit_seconds=12.0)
     assert f"{(run.predictions['prediction'] == run.predictions['label']).mean():.3f} of all" in words.teacher(run)
     assert "12 seconds" in words.teacher(run)
-    assert "% of the test pairs the teacher's probability is within 0.01 of certainty" in words.sureness(run)
+    assert "% of the test rows the teacher's probability is within 0.01 of certainty" in words.sureness(run)
 
 
 @pytest.mark.parametrize(

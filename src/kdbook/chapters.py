@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from kdbook import source, study
+from kdbook import encoders, profile, source, study
 from kdbook.store import Record
 
 CELL = re.compile(r"^(?P<fence>`{3,})\{code-cell\}[^\n]*\n(?P<code>.*?)^(?P=fence)", re.MULTILINE | re.DOTALL)
@@ -43,12 +43,13 @@ def dependencies(text: str, opened: study.Study) -> Dependencies | None:
         return None
     code = "\n".join(line for cell in cells for line in cell.splitlines() if not line.lstrip().startswith(("%", "!")))
     settings = opened.profile.model_dump(mode="json", include={"name", "description", "primary", "data"})
+    settings |= {f"base {name}": profile.text(name) for name in _bases(code)}
     return {
         "code": source.fingerprints(source.used_names(code)),
         "run": runs_read(code, opened),
         "profile": {name: json.dumps(value) for name, value in settings.items()},
         "data": {"rows": opened.data_digest},
-        "version of": _versions(),
+        "version of": _versions() | opened.versions | _encoders(),
     }
 
 
@@ -59,8 +60,10 @@ def fingerprint(found: Dependencies) -> str:
 
 def runs_read(code: str, opened: study.Study) -> dict[str, str]:
     """Key and title of the runs that a chapter's cells read, by name; all runs where the code does not say which."""
-    calls = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)]
-    arguments = [argument for call in calls if _is_reader(call.func) for argument in call.args]
+    tree = ast.parse(code)
+    others = _other_studies(tree)
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    arguments = [argument for call in calls if _is_reader(call.func, others) for argument in call.args]
     named = {argument.value for argument in arguments if isinstance(argument, ast.Constant)}
     everything = len(named) < len(set(map(ast.dump, arguments)))  # an argument that only the running code knows
     return {
@@ -68,8 +71,24 @@ def runs_read(code: str, opened: study.Study) -> dict[str, str]:
     }
 
 
-def _is_reader(function: ast.expr) -> bool:
-    return isinstance(function, ast.Attribute) and function.attr in READERS
+def _is_reader(function: ast.expr, others: set[str]) -> bool:
+    if not isinstance(function, ast.Attribute) or function.attr not in READERS:
+        return False
+    return not (isinstance(function.value, ast.Name) and function.value.id in others)
+
+
+def _bases(code: str) -> set[str]:
+    """The shipped profiles on which a chapter builds profiles of its own."""
+    keywords = (node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.keyword) and node.arg == "base")
+    return {str(keyword.value.value) for keyword in keywords if isinstance(keyword.value, ast.Constant)}
+
+
+def _other_studies(tree: ast.AST) -> set[str]:
+    """Variables that hold the study of a profile that the chapter names, and not the one that the book is built with."""
+    assigned = ((node.targets, node.value) for node in ast.walk(tree) if isinstance(node, ast.Assign))
+    opened = ((targets, call) for targets, call in assigned if isinstance(call, ast.Call) and call.args)
+    named = (targets for targets, call in opened if ast.unparse(call.func).endswith("open_study"))
+    return {target.id for targets in named for target in targets if isinstance(target, ast.Name)}
 
 
 def differences(before: Dependencies, now: Dependencies) -> list[str]:
@@ -112,6 +131,12 @@ def _built(root: Path) -> Mapping[str, Any]:
 @cache
 def _versions() -> dict[str, str]:
     return {name: version(name) for name in DISPLAYING_PACKAGES}
+
+
+@cache
+def _encoders() -> dict[str, str]:
+    """The shipped checkpoints, with which a chapter may train a study of its own."""
+    return {name: encoders.locate(name).identity for name in encoders.embedded()}
 
 
 def _names(root: Path) -> list[str]:

@@ -81,6 +81,43 @@ def results(name: ProfileOption = None, as_json: JsonOption = False) -> None:
         _print_table(rows, ["name", *opened.profile.data.languages, evaluate.ALL, "fit (s)", "key"])
 
 
+@app.command(epilog="Example: kdbook new my-study --data reviews.csv --text review --label mood --language language")
+def new(
+    name: Annotated[str, typer.Argument(help="What the profile is called; it is written to NAME.toml.")],
+    source: Annotated[str | None, typer.Option("--data", help="A file, a directory, or the id of a data set of the hub.")] = None,
+    texts: Annotated[list[str] | None, typer.Option("--text", help="Column of the text; give it twice for pairs of texts.")] = None,
+    label: Annotated[str | None, typer.Option("--label", help="Column of the label.")] = None,
+    language: Annotated[str | None, typer.Option("--language", help="Column of the language, if one tells it.")] = None,
+    languages: Annotated[str | None, typer.Option("--languages", help="Languages, as in en,de; default: all in that column.")] = None,
+    item: Annotated[str | None, typer.Option("--id", help="Column of the id that a text has in all languages.")] = None,
+    base: Annotated[str, typer.Option("--base", help="Profile to take models and settings from.")] = "pawsx",
+    teacher: Annotated[str | None, typer.Option("--teacher", help="A text encoder: hub id or directory.")] = None,
+    student: Annotated[str | None, typer.Option("--student", help="A smaller one.")] = None,
+) -> None:
+    """Write a profile for data of your own, after reading and auditing all rows; asks for what is left out."""
+    from kdbook import new as asked  # imports pandas, which takes seconds
+
+    source = source or _ask("--data", "Data (a file, a directory, or a hub id)")
+    texts = texts or [text.strip() for text in _ask("--text", "Column of the text (two with a comma for pairs)").split(",")]
+    label = label or _ask("--label", "Column of the label")
+    given = tuple(part.strip() for part in (languages or "").split(",") if part.strip())
+    if not given and not language:
+        language = _ask("--languages or --language", "Column of the language (a dash if there is none)")
+        if language == "-":
+            language, given = None, (_ask("--languages", "Language of the texts, such as en"),)
+    path = Path(name if name.endswith(".toml") else f"{name}.toml")
+    rows = asked.write(path, asked.Request(source, tuple(texts), label, language, item, given, base, teacher, student))
+    sizes = ", ".join(f"{count:,} {split}" for split, count in rows.sizes().loc[profile.ALL].items())
+    _say(f"{path}: {sizes} rows; {len(rows.classes)} classes: {', '.join(rows.classes)[:200]}")
+    _say(f"Build the book over them with: make book PROFILE={path}; or train alone with: kdbook run --profile {path}")
+
+
+def _ask(option: str, question: str) -> str:
+    if not sys.stdin.isatty():
+        raise KdbookError(f"give {option}")
+    return typer.prompt(question, err=True)
+
+
 @app.command(epilog="Example: kdbook verify")
 def verify(as_json: JsonOption = False) -> None:
     """Hash every file of the store again and name what is damaged; a damaged run is set aside and trained anew when it is asked for."""
@@ -176,15 +213,15 @@ def export_student(
 
 @app.command(epilog="Example: kdbook predict pairs.csv answers.csv --student my-student")
 def predict(
-    file: Annotated[Path, typer.Argument(help="A .csv or .tsv file with columns sentence1 and sentence2.")],
+    file: Annotated[Path, typer.Argument(help="A .csv, .tsv, .jsonl or .parquet file with the student's columns of text.")],
     output: Annotated[Path, typer.Argument(help="The .csv or .tsv file to write.")],
     folder: Annotated[Path, typer.Option("--student", help="A directory that kdbook export-student wrote.")],
 ) -> None:
-    """Answer the sentence pairs of a file with an exported student; needs neither AutoMM nor torch."""
+    """Answer the rows of a file with an exported student; needs neither AutoMM nor torch."""
     from kdbook import labelling  # imports onnxruntime
 
     count = labelling.label(file, output, folder)
-    _say(f"{count:,} pairs answered in {output}")
+    _say(f"{count:,} rows answered in {output}")
 
 
 @app.command(epilog="Example: kdbook pretrain student my-student")
@@ -213,8 +250,10 @@ def check(
 
     if not directory.is_dir():
         raise KdbookError(f"the data directory {str(directory)!r} does not exist")
-    pairs = data.load(profile.Data(source=str(directory.absolute()), languages=profile.load(name).data.languages))
-    rows = pairs.audit_table().reset_index().to_dict("records")
+    asked = profile.load(name, str(directory.absolute())).data
+    everything = {"train_items": None, "validation_items": None, "test_items": None}
+    found = data.load(asked.model_copy(update=everything))
+    rows = found.audit_table().reset_index().to_dict("records")
     if as_json:
         _print_json({"data": str(directory), "splits": rows})
     else:

@@ -32,7 +32,7 @@ def serving(arms: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
     """What it takes to keep and to use one model of each arm whose speed was measured; medians over its runs.
 
     Columns: millions of parameters with and without embeddings, MB on disk, MB of memory at the peak of training, and for
-    batches of 1 and 32 pairs the milliseconds of tokenizing (median) and of the forward pass (median and 95th percentile).
+    batches of 1 and 32 rows the milliseconds of tokenizing (median) and of the forward pass (median and 95th percentile).
     """
     return pd.DataFrame.from_dict({arm: _medians([_serving(run) for run in runs]) for arm, runs in arms.items()}, orient="index")
 
@@ -57,7 +57,7 @@ def _medians(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def accuracy_and_latency(arms: Mapping[str, Sequence[Run]], batch_size: int = 1) -> pd.DataFrame:
-    """A row for each run: ``arm``, ``accuracy`` on all test pairs, ``milliseconds`` for a batch (tokenizing and forward pass)."""
+    """A row for each run: ``arm``, ``accuracy`` on all test rows, ``milliseconds`` for a batch (tokenizing and forward pass)."""
     rows = []
     for arm, runs in arms.items():
         for run in runs:
@@ -67,8 +67,8 @@ def accuracy_and_latency(arms: Mapping[str, Sequence[Run]], batch_size: int = 1)
     return pd.DataFrame(rows)
 
 
-def seconds_per_pair(run: Run) -> float:
-    """Seconds that a model needs for a pair in batches of the largest size that was measured."""
+def seconds_per_row(run: Run) -> float:
+    """Seconds that a model needs for a row in batches of the largest size that was measured."""
     size = max(run.record["latency"], key=int)
     measured = run.record["latency"][size]
     return (measured[TOKENIZE]["median"] + measured[FORWARD]["median"]) / 1000 / int(size)

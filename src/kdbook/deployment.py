@@ -4,6 +4,7 @@ What is shipped needs neither AutoMM nor torch. It is made from a run's weights 
 """
 
 import json
+import shlex
 import shutil
 import time
 import warnings
@@ -17,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from kdbook import browser, stats, student, words
+from kdbook import browser, evaluate, stats, student, words
+from kdbook.data import texts
 from kdbook.errors import KdbookError
 from kdbook.profile import MAIN_ARMS
 from kdbook.store import Run
@@ -39,8 +41,8 @@ class Shipped:
 
     ``different`` counts the rows that the exported model of 32 bits answers otherwise than AutoMM did, ``distance`` is the
     largest difference of probabilities. ``accuracy`` (AutoMM's answers), ``change`` (what 8 bits add to it) have intervals over
-    items. ``sizes`` are bytes without the tokenizer, which all need alike; ``latencies`` median milliseconds from two sentences to a
-    probability, one pair at a time on one core. Both are by name of the model.
+    items. ``sizes`` are bytes without the tokenizer, which all need alike; ``latencies`` median milliseconds from text to
+    probabilities, one row at a time on one core. Both are by name of the model.
     """
 
     rows: int
@@ -57,7 +59,7 @@ class Shipped:
         rows = zip(NAMES.items(), accuracy, strict=True)
         return pd.DataFrame(
             [
-                {"model": title, "size (MB)": self.sizes[name] / 1e6, "one pair (ms)": self.latencies[name], "accuracy": value}
+                {"model": title, "size (MB)": self.sizes[name] / 1e6, "one row (ms)": self.latencies[name], "accuracy": value}
                 for (name, title), value in rows
             ]
         )
@@ -80,7 +82,7 @@ def export(opened: "study.Study", arms: Mapping[str, Sequence[Run]], run: Run, f
     """
     if folder.exists():
         raise KdbookError(f"{str(folder)!r} exists already; name a new directory")
-    settings = _settings(run)
+    settings = _settings(opened, run)
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -97,37 +99,37 @@ def export(opened: "study.Study", arms: Mapping[str, Sequence[Run]], run: Run, f
     return shipped
 
 
-def probabilities(shipped: student.Student, texts: pd.DataFrame) -> np.ndarray:
-    """Probability for every row with ``sentence1`` and ``sentence2`` that the two mean the same, in batches of 32."""
-    parts = [texts.iloc[start : start + BATCH] for start in range(0, len(texts), BATCH)]
-    return np.concatenate([shipped.probabilities(part["sentence1"].tolist(), part["sentence2"].tolist()) for part in parts])
+def probabilities(shipped: student.Student, rows: pd.DataFrame) -> np.ndarray:
+    """Probability of each class for every row of a frame of the study's data, shape (rows, classes), in batches of 32."""
+    parts = [rows[texts(rows)].iloc[start : start + BATCH] for start in range(0, len(rows), BATCH)]
+    return np.concatenate([shipped.probabilities(*(part[column].tolist() for column in part)) for part in parts])
 
 
 def _compare(run: Run, folder: Path, rows: pd.DataFrame) -> Shipped:
     stored = run.predictions
-    texts = stored[["id", "language"]].merge(rows, on=["id", "language"], validate="one_to_one")
+    asked = stored[["id", "language"]].merge(rows, on=["id", "language"], validate="one_to_one")
     students = {name: student.Student(folder, name == student.QUANTIZED) for name in (student.MODEL, student.QUANTIZED)}
-    exact, rounded = (probabilities(one, texts) for one in students.values())
+    exact, rounded = (probabilities(one, asked) for one in students.values())
     automm = run.record["latency"]["1"]
     return Shipped(
         rows=len(stored),
-        different=int(((exact > 0.5) != stored["prediction"].to_numpy(bool)).sum()),
-        distance=float(np.abs(exact - stored["probability"].to_numpy()).max()),
+        different=int((exact.argmax(axis=1) != stored["prediction"]).sum()),
+        distance=float(np.abs(exact - evaluate.probabilities(stored)).max()),
         accuracy=stats.mean_accuracy([stored]),
-        change=stats.difference([stored], [stored.assign(prediction=(rounded > 0.5).astype(int))]),
+        change=stats.difference([stored], [stored.assign(prediction=rounded.argmax(axis=1))]),
         sizes={AUTOMM: run.record["predictor_bytes"] - (_files(run) / student.TOKENIZER).stat().st_size}
         | {name: (folder / name).stat().st_size for name in students},
         latencies={AUTOMM: sum(part["median"] for part in automm.values())}
-        | {name: _latency(one, texts) for name, one in students.items()},
+        | {name: _latency(one, asked) for name, one in students.items()},
     )
 
 
-def _latency(shipped: student.Student, texts: pd.DataFrame) -> float:
-    pairs = islice(cycle(texts[["sentence1", "sentence2"]].to_numpy().tolist()), WARM_UPS + REPEATS)
+def _latency(shipped: student.Student, rows: pd.DataFrame) -> float:
+    asked = islice(cycle(rows[texts(rows)].to_numpy().tolist()), WARM_UPS + REPEATS)
     seconds = []
-    for first, second in pairs:
+    for row in asked:
         start = time.perf_counter()
-        shipped.probabilities([first], [second])
+        shipped.probabilities(*([text] for text in row))
         seconds.append(time.perf_counter() - start)
     return 1000 * median(seconds[WARM_UPS:])
 
@@ -136,19 +138,30 @@ def _files(run: Run) -> Path:
     return run.predictor / "hf_text"
 
 
-def _settings(run: Run) -> dict[str, Any]:
-    """How two texts become one row of tokens (AutoMM's ``data/process_text.py``)."""
+def _settings(opened: "study.Study", run: Run) -> dict[str, Any]:
+    """How texts become one row of tokens (AutoMM's ``data/process_text.py``), and what comes out is called."""
     described = json.loads((_files(run) / "tokenizer_config.json").read_text("utf-8"))
-    if "token_type_ids" in described.get("model_input_names", ()):
-        raise KdbookError(f"the student of {run.record['name']} marks its sentences by segments, which the shipped code does not do")
     if not (_files(run) / student.TOKENIZER).is_file():
         raise KdbookError(f"the student of {run.record['name']} has no {student.TOKENIZER}, as fast tokenizers have; it can't be shipped")
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(_files(run) / student.TOKENIZER))
     marks = {"start": "cls_token", "end": "sep_token", "pad": "pad_token"}
+    if lacking := [token for token in marks.values() if not described.get(token)]:
+        raise KdbookError(f"the tokenizer of {run.record['name']} has no {lacking[0]}, as encoders like BERT have; it can't be shipped")
     ids = {name: tokenizer.token_to_id(described[token]) for name, token in marks.items()}
-    return ids | {"longest": run.record["identity"]["hyperparameters"]["model.hf_text.max_text_len"], "run": run.key}
+    return ids | {
+        "longest": run.record["identity"]["hyperparameters"]["model.hf_text.max_text_len"],
+        "texts": columns(opened),
+        "classes": opened.data.classes,
+        "run": run.key,
+    }
+
+
+def columns(opened: "study.Study") -> list[str]:
+    """Columns of a table in which the study's texts stand."""
+    own = opened.profile.data.columns
+    return list(own.texts) if own else texts(opened.data["train"])
 
 
 def _card(opened: "study.Study", arms: Mapping[str, Sequence[Run]], run: Run, shipped: Shipped) -> str:
@@ -157,9 +170,14 @@ def _card(opened: "study.Study", arms: Mapping[str, Sequence[Run]], run: Run, sh
     own = {f"this student, {language}": [rows] for language, rows in run.predictions.groupby("language", sort=False)}
     estimates |= {name: stats.mean_accuracy(rows) for name, rows in own.items()} | {"this student, all": shipped.accuracy}
     template = Path(__file__).with_name("model-card.md").read_text("utf-8")
+    row = opened.data["test"].iloc[0]
+    example = [row[column] for column in texts(opened.data["test"])]
     return template.format(
         languages=json.dumps(opened.profile.data.languages),
+        task=words.task(opened.data),
         about=opened.describe().replace("**", ""),
+        arguments=shlex.join(example),
+        lists=", ".join(f"[{text!r}]" for text in example),
         accuracies="\n".join(f"| {name} | {found.value:.3f} | {found.low:.3f} to {found.high:.3f} |" for name, found in estimates.items()),
         models="\n".join(f"| {NAMES[name]} | {size / 1e6:.2f} | {shipped.latencies[name]:.2f} |" for name, size in shipped.sizes.items()),
         parity=words.parity(shipped).replace("**", ""),
@@ -175,14 +193,16 @@ def _write_models(run: Run, folder: Path) -> None:
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     traced, exact, rounded = (folder / name for name in ("traced.onnx", student.MODEL, student.QUANTIZED))
-    example = torch.full((2, 8), 5), torch.ones((2, 8), dtype=torch.long)
-    changing = {name: {0: "pairs", 1: "tokens"} for name in (student.IDS, student.MASK)} | {student.PROBABILITIES: {0: "pairs"}}
+    network, segments = _network(run)
+    inputs = [student.IDS, student.MASK, *([student.SEGMENTS] if segments else [])]
+    example = tuple(torch.ones((2, 8), dtype=torch.long) for _ in inputs)
+    changing = {name: {0: "rows", 1: "tokens"} for name in inputs} | {student.PROBABILITIES: {0: "rows"}}
     with warnings.catch_warnings(action="ignore"):  # of what is constant for every input, as the sizes of the network are
         torch.onnx.export(
-            _network(run),
+            network,
             example,
             str(traced),
-            input_names=[student.IDS, student.MASK],
+            input_names=inputs,
             output_names=[student.PROBABILITIES],
             dynamic_axes=changing,
             opset_version=OPSET,
@@ -193,8 +213,11 @@ def _write_models(run: Run, folder: Path) -> None:
     quantize_dynamic(exact, rounded, weight_type=QuantType.QInt8, per_channel=True, reduce_range=True)
 
 
-def _network(run: Run) -> Any:
-    """Encoder and head as AutoMM puts them together (``models/hf_text.py``): the head sees the first token."""
+def _network(run: Run) -> tuple[Any, bool]:
+    """Encoder and head as AutoMM puts them together, and whether it tells the texts apart by segments (``models/hf_text.py``).
+
+    The head sees the first token.
+    """
     import torch
     from transformers import AutoConfig, AutoModel
 
@@ -208,10 +231,12 @@ def _network(run: Run) -> Any:
             self.model = AutoModel.from_config(config, attn_implementation="eager")
             self.head = torch.nn.Linear(head.shape[1], head.shape[0])
 
-        def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-            states = self.model(input_ids=ids, attention_mask=mask).last_hidden_state
+        def forward(self, ids: torch.Tensor, mask: torch.Tensor, segments: torch.Tensor | None = None) -> torch.Tensor:
+            given = {} if segments is None else {student.SEGMENTS: segments}
+            states = self.model(input_ids=ids, attention_mask=mask, **given).last_hidden_state
             return self.head(states[:, 0]).softmax(-1)
 
     network = Network().eval()
     network.load_state_dict(state)
-    return network
+    named = json.loads((_files(run) / "tokenizer_config.json").read_text("utf-8")).get("model_input_names", ())
+    return network, student.SEGMENTS in named and getattr(config, "type_vocab_size", 0) > 1

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from kdbook import stats
-from kdbook.data import PairData
+from kdbook.data import TextData, texts
 from kdbook.profile import ALL, BASELINE, DISTILLED, MAIN_ARMS, TEACHER
 from kdbook.store import Record, Run
 from kdbook.study import RunSpec, Study
@@ -31,6 +32,29 @@ def accuracy(predictions: pd.DataFrame) -> dict[str, float]:
     right = predictions["prediction"] == predictions["label"]
     by_language = right.groupby(predictions["language"], sort=False).mean()
     return {str(language): float(share) for language, share in by_language.items()} | {ALL: float(right.mean())}
+
+
+def probabilities(predictions: pd.DataFrame) -> np.ndarray:
+    """The probability of each class, shape (rows, classes)."""
+    if "probability" in predictions:
+        of_one = predictions["probability"].to_numpy(float)
+        return np.stack([1 - of_one, of_one], axis=1)
+    return predictions.filter(regex=r"^probability_\d+$").to_numpy(float)
+
+
+def claims(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """For each row the probability of a claim, and whether it is true.
+
+    Of two classes the claim is that the row is of the second, of more classes that the answer is right.
+    """
+    if "probability" in predictions:
+        return predictions["probability"].to_numpy(float), predictions["label"].to_numpy()
+    return probabilities(predictions).max(axis=1), (predictions["prediction"] == predictions["label"]).to_numpy()
+
+
+def constant(predictions: pd.DataFrame) -> float:
+    """Accuracy of always giving the most frequent answer."""
+    return float(predictions["label"].value_counts(normalize=True).max())
 
 
 def result(spec: RunSpec, run: Run) -> Record:
@@ -207,7 +231,7 @@ def by_teacher(arms: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
 
 
 def by_seed(arms: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
-    """Baseline and distilled student of each seed: pairs that only one of them answers rightly, and McNemar's exact p-value."""
+    """Baseline and distilled student of each seed: rows that only one of them answers rightly, and McNemar's exact p-value."""
     rows = {}
     for baseline, distilled in zip(arms[BASELINE], arms[DISTILLED], strict=True):
         found = stats.mcnemar(baseline.predictions, distilled.predictions)
@@ -222,7 +246,7 @@ def by_seed(arms: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
 def fidelity(arms: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
     """How far baseline and distilled student say what the teacher of that seed says, means over the seeds.
 
-    ``agreement``: share of the same answers. ``where it errs``: the same on test pairs that the teacher answers wrongly.
+    ``agreement``: share of the same answers. ``where it errs``: the same on test rows that the teacher answers wrongly.
     ``divergence``: Kullback-Leibler divergence in nats of the student's probabilities from the teacher's. The training rows
     are the first items of the data, with which the students were trained.
     """
@@ -240,22 +264,28 @@ def fidelity_by_run(arms: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
 
 
 def _fidelity(teacher: Run, student: Run) -> dict[str, float]:
-    test, train = (
-        said.merge(learnt, on=["id", "language"], suffixes=("_teacher", ""), validate="one_to_one")
-        for said, learnt in ((teacher.predictions, student.predictions), (teacher.train_predictions, student.train_predictions))
-    )
-    same = test["prediction"] == test["prediction_teacher"]
+    said, learnt = _alike(teacher.predictions, student.predictions)
+    same = said["prediction"] == learnt["prediction"]
+    said_in_training, learnt_in_training = _alike(teacher.train_predictions, student.train_predictions)
     return {
         "agreement (test)": float(same.mean()),
-        "where it errs": float(same[test["prediction_teacher"] != test["label"]].mean()),
-        "divergence (test)": stats.divergence(test["probability_teacher"].to_numpy(), test["probability"].to_numpy()),
-        "agreement (train)": float((train["prediction"] == train["prediction_teacher"]).mean()),
-        "divergence (train)": stats.divergence(train["probability_teacher"].to_numpy(), train["probability"].to_numpy()),
+        "where it errs": float(same[said["prediction"] != said["label"]].mean()),
+        "divergence (test)": stats.divergence(probabilities(said), probabilities(learnt)),
+        "agreement (train)": float((said_in_training["prediction"] == learnt_in_training["prediction"]).mean()),
+        "divergence (train)": stats.divergence(probabilities(said_in_training), probabilities(learnt_in_training)),
     }
 
 
+def _alike(*predictions: pd.DataFrame) -> list[pd.DataFrame]:
+    """Predictions in the same order of rows, and with the same index."""
+    ordered = [frame.sort_values(["id", "language"], ignore_index=True) for frame in predictions]
+    if any(not frame[["id", "language"]].equals(ordered[0][["id", "language"]]) for frame in ordered):
+        raise ValueError("the runs do not have the same rows")
+    return ordered
+
+
 def agreement_gain(arms: Mapping[str, Sequence[Run]]) -> stats.Estimate:
-    """How much more often the distilled student than the baseline answers as the teacher does, on the test pairs."""
+    """How much more often the distilled student than the baseline answers as the teacher does, on the test rows."""
 
     def judged(students: Sequence[Run]) -> list[pd.DataFrame]:
         """Predictions with the teacher's answer in the label's place."""
@@ -270,11 +300,8 @@ def agreement_gain(arms: Mapping[str, Sequence[Run]]) -> stats.Estimate:
 
 
 def calibration(arms: Mapping[str, Iterable[Run]]) -> pd.Series:
-    """Expected calibration error of each arm on all test pairs, the mean over its runs."""
-    errors = {
-        arm: [stats.calibration_error(run.predictions["probability"].to_numpy(), run.predictions["label"].to_numpy()) for run in runs]
-        for arm, runs in arms.items()
-    }
+    """Expected calibration error of each arm on all test rows, the mean over its runs."""
+    errors = {arm: [stats.calibration_error(*claims(run.predictions)) for run in runs] for arm, runs in arms.items()}
     return pd.Series({arm: sum(some) / len(some) for arm, some in errors.items()}, name="calibration error")
 
 
@@ -343,12 +370,14 @@ def settings_table(settings: Mapping[str, Any], heads: tuple[str, str] = ("setti
     return "\n".join([f"| {heads[0]} | {heads[1]} |", "|---|---|", *rows])
 
 
-def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Number of test pairs by true label (rows) and predicted label (columns)."""
-    return pd.crosstab(predictions["label"], predictions["prediction"]).reindex(index=[0, 1], columns=[0, 1], fill_value=0)
+def confusion(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """Number of test rows by true class (rows) and predicted class (columns)."""
+    labels = range(len(classes))
+    table = pd.crosstab(predictions["label"], predictions["prediction"]).reindex(index=labels, columns=labels, fill_value=0)
+    return table.set_axis(list(classes)).set_axis(list(classes), axis=1).rename_axis(index="label", columns="prediction")
 
 
-def by_edit(arms: Mapping[str, Iterable[Run]], data: PairData) -> pd.DataFrame:
+def by_edit(arms: Mapping[str, Iterable[Run]], data: TextData) -> pd.DataFrame:
     """Mean accuracy of each arm by kind of edit, hardest for the last arm first; for the generated corpus only.
 
     The index holds label and edit, a column ``pairs`` the number of test pairs.
@@ -364,23 +393,41 @@ def by_edit(arms: Mapping[str, Iterable[Run]], data: PairData) -> pd.DataFrame:
 
 
 def share_of_sure(predictions: pd.DataFrame, margins: tuple[float, ...] = (0.1, 0.05, 0.01)) -> pd.Series:
-    """Share of pairs whose probability lies within each margin of 0 or 1."""
-    distance = predictions["probability"].where(predictions["probability"] < 0.5, 1 - predictions["probability"])
+    """Share of rows for which the probability of the answer lies within each margin of 1."""
+    distance = 1 - probabilities(predictions).max(axis=1)
     return pd.Series({f"within {margin}": float((distance <= margin).mean()) for margin in margins})
 
 
-def answers(run: Run, data: PairData, pairs: int = 2) -> pd.DataFrame:
-    """The first test pairs of each label and language, and the run's probability of label 1."""
-    table = data["test"].merge(run.predictions[["id", "language", "probability"]], on=["id", "language"])
-    first = table.groupby(["language", "label"], sort=False).head(pairs)
-    return first[["sentence1", "sentence2", "label", "probability"]].reset_index(drop=True)
+def answers(run: Run, data: TextData, rows: int = 2) -> pd.DataFrame:
+    """The first test rows of each label and language with the run's answer to them: of two classes the probability of the second.
+
+    Of more classes it is the class, and its probability.
+    """
+    table = data["test"].merge(_said(run, data), on=["id", "language"])
+    first = table.groupby(["language", "label"], sort=False).head(rows)
+    columns = [*texts(table), "label", *(column for column in ("answer", "probability") if column in table)]
+    return first[columns].assign(label=first["label"].map(data.named())).reset_index(drop=True)
 
 
-def disagreements(arms: Mapping[str, Run], data: PairData, language: str) -> pd.DataFrame:
-    """Test pairs of one language on which the models differ: both sentences, the label, each model's probability of 1."""
-    table = data.test_dfs[language][["id", "sentence1", "sentence2", "label"]]
+def _said(run: Run, data: TextData) -> pd.DataFrame:
+    predictions = run.predictions
+    named = predictions[["id", "language"]]
+    if "probability" in predictions:
+        return named.assign(probability=predictions["probability"])
+    return named.assign(answer=predictions["prediction"].map(data.named()), probability=probabilities(predictions).max(axis=1))
+
+
+def disagreements(arms: Mapping[str, Run], data: TextData, language: str) -> pd.DataFrame:
+    """Test rows of one language on which the models differ: texts, the label, and what each model says.
+
+    That is the probability of the second of two classes, and of more classes the answer.
+    """
+    tests = data.test_dfs[language]
+    table = tests[["id", *texts(tests)]].assign(label=tests["label"].map(data.named()))
+    votes = pd.DataFrame(index=table["id"])
     for arm, run in arms.items():
-        said = run.predictions.query("language == @language")[["id", "probability"]]
-        table = table.merge(said.rename(columns={"probability": arm}), on="id")
-    votes = table[list(arms)] > 0.5
-    return table[votes.any(axis=1) & ~votes.all(axis=1)].reset_index(drop=True)
+        own = run.predictions.query("language == @language").set_index("id")
+        votes[arm] = own["prediction"]
+        said = own["probability"] if "probability" in own else own["prediction"].map(data.named())
+        table[arm] = said.reindex(table["id"]).to_numpy()
+    return table[(votes.nunique(axis=1) > 1).to_numpy()].reset_index(drop=True)

@@ -1,6 +1,6 @@
 """Figures of the book, in one style: colour-blind safe, on an opaque ground that is legible in light and dark theme."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from kdbook import costs, notebook, stats
-from kdbook.data import word_overlap
-from kdbook.evaluate import LANGUAGE_NAMES, fidelity_by_run, mean_accuracies, scores
+from kdbook.data import TextData, texts, word_counts, word_overlap
+from kdbook.evaluate import LANGUAGE_NAMES, claims, constant, fidelity_by_run, mean_accuracies, scores
 from kdbook.store import Run
 
 # Okabe and Ito (2008), "Color Universal Design"
@@ -43,14 +43,19 @@ def accuracy_by_language(arms: Mapping[str, Sequence[Run]]) -> Figure:
             x = place + (number - (len(names) - 1) / 2) * 0.22
             _dots_and_mean(axes, x, values, COLOURS[number], arm if place == 0 else None)
             axes.vlines(x, max(means[arm].low, 0), min(means[arm].high, 1), color=COLOURS[number], linewidth=1)
-    axes.axhline(CHANCE, color="grey", linestyle=":", linewidth=1)
+    _constant(axes.axhline, arms)
     axes.set_xticks(range(len(tests)), [LANGUAGE_NAMES.get(test, test) for test in tests])
     axes.set_ylabel("accuracy")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.18), ncols=len(names), frameon=False)
     return figure
 
 
-def learning_curves(arms: Mapping[str, Iterable[Run]]) -> Figure:
+def _constant(line: Callable, arms: Mapping[str, Sequence[Run]]) -> None:
+    """A line at the accuracy of always giving the most frequent answer."""
+    line(constant(next(iter(arms.values()))[0].predictions), color="grey", linestyle=":", linewidth=1)
+
+
+def learning_curves(arms: Mapping[str, Sequence[Run]]) -> Figure:
     """Validation accuracy after each epoch against the seconds spent, a line for each run."""
     figure, axes = _figure(7, 3.6)
     for number, (arm, runs) in enumerate(arms.items()):
@@ -59,7 +64,7 @@ def learning_curves(arms: Mapping[str, Iterable[Run]]) -> Figure:
             axes.plot(
                 curve["seconds"], curve["validation_accuracy"], "o-", color=COLOURS[number], alpha=0.8, label=arm if index == 0 else None
             )
-    axes.axhline(CHANCE, color="grey", linestyle=":", linewidth=1)
+    _constant(axes.axhline, arms)
     axes.set_xlabel("seconds of training")
     axes.set_ylabel("validation accuracy")
     axes.legend(frameon=False)
@@ -81,23 +86,28 @@ def by_edit(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def overlap_histogram(pairs: pd.DataFrame) -> Figure:
-    """How many words the two sentences of a pair share, for both labels: distributions of :func:`kdbook.data.word_overlap`."""
-    shares = word_overlap(pairs)
+def surface(data: TextData) -> Figure:
+    """What the outside of the training rows tells: for each class, the share of words that two texts have in common, or how long one is."""
+    train = data["train"]
     figure, axes = _figure(7, 3)
-    bins = [step / 20 for step in range(21)]
-    for label, name in ((0, "different meaning"), (1, "same meaning")):
-        axes.hist(shares[pairs["label"] == label], bins, histtype="step", linewidth=2, color=COLOURS[label], label=name)
-    axes.set_xlabel("words shared / all words of the pair")
-    axes.set_ylabel("pairs")
-    axes.legend(frameon=False, loc="upper left")
+    if len(texts(train)) == 2:
+        values, bins = word_overlap(train), np.linspace(0, 1, 21)
+        axes.set_xlabel("words shared / all words of the pair")
+    else:
+        values = word_counts(train)
+        bins = np.linspace(0, values.max(), min(21, int(values.max()) + 1))
+        axes.set_xlabel("words")
+    for label, name in enumerate(data.meanings):
+        axes.hist(values[train["label"] == label], bins, histtype="step", linewidth=2, color=COLOURS[label % len(COLOURS)], label=name)
+    axes.set_ylabel("rows")
+    axes.legend(frameon=False, loc="upper left" if len(texts(train)) == 2 else "best")
     return figure
 
 
 def agreement(arms: Mapping[str, Sequence[Run]]) -> Figure:
-    """How often each student gives its teacher's answer: on test pairs, on those that the teacher answers wrongly, in training."""
+    """How often each student gives its teacher's answer: on test rows, on those that the teacher answers wrongly, in training."""
     table = fidelity_by_run(arms)
-    kinds = {"agreement (test)": "all test pairs", "where it errs": "where the teacher errs", "agreement (train)": "training pairs"}
+    kinds = {"agreement (test)": "all test rows", "where it errs": "where the teacher errs", "agreement (train)": "training rows"}
     names = list(dict.fromkeys(table.index))
     figure, axes = _figure(7, 3)
     for number, arm in enumerate(names, 1):  # colour 0 is the teacher's
@@ -117,16 +127,19 @@ def _dots_and_mean(axes: Axes, x: float, values: pd.Series, colour: str, label: 
     axes.plot([x - 0.08, x + 0.08], [values.mean()] * 2, color=colour, linewidth=3, label=label)
 
 
-def reliability(arms: Mapping[str, Iterable[Run]]) -> Figure:
-    """Share of pairs that mean the same against the probability that a model gives to that, over all runs of each arm."""
+def reliability(arms: Mapping[str, Iterable[Run]], data: TextData) -> Figure:
+    """How often what a model claims is true, against the probability that it gives to that, over all runs of each arm.
+
+    Of two classes the claim is that a row is of the second, of more classes that the answer is right.
+    """
     figure, axes = _figure(5, 4.4)
     axes.plot([0, 1], [0, 1], color="grey", linestyle=":", linewidth=1)
     for number, (arm, runs) in enumerate(arms.items()):
-        rows = pd.concat([run.predictions for run in runs])
-        table = stats.reliability(rows["probability"].to_numpy(), rows["label"].to_numpy())
+        table = stats.reliability(*claims(pd.concat([run.predictions for run in runs])))
         axes.plot(table["probability"], table["share"], "o-", color=COLOURS[number], label=arm)
-    axes.set_xlabel("probability given to “same meaning”")
-    axes.set_ylabel("share that means the same")
+    claim = f"“{data.meanings[1]}”" if len(data.classes) == 2 else "the answer"
+    axes.set_xlabel(f"probability given to {claim}")
+    axes.set_ylabel("share in which that is true")
     axes.legend(frameon=False)
     return figure
 
@@ -139,7 +152,7 @@ def accuracy_against_latency(arms: Mapping[str, Sequence[Run]]) -> Figure:
         rows = table[table["arm"] == arm]
         axes.plot(rows["milliseconds"], rows["accuracy"], "o", color=COLOURS[number], markersize=8, alpha=0.7, label=arm)
     axes.set_xlim(left=0)
-    axes.set_xlabel("milliseconds for one pair (tokenizing and forward pass)")
+    axes.set_xlabel("milliseconds for one row (tokenizing and forward pass)")
     axes.set_ylabel("accuracy")
     axes.legend(frameon=False)
     return figure

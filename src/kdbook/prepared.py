@@ -22,7 +22,7 @@ from packaging.specifiers import SpecifierSet
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from kdbook.data import INPUTS
+from kdbook.data import inputs, texts
 from kdbook.errors import KdbookError
 from kdbook.teacher_outputs import TeacherOutputs
 
@@ -90,7 +90,7 @@ class PreparedData(BaseDataModule):
 
     def _made_from(self, rows: pd.DataFrame, split: str) -> str:
         """A hash of all that decides the samples: the rows, the classes, and the processors with their tokenizers."""
-        digest = hashlib.sha256(pd.util.hash_pandas_object(rows[INPUTS], index=False).to_numpy().tobytes())
+        digest = hashlib.sha256(pd.util.hash_pandas_object(rows[inputs(rows)], index=False).to_numpy().tobytes())
         digest.update(repr((split, self.df_preprocessor[0].label_generator.classes_, self.per_gpu_batch_size)).encode())
         for processor in self.data_processors[0][TEXT]:
             plain = {name: value for name, value in vars(processor).items() if isinstance(value, str | int | float | None)}
@@ -112,10 +112,10 @@ def _as_it_is(batch: Any) -> Any:
 
 @contextmanager
 def _tokenized_at_once(processors: list[Any], rows: pd.DataFrame) -> Iterator[None]:
-    texts = pd.concat([rows[column] for column in INPUTS[:2]]).unique().tolist()
+    distinct = pd.concat([rows[column] for column in texts(rows)]).unique().tolist()
     tokenizers = [processor.tokenizer for processor in processors]
     for processor in processors:
-        processor.tokenizer = TokenizedTexts(processor.tokenizer, texts)
+        processor.tokenizer = TokenizedTexts(processor.tokenizer, distinct)
     try:
         yield
     finally:

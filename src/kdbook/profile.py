@@ -24,17 +24,28 @@ class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Columns(_Table):
+    """Which columns of a table hold what: one or two texts, the label, and where there are such columns the language and the id."""
+
+    texts: Annotated[tuple[str, ...], Field(min_length=1, max_length=2)]
+    label: str
+    language: str | None = None
+    id: str | None = None
+
+
 class Data(_Table):
-    """Where the sentence pairs come from and how many items of each split are used at most.
+    """Where the rows come from and how many items of each split are used at most.
 
     ``source`` is ``"generated"``, a hub id such as ``google-research-datasets/paws-x``, or a directory in the
-    layout of the PAWS-X release. Models learn from the ``train_languages`` (``None``: all) and are tested in all ``languages``; what
+    layout of the PAWS-X release. With ``columns`` it is data of one's own: a file, a directory, or a hub id; see
+    :mod:`kdbook.data.own`. Models learn from the ``train_languages`` (``None``: all) and are tested in all ``languages``; what
     they do in the others is zero-shot transfer. An item is one id in all languages; ``None`` means all items. ``seed`` generates the
     corpus and chooses subsets. ``train_label_noise`` is the share of generated training items that get the wrong label,
     as if annotators had erred.
     """
 
     source: str
+    columns: Columns | None = None
     languages: Annotated[tuple[str, ...], Field(min_length=1)] = ("en", "de")
     train_languages: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     train_items: PositiveInt | None = None
@@ -123,7 +134,7 @@ def load(name: str | None = None, source: str | None = None) -> Profile:
     """
     name = name or os.environ.get("KDBOOK_PROFILE") or DEFAULT
     try:
-        table = _completed(tomllib.loads(_text(name)))
+        table = _completed(tomllib.loads(text(name)))
         if "name" in table:
             raise ValueError("its name is that of its file, so 'name' can't stand in it")
         profile = Profile(name=Path(name).stem, **table)
@@ -134,8 +145,14 @@ def load(name: str | None = None, source: str | None = None) -> Profile:
     except (OSError, RecursionError, ValueError) as error:  # text that is not UTF-8, numbers and tables beyond all measure
         raise KdbookError(f"profile {name!r} can't be read: {error}") from error
     _check(profile)
-    source = source or os.environ.get("KDBOOK_DATA")
-    return profile.model_copy(update={"data": profile.data.model_copy(update={"source": source})}) if source else profile
+    source = source or os.environ.get("KDBOOK_DATA") or located(profile.data.source, Path(name).parent)
+    return profile.model_copy(update={"data": profile.data.model_copy(update={"source": source})})
+
+
+def located(source: str, folder: Path) -> str:
+    """A data source that a profile in a folder names: a path there is meant as seen from the profile."""
+    seen = folder / Path(source).expanduser()
+    return str(seen.absolute()) if source != GENERATED and seen.exists() else source
 
 
 def _completed(table: dict[str, Any]) -> dict[str, Any]:
@@ -144,7 +161,10 @@ def _completed(table: dict[str, Any]) -> dict[str, Any]:
         return table
     if base not in names():
         raise ValueError(f"base = {base!r} is no shipped profile. Choose from: {', '.join(names())}")
-    return _merged(_completed(tomllib.loads(_text(base))), table)
+    below = _completed(tomllib.loads(text(base)))
+    if "columns" in table.get("data", {}):
+        del below["data"]  # how many rows of other data are taken says nothing about these
+    return _merged(below, table)
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
@@ -153,7 +173,8 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     return below | above | both
 
 
-def _text(name: str) -> str:
+def text(name: str) -> str:
+    """The TOML of a shipped profile, or of a file."""
     shipped = files("kdbook") / "profiles" / f"{name}.toml"
     path = Path(name)
     if name in names():

@@ -60,7 +60,7 @@ def _varied(run: Run, first: Mapping[str, Run]) -> str:
     main = first[DISTILLED if run.record["spec"]["teacher"] else BASELINE]
     usual = main.record["identity"]["hyperparameters"]
     settings = run.record["identity"]["hyperparameters"] if arm != TEACHER else {}
-    shuffled = ["another pair's answers"] if run.record["identity"]["shuffled"] else []
+    shuffled = ["another row's answers"] if run.record["identity"]["shuffled"] else []
     return ", ".join(shuffled + [f"{key.split('.', 1)[1]} = {value}" for key, value in settings.items() if usual.get(key) != value])
 
 

@@ -62,7 +62,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class McNemar:
-    """Test pairs that only the first or only the second of two models answers rightly, and the exact two-sided p-value."""
+    """Test rows that only the first or only the second of two models answers rightly, and the exact two-sided p-value."""
 
     only_first: int
     only_second: int
@@ -172,25 +172,25 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
 
 
 def divergence(reference: Array, other: Array) -> float:
-    """Mean Kullback-Leibler divergence in nats of two-class probabilities from those of a reference; both of shape (rows,)."""
-    p, q = (np.clip(np.asarray(probability, float), NEARLY_SURE, 1 - NEARLY_SURE) for probability in (reference, other))
-    return float(np.mean(p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))))
+    """Mean Kullback-Leibler divergence in nats of probabilities from those of a reference; both of shape (rows, classes)."""
+    p, q = (np.clip(np.asarray(probabilities, float), NEARLY_SURE, 1 - NEARLY_SURE) for probabilities in (reference, other))
+    return float(np.mean((p * np.log(p / q)).sum(axis=1)))
 
 
-def reliability(probability: Array, label: Array, bins: int = BINS) -> pd.DataFrame:
-    """Bins of equal width over the probability of label 1, empty ones left out.
+def reliability(probability: Array, came_true: Array, bins: int = BINS) -> pd.DataFrame:
+    """Bins of equal width over the probability that was given to something, empty ones left out; both arrays of shape (rows,).
 
-    Columns: ``probability``, the mean in the bin, ``share``, that of pairs with label 1, and ``pairs``, their number.
+    Columns: ``probability``, the mean in the bin, ``share``, that of rows in which it came true, and ``rows``, their number.
     """
     place = np.minimum((np.asarray(probability, float) * bins).astype(int), bins - 1)
-    rows = pd.DataFrame({"probability": np.asarray(probability, float), "share": np.asarray(label, float), "pairs": 1}).groupby(place)
-    return rows.agg({"probability": "mean", "share": "mean", "pairs": "sum"}).reset_index(drop=True)
+    rows = pd.DataFrame({"probability": np.asarray(probability, float), "share": np.asarray(came_true, float), "rows": 1}).groupby(place)
+    return rows.agg({"probability": "mean", "share": "mean", "rows": "sum"}).reset_index(drop=True)
 
 
-def calibration_error(probability: Array, label: Array, bins: int = BINS) -> float:
-    """Expected calibration error: mean distance of probability and share over the bins of :func:`reliability`, weighted by pairs."""
-    table = reliability(probability, label, bins)
-    return float(((table["probability"] - table["share"]).abs() * table["pairs"]).sum() / table["pairs"].sum())
+def calibration_error(probability: Array, came_true: Array, bins: int = BINS) -> float:
+    """Expected calibration error: mean distance of probability and share over the bins of :func:`reliability`, weighted by rows."""
+    table = reliability(probability, came_true, bins)
+    return float(((table["probability"] - table["share"]).abs() * table["rows"]).sum() / table["rows"].sum())
 
 
 class _Draws:

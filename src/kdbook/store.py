@@ -62,7 +62,10 @@ class Run:
 
     @cached_property
     def predictions(self) -> "pd.DataFrame":
-        """A row for each test pair: ``id``, ``language``, ``label``, ``probability`` of label 1, ``prediction``."""
+        """A row for each test row: ``id``, ``language``, ``label``, ``prediction``, and ``probability`` of label 1.
+
+        With more than two classes ``probability_0`` and so on, one for each label, stand in place of ``probability``.
+        """
         import pandas as pd
 
         return pd.read_parquet(self.path / PREDICTIONS)

@@ -65,8 +65,8 @@ class Study:
         self._checkpoints: dict[str, encoders.Checkpoint] = {}
 
     @cached_property
-    def data(self) -> "data.PairData":
-        """The sentence pairs of this study."""
+    def data(self) -> "data.TextData":
+        """The rows of this study."""
         from kdbook import data  # imports pandas, which a build that finds all current does not need
 
         return data.load(self.profile.data)
@@ -80,8 +80,7 @@ class Study:
         """What this study is about, in a line of Markdown."""
         kept = self.data.sizes().loc["all"]
         sizes = ", ".join(f"{count:,} {split}" for split, count in kept.items())
-        source = "generated sentences" if self.profile.data.source == profile.GENERATED else "PAWS-X or data in its layout"
-        return f"**Profile `{self.profile.name}`.** {self.profile.description}. Data: {source} ({sizes} pairs)."
+        return f"**Profile `{self.profile.name}`.** {self.profile.description}. Data: {_source(self.profile.data)} ({sizes} rows)."
 
     def arms(self) -> list[str]:
         """The arms of this study: teacher, baseline, distilled, then the ablations."""
@@ -275,13 +274,22 @@ def open_study(name: str | None = None) -> Study:
     return Study(profile.load(name), open_store())
 
 
+def _source(settings: profile.Data) -> str:
+    if settings.source == profile.GENERATED:
+        return "generated sentences"
+    return f"`{Path(settings.source).name}`" if settings.columns else "PAWS-X or data in its layout"
+
+
 def _origin_of_rows(settings: profile.Data) -> str | None:
     """A hash of everything that the rows are made from; None for data of the hub, whose content only loading tells."""
-    directory = Path(settings.source).expanduser()
+    path = Path(settings.source).expanduser()
     if settings.source == profile.GENERATED:
         made_from = list(Path(__file__).with_name("data").glob("*.toml"))
-    elif directory.is_dir():
-        made_from = [path for language in settings.languages for path in (directory / language).glob("*")]
+    elif path.is_file():
+        made_from = [path]
+    elif path.is_dir():
+        folders = [path / language for language in settings.languages] + ([path] if settings.columns else [])
+        made_from = [file for folder in folders for file in folder.glob("*") if file.is_file()]
     else:
         return None
     contents = {f"{n} {path.name}": hash_of(path) for n, path in enumerate(sorted(made_from))}

@@ -17,6 +17,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from kdbook.data import texts
 from kdbook.errors import KdbookError
 from kdbook.store import hash_of, write
 
@@ -95,7 +96,7 @@ def _shuffled_within(labels: pd.Series) -> Tensor:
 
 def _digest(rows: pd.DataFrame) -> str:
     digest = hashlib.sha256()
-    for column in ("sentence1", "sentence2"):
+    for column in texts(rows):
         digest.update("\x1f".join(rows[column]).encode())
     return digest.hexdigest()
 
@@ -105,7 +106,7 @@ def _ask(teacher: Any, rows: pd.DataFrame) -> tuple[Tensor, Tensor]:
     from autogluon.multimodal.data.datamodule import BaseDataModule
     from autogluon.multimodal.models.utils import run_model
 
-    order = (rows["sentence1"].str.len() + rows["sentence2"].str.len()).to_numpy().argsort(kind="stable")
+    order = rows[texts(rows)].map(len).sum(axis=1).to_numpy().argsort(kind="stable")
     module = BaseDataModule(teacher._df_preprocessor, teacher._data_processors, BATCH, num_workers=0, predict_data=rows.iloc[order])
     module.setup("predict")
     device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -21,10 +21,10 @@ import numpy as np
 import pandas as pd
 
 from kdbook import latency, memory, store
-from kdbook.data import INPUTS
+from kdbook.data import inputs, texts
 
 if TYPE_CHECKING:
-    from kdbook.data import PairData
+    from kdbook.data import TextData
 
 WARM_UP_ROWS = 64
 TRAIN_ITEMS_PREDICTED = 500
@@ -67,14 +67,14 @@ def fit(
     callbacks: tuple = (),
     resume: bool = False,
 ):
-    """Fine-tune a pretrained encoder on sentence pairs; with a teacher, distil from it.
+    """Fine-tune a pretrained encoder on texts or pairs of texts; with a teacher, distil from it.
 
     Parameters
     ----------
     path
         Directory for the fitted predictor.
     train, validation
-        Columns ``sentence1``, ``sentence2``, ``label``; validation chooses the best epoch.
+        Columns ``sentence1``, for pairs ``sentence2``, and ``label``; validation chooses the best epoch.
     checkpoint
         Hub id or directory of the encoder.
     hyperparameters
@@ -97,14 +97,18 @@ def fit(
     from kdbook.prepared import prepare
     from kdbook.teacher_outputs import TeacherOutputs
 
-    predictor = MultiModalPredictor(label="label", eval_metric="accuracy", path=str(path), verbosity=0, enable_progress_bar=False)
+    kind = "binary" if train["label"].nunique() == 2 else "multiclass"
+    predictor = MultiModalPredictor(
+        label="label", problem_type=kind, eval_metric="accuracy", path=str(path), verbosity=0, enable_progress_bar=False
+    )
     if resume:
         _go_on(predictor, path)
     prepare(predictor._learner, TeacherOutputs(teacher.outputs, teacher.shuffled) if teacher and teacher.outputs else None)
     with _added_callbacks(predictor, callbacks), _without_denormals():
         predictor.fit(
-            train_data=train[INPUTS],
-            tuning_data=validation[INPUTS],
+            train_data=train[inputs(train)],
+            tuning_data=validation[inputs(validation)],
+            column_types=dict.fromkeys(texts(train), "text"),  # few or short texts AutoMM would take for categories
             teacher_predictor=str(teacher.predictor) if teacher else None,
             hyperparameters={"model.names": ["hf_text"], "model.hf_text.checkpoint_name": checkpoint, **hyperparameters},
             seed=seed,
@@ -114,7 +118,7 @@ def fit(
 
 def train(
     directory: Path,
-    data: "PairData",
+    data: "TextData",
     checkpoint: str,
     hyperparameters: dict[str, Any],
     seed: int,
@@ -164,7 +168,7 @@ def train(
         others = {"train": _first_items(data["train"], TRAIN_ITEMS_PREDICTED), "validation": data["validation"]}
         found, seconds = predict(predictor, tests | others)
         validated = found["validation"]
-        speed = latency.measure(predictor, data["test"][INPUTS[:2]]) if measure_speed else None
+        speed = latency.measure(predictor, data["test"][texts(data["test"])]) if measure_speed else None
         pd.concat([found[language] for language in tests], ignore_index=True).to_parquet(directory / store.PREDICTIONS, index=False)
         found["train"].to_parquet(directory / store.TRAIN_PREDICTIONS, index=False)
         pd.DataFrame(watch.history).to_parquet(directory / store.HISTORY, index=False)
@@ -217,15 +221,25 @@ def _without_denormals() -> Iterator[None]:
 
 
 def predict(predictor, parts: Mapping[str, pd.DataFrame]) -> tuple[dict[str, pd.DataFrame], dict[str, float]]:
-    """Predictions for every row of some tables, and the seconds that each table took, after a warm-up."""
-    predictor.predict(next(iter(parts.values()))[INPUTS[:2]].head(WARM_UP_ROWS))
-    positive = list(predictor.class_labels).index(1)
+    """Predictions for every row of some tables, and the seconds that each table took, after a warm-up.
+
+    The columns of the predictions are those of :attr:`kdbook.store.Run.predictions`.
+    """
+    first = next(iter(parts.values()))
+    predictor.predict(first[texts(first)].head(WARM_UP_ROWS))
+    labels = list(predictor.class_labels)
     tables, seconds = {}, {}
     for name, rows in parts.items():
         start = time.perf_counter()
-        probability = predictor.predict_proba(rows[INPUTS[:2]], as_pandas=False)[:, positive]
+        probabilities = predictor.predict_proba(rows[texts(rows)], as_pandas=False)
         seconds[name] = time.perf_counter() - start
-        tables[name] = rows[["id", "language", "label"]].assign(probability=probability, prediction=(probability > 0.5).astype(int))
+        said = {f"probability_{label}": probabilities[:, place] for place, label in enumerate(labels)}
+        if len(labels) == 2:
+            said = {"probability": said["probability_1"]}
+            answers = (said["probability"] > 0.5).astype(int)
+        else:
+            answers = np.array(labels)[probabilities.argmax(axis=1)]
+        tables[name] = rows[["id", "language", "label"]].assign(**said, prediction=answers)
     return tables, seconds
 
 

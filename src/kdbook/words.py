@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from kdbook import costs, evaluate, stats, tables
-from kdbook.data import PairData, word_overlap
+from kdbook.data import TextData, texts, word_counts, word_overlap
 from kdbook.evaluate import LANGUAGE_NAMES
 from kdbook.profile import ALL, BASELINE, DISTILLED, MAIN_ARMS, TEACHER
 from kdbook.store import Run
@@ -19,18 +19,33 @@ from kdbook.study import Study
 if TYPE_CHECKING:
     from kdbook import deployment
 
+COARSE = 0.1  # a difference of accuracies; published gains of distillation on such tasks are a few points at most
 HELPS, HURTS, UNKNOWN = "helps", "hurts", "these runs do not tell whether it helps"
 
 
-def overlap(rows: pd.DataFrame) -> str:
-    """How many words the sentences of a pair share, by label."""
-    shared = word_overlap(rows).groupby(rows["label"]).mean()
-    return f"Pairs of the same meaning share {shared[1]:.2f} of their words on average, pairs of different meaning {shared[0]:.2f}."
+def task(data: TextData) -> str:
+    """What a model is to tell about a row of these data."""
+    if data.paraphrases:
+        return "A row holds two sentences of one language, and the task is to tell whether they mean the same (1) or not (0)."
+    held = "two texts" if len(texts(data["train"])) == 2 else "one text"
+    return f"A row holds {held}, and the task is to tell which of {len(data.classes)} classes it is of: {_and(map(_quoted, data.classes))}."
 
 
-def differing_labels(pairs: PairData) -> str:
+def surface(data: TextData) -> str:
+    """What the outside of the training rows tells about their class: common words of the two texts, or the length of the one."""
+    train = data["train"]
+    if data.paraphrases:
+        shared = word_overlap(train).groupby(train["label"]).mean()
+        return f"Pairs of the same meaning share {shared[1]:.2f} of their words on average, pairs of different meaning {shared[0]:.2f}."
+    pairs = len(texts(train)) == 2
+    means = (word_overlap(train) if pairs else word_counts(train)).groupby(train["label"]).mean()
+    said = _and(f"{_quoted(name)}: {means[label]:.{2 if pairs else 1}f}" for label, name in enumerate(data.classes))
+    return f"{'Share of common words' if pairs else 'Words of a text'}, means by class: {said}."
+
+
+def differing_labels(data: TextData) -> str:
     """How many ids were found whose labels differ between the languages."""
-    counts = ", ".join(f"{audit.differing_ids()} in {split}" for split, audit in pairs.audits.items())
+    counts = ", ".join(f"{audit.differing_ids()} in {split}" for split, audit in data.audits.items())
     return f"Ids whose labels differ between the languages before anything is dropped: {counts}."
 
 
@@ -38,29 +53,30 @@ def teacher(run: Run) -> str:
     """What the first teacher reaches, and how long it took."""
     row = evaluate.by_run([run]).iloc[0]
     return (
-        f"The first teacher answers {row[ALL]:.3f} of all test pairs rightly. Its fit took {row[tables.FIT]:.0f} seconds, and it "
-        f"predicts about {len(run.predictions) / row[tables.PREDICT]:.0f} pairs a second."
+        f"The first teacher answers {row[ALL]:.3f} of all test rows rightly. Its fit took {row[tables.FIT]:.0f} seconds, and it "
+        f"predicts about {len(run.predictions) / row[tables.PREDICT]:.0f} rows a second."
     )
 
 
 def sureness(run: Run) -> str:
-    """On how many test pairs a teacher is as good as certain."""
+    """On how many test rows a teacher is as good as certain."""
     *_, nearest = evaluate.share_of_sure(run.predictions).items()
-    return f"On {nearest[1]:.0%} of the test pairs the teacher's probability is {nearest[0]} of certainty."
+    return f"On {nearest[1]:.0%} of the test rows the teacher's probability is {nearest[0]} of certainty."
 
 
 def headline(arms: Mapping[str, Sequence[Run]], study: Study) -> str:
     """Accuracies of the three arms, and what follows for the question that the profile asked before any run."""
     means = evaluate.summary(arms)[ALL]
     reached = ", ".join(f"the {_name(arm)} **{means[arm]:.3f}**" for arm in MAIN_ARMS)
-    return f"On all test pairs {reached}. {primary(arms, study)}"
+    return f"On all test rows {reached}. {primary(arms, study)}"
 
 
 def primary(arms: Mapping[str, Sequence[Run]], study: Study) -> str:
     """The answer to the primary question of the study."""
     asked = study.profile.primary
     found = evaluate.contrast(arms[asked.against], arms[asked.arm], asked.test)
-    verdict = {1: f"the {_name(asked.arm)} is better", -1: f"the {_name(asked.arm)} is worse", 0: "these runs do not tell which is better"}
+    unclear = "this study is too small to tell which is better" if too_small(found) else "these runs do not tell which is better"
+    verdict = {1: f"the {_name(asked.arm)} is better", -1: f"the {_name(asked.arm)} is worse", 0: unclear}
     seeds = min(len(arms[asked.against]), len(arms[asked.arm]))
     return (
         f"The {_name(asked.arm)} differs from the {_name(asked.against)} on {_test(asked.test)} by {_points(found)} points "
@@ -85,10 +101,10 @@ def sizes(arms: Mapping[str, Sequence[Run]]) -> str:
     """How much smaller and quicker the student is than the teacher."""
     teacher, student = arms[TEACHER][0], arms[BASELINE][0]
     backbone, total = (teacher.record["parameters"][part] / student.record["parameters"][part] for part in ("backbone", "total"))
-    speed = costs.seconds_per_pair(teacher) / costs.seconds_per_pair(student)
+    speed = costs.seconds_per_row(teacher) / costs.seconds_per_row(student)
     return (
         f"Without embeddings the teacher has {backbone:.1f} times as many parameters as the student, with them {total:.1f} times. "
-        f"In large batches the student answers {_times(speed)} as many pairs in the same time."
+        f"In large batches the student answers {_times(speed)} as many rows in the same time."
     )
 
 
@@ -97,8 +113,7 @@ def failed(arms: Mapping[str, Iterable[Run]]) -> str:
     poor = []
     for runs in arms.values():
         for run in runs:
-            share = run.predictions["label"].mean()
-            if evaluate.accuracy(run.predictions)[ALL] <= max(share, 1 - share):
+            if evaluate.accuracy(run.predictions)[ALL] <= evaluate.constant(run.predictions):
                 poor.append(f"`{run.record['name']}`")
     if not poor:
         return "Every run learnt something: none is as bad as always giving the more frequent answer."
@@ -145,10 +160,16 @@ def detectable(found: stats.Estimate) -> str:
     """Which differences a study of this size can find."""
     smallest = 100 * found.detectable
     seen = "larger" if abs(100 * found.value) >= smallest else "smaller"
+    advice = " For smaller ones it needs more test rows." if too_small(found) else ""
     return (
         f"A study of this size finds a true difference of **{smallest:.1f} points** in four of five repetitions. "
-        f"The difference seen here is {seen} than that."
+        f"The difference seen here is {seen} than that.{advice}"
     )
+
+
+def too_small(found: stats.Estimate) -> bool:
+    """Whether nothing was found where only a difference larger than distillation ever makes could have been."""
+    return found.direction == 0 and found.detectable > COARSE
 
 
 def beaten(found: pd.DataFrame) -> str:
@@ -221,7 +242,7 @@ def parity(shipped: "deployment.Shipped") -> str:
     change = shipped.change
     verdict = {1: "which is better", -1: "which is worse", 0: "which is no clear difference"}[change.direction]
     return (
-        f"In 32 bits the exported student gives AutoMM's answer to **{same:,} of {shipped.rows:,}** test pairs; the largest difference of "
+        f"In 32 bits the exported student gives AutoMM's answer to **{same:,} of {shipped.rows:,}** test rows; the largest difference of "
         f"a probability is {shipped.distance:.1e}. In 8 bits its accuracy changes by **{_points(change)} points** (95 % interval "
         f"over items {_interval(change)}), {verdict}."
     )
@@ -232,7 +253,7 @@ def speed(shipped: "deployment.Shipped") -> str:
     automm, *_, smallest = shipped.sizes
     size, time = (figures[smallest] / figures[automm] for figures in (shipped.sizes, shipped.latencies))
     return (
-        f"The model of 8 bits has {size:.2f} of the size of AutoMM's predictor and answers one pair {_times(1 / time)} as fast as "
+        f"The model of 8 bits has {size:.2f} of the size of AutoMM's predictor and answers one row {_times(1 / time)} as fast as "
         "AutoMM's own tokenizer and network do, without counting the start of AutoMM's trainer."
     )
 
@@ -254,7 +275,7 @@ def _name(arm: str) -> str:
 
 
 def _test(test: str) -> str:
-    return "all test pairs" if test == ALL else f"the {_language(test)} test pairs"
+    return "all test rows" if test == ALL else f"the {_language(test)} test rows"
 
 
 def _language(test: str) -> str:
@@ -267,6 +288,10 @@ def _count(number: int, noun: str) -> str:
 
 def _times(ratio: float) -> str:
     return f"{ratio:.1f} times" if ratio >= 1 else f"only {ratio:.2f} times"
+
+
+def _quoted(text: str) -> str:
+    return f"*{text}*"
 
 
 def _and(parts: Iterable[str]) -> str:

@@ -30,7 +30,7 @@ table = pairs.audit_table()
 assert table["read"].sum() == table["kept"].sum() == 1_000_000
 pairs.digest()
 start = said("load and audit", start)
-words.overlap(pairs["train"])
+words.surface(pairs)
 start = said("statistics of the words", start)
 rng = np.random.default_rng(0)
 arms = [[drawn(rng, accuracy, len(pairs["test"]) // 2) for seed in range(5)] for accuracy in (0.95, 0.7, 0.8)]

@@ -15,7 +15,7 @@ from nbclient import NotebookClient
 from kdbook.sphinx_ext.downloads import ALL, FOLDER, WITH_OUTPUTS
 from kdbook.store import Store
 
-TIMES = re.compile(r"\d+ (seconds|pairs a second)|[\d.]+ times as fast")
+TIMES = re.compile(r"\d+ (seconds|rows a second)|[\d.]+ times as fast")
 
 
 @pytest.fixture(scope="module")

@@ -82,7 +82,7 @@ NOT_PROSE = re.compile(
     r"\A---\n.*?^---\n|\$\$.*?\$\$|\$[^$\n]+\$|`[^`\n]+`|\{[\w:]+\}`[^`]+`|Python 3\.\d+|Apache-2\.0|^:[\w-]+:[^\n]*$",
     re.MULTILINE | re.DOTALL,
 )
-RESULT = re.compile(r"\d[.,]\d|\d+ ?%|\d+ (points|times|seconds|pairs)")
+RESULT = re.compile(r"\d[.,]\d|\d+ ?%|\d+ (points|times|seconds|pairs|rows)")
 PUBLISHED = re.compile(r"\]\(https://|\{cite:|95 % interval|95 % of")
 
 

@@ -1,4 +1,4 @@
-"""Sentence pairs for training, validation and test, from any source, audited."""
+"""Texts, or pairs of texts, for training, validation and test, from any source, audited."""
 
 import hashlib
 from dataclasses import dataclass
@@ -8,25 +8,29 @@ from pathlib import Path
 import pandas as pd
 
 from kdbook import profile
-from kdbook.data import corpus, pawsx
-from kdbook.data.audit import Audit, audit
+from kdbook.data import corpus, own, pawsx
+from kdbook.data.audit import Audit, audit, texts
 from kdbook.errors import KdbookError
 
 SPLITS = ("train", "validation", "test")
 MISALIGNED = 0.2  # share of ids with conflicting labels that no translation explains; PAWS-X has about 0.02
-INPUTS = ["sentence1", "sentence2", "label"]  # what a model sees; AutoMM would take an id for a feature
+CLASSES = ("0", "1")  # of PAWS-X
+MEANINGS = ("different meaning", "same meaning")
 
 
 @dataclass(frozen=True)
-class PairData:
-    """Audited sentence pairs; frames have the columns ``id``, ``language``, ``sentence1``, ``sentence2``, ``label``.
+class TextData:
+    """Audited rows; frames have the columns ``id``, ``language``, ``sentence1``, for pairs ``sentence2``, and ``label``.
 
-    The generated corpus adds ``edit`` (what distinguishes the two sentences), ``pattern`` and ``true_label``, from which
-    ``label`` differs where an annotator erred.
+    ``classes`` are the labels 0, 1 and so on as the source writes them, ``meanings`` what they are called on a page. The generated
+    corpus adds ``edit`` (what distinguishes the two sentences), ``pattern`` and ``true_label``, from which ``label`` differs where
+    an annotator erred.
     """
 
     source: str
     languages: tuple[str, ...]
+    classes: tuple[str, ...]
+    meanings: tuple[str, ...]
     audits: dict[str, Audit]
     splits: dict[str, pd.DataFrame]
 
@@ -41,7 +45,7 @@ class PairData:
         return {language: test[test["language"] == language] for language in self.languages} | {"all": test}
 
     def sizes(self) -> pd.DataFrame:
-        """Number of pairs that are used by split and language, and in total."""
+        """Number of rows that are used by split and language, and in total."""
         counts = {split: self[split]["language"].value_counts() for split in SPLITS}
         table = pd.DataFrame(counts).reindex(list(self.languages)).fillna(0).astype(int)
         return pd.concat([table, table.sum().to_frame("all").T])
@@ -50,45 +54,69 @@ class PairData:
         """Rows read, dropped by reason, and kept, for each split and language."""
         return pd.concat({split: self.audits[split].counts() for split in SPLITS}, names=["split"])
 
-    def examples(self, split: str, label: int, pairs: int = 3) -> pd.DataFrame:
-        """The first pairs of a label, in all languages of the split, without ids in which one is lacking."""
+    @property
+    def paraphrases(self) -> bool:
+        """Whether these are pairs of which the label says if they mean the same, as in PAWS-X."""
+        return self.meanings == MEANINGS
+
+    def examples(self, split: str, label: int, items: int = 3) -> pd.DataFrame:
+        """The first items of a label that all languages of the split have; where there is none, the first rows of each language."""
         rows = self[split].query("label == @label")
         ids = rows["id"].value_counts()
-        complete = [name for name in rows["id"].drop_duplicates() if ids[name] == self[split]["language"].nunique()][:pairs]
-        chosen = rows[rows["id"].isin(complete)].sort_values("id", key=lambda column: column.map(complete.index), kind="stable")
-        return chosen[["language", "sentence1", "sentence2", "label"]].reset_index(drop=True)
+        complete = [name for name in rows["id"].drop_duplicates() if ids[name] == self[split]["language"].nunique()][:items]
+        if complete:
+            chosen = rows[rows["id"].isin(complete)].sort_values("id", key=lambda column: column.map(complete.index), kind="stable")
+        else:
+            chosen = rows.groupby("language", sort=False).head(items)
+        return chosen[["language", *texts(rows), "label"]].assign(label=chosen["label"].map(self.named())).reset_index(drop=True)
+
+    def named(self) -> dict[int, str]:
+        """What the source writes for each label."""
+        return dict(enumerate(self.classes))
 
     def digest(self) -> str:
         """A hash of the rows that models see, and of their order."""
         digest = hashlib.sha256()
         for split in SPLITS:
-            for column in ("id", "language", *INPUTS):
+            for column in ("id", "language", *inputs(self[split])):
                 digest.update("\x1f".join(map(str, self[split][column])).encode())
             digest.update(b"\x1e")
         return digest.hexdigest()
 
 
+def inputs(rows: pd.DataFrame) -> list[str]:
+    """The columns that a model sees: texts and label. AutoMM would take an id for a feature."""
+    return [*texts(rows), "label"]
+
+
 @lru_cache(maxsize=4)
-def load(settings: profile.Data) -> PairData:
+def load(settings: profile.Data) -> TextData:
     """Read or generate the data that a profile names, audit every row, and take the chosen number of items."""
-    raw = _read(settings)
+    raw, classes = own.load(settings) if settings.columns else (_read(settings), CLASSES)
     audits = {split: audit(raw[split]) for split in SPLITS}
     for split, result in audits.items():
         _check_usable(result, f"{settings.source}: {split}", settings.languages)
     splits = {split: _limit(audits[split].kept, getattr(settings, f"{split}_items"), settings.seed) for split in SPLITS}
     for split in ("train", "validation"):
         splits[split] = splits[split][~splits[split]["language"].isin(settings.unseen)].reset_index(drop=True)
-    return PairData(settings.source, settings.languages, audits, splits)
+    _check_classes(splits, classes, settings.source)
+    meanings = classes if settings.columns else MEANINGS
+    return TextData(settings.source, settings.languages, classes, meanings, audits, splits)
 
 
 def word_overlap(pairs: pd.DataFrame) -> pd.Series:
-    """Jaccard overlap of the word sets of the two sentences of each pair, between 0 and 1."""
+    """Jaccard overlap of the word sets of the two texts of each row, between 0 and 1."""
 
     def share(first: str, second: str) -> float:
         a, b = (set(text.lower().strip(". ").split()) for text in (first, second))
-        return len(a & b) / len(a | b)
+        return len(a & b) / len(a | b) if a | b else 1.0
 
     return pd.Series([share(*pair) for pair in zip(pairs["sentence1"], pairs["sentence2"], strict=True)], index=pairs.index, dtype=float)
+
+
+def word_counts(rows: pd.DataFrame) -> pd.Series:
+    """Number of words between spaces in all texts of each row."""
+    return rows[texts(rows)].map(lambda text: len(text.split())).sum(axis=1)
 
 
 def describe_label_noise(train: pd.DataFrame) -> str:
@@ -148,6 +176,13 @@ def _check_usable(result: Audit, where: str, languages: tuple[str, ...]) -> None
             reasons = result.dropped.loc[result.dropped["language"] == language, "reason"].value_counts()
             found = ", ".join(f"{count} dropped as {reason}" for reason, count in reasons.items()) or "there is none"
             raise KdbookError(f"{where}: no usable row in the language {language!r} ({found})")
+
+
+def _check_classes(splits: dict[str, pd.DataFrame], classes: tuple[str, ...], source: str) -> None:
+    """A model can't learn what no training row shows."""
+    lacking = set(range(len(classes))) - set(splits["train"]["label"])
+    if lacking:
+        raise KdbookError(f"{source}: no training row that is used has the label {classes[min(lacking)]!r}; use more, or drop that class")
 
 
 def _limit(rows: pd.DataFrame, items: int | None, seed: int) -> pd.DataFrame:

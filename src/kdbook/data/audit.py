@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 PLACEHOLDER = "NS"  # PAWS-X writes it where translators had no sentence
+TEXTS = ("sentence1", "sentence2")  # columns of text; data of single texts have the first alone
 REASONS = {
-    "placeholder": f'a sentence is the placeholder "{PLACEHOLDER}"',
-    "blank": "a sentence is blank",
+    "placeholder": f'a text is the placeholder "{PLACEHOLDER}"',
+    "blank": "a text is blank",
     "conflict": "another language has a different label for this id",
 }
 
@@ -35,19 +36,24 @@ class Audit:
         return table.assign(kept=kept).rename_axis(index="language", columns=None).astype(int)
 
 
+def texts(rows: pd.DataFrame) -> list[str]:
+    """The columns of text that some rows have: one, or for pairs two."""
+    return [column for column in TEXTS if column in rows.columns]
+
+
 def audit(rows: pd.DataFrame) -> Audit:
     """Split the rows of one split, all languages together, into usable and unusable ones.
 
     Parameters
     ----------
     rows
-        Columns ``id``, ``language``, ``sentence1``, ``sentence2`` and ``label``; an id stands once in a language.
+        Columns ``id``, ``language``, ``sentence1``, for pairs ``sentence2``, and ``label``; an id stands once in a language.
 
     Returns
     -------
     Every row is either kept or dropped for the first reason of :data:`REASONS` that applies.
     """
-    sentences = rows[["sentence1", "sentence2"]].fillna("").apply(lambda column: column.astype(str).str.strip())
+    sentences = rows[texts(rows)].fillna("").apply(lambda column: column.astype(str).str.strip())
     flags = pd.DataFrame(
         {
             "placeholder": (sentences == PLACEHOLDER).any(axis=1),

@@ -5,37 +5,24 @@ from pathlib import Path
 
 import pandas as pd
 
+from kdbook.data import files, hub
+from kdbook.data.files import shown
 from kdbook.errors import KdbookError
 
 COLUMNS = ["id", "sentence1", "sentence2", "label"]
 LABELS = {"0": 0, "1": 1}
-HUB_SPLITS = {"train": "train", "validation": "validation", "test": "test"}
+HUB_SPLITS = {"train": ["train"], "validation": ["validation"], "test": ["test"]}
 RELEASE_FILES = {"train": ("train.tsv", "translated_train.tsv"), "validation": ("dev_2k.tsv",), "test": ("test_2k.tsv",)}
 LONGEST = 100_000  # characters of a sentence; a longer one is a file whose lines are not rows
-SHOWN = 60  # characters of what a message quotes
 
 
 def from_hub(name: str, language: str) -> dict[str, pd.DataFrame]:
     """The three splits of one language of a hub data set with the columns of PAWS-X."""
-    from datasets import load_dataset  # takes seconds to import
-
-    try:
-        loaded = load_dataset(name, language)
-    except Exception as error:
-        raise KdbookError(
-            f"the data set {name!r} ({language}) could not be loaded: {_first_line(error)}. "
-            "Check the connection, or give a directory with KDBOOK_DATA=DIR"
-        ) from error
-    missing = [split for split in HUB_SPLITS.values() if split not in loaded]
+    found = hub.tables(name, language, HUB_SPLITS)
+    missing = HUB_SPLITS.keys() - found.keys()
     if missing:
-        raise KdbookError(f"the data set {name!r} ({language}) has no split {missing[0]!r}")
-    return {split: _from_hub_split(loaded[theirs], f"{name} ({language}, {theirs})") for split, theirs in HUB_SPLITS.items()}
-
-
-def _from_hub_split(split, where: str) -> pd.DataFrame:
-    places = _places(split.column_names, where)
-    rows = (["" if row[name] is None else str(row[name]) for name in split.column_names] for row in split)
-    return _table(((f"{where}, row {number}", row) for number, row in enumerate(rows, start=1)), len(split.column_names), places)
+        raise KdbookError(f"the data set {name!r} ({language}) has no split {min(missing)!r}")
+    return {split: _table(rows, len(header), _places(header, where)) for split, (where, header, rows) in found.items()}
 
 
 def from_directory(directory: Path, language: str) -> dict[str, pd.DataFrame]:
@@ -57,22 +44,16 @@ def read_tsv(path: Path) -> pd.DataFrame:
     KdbookError
         If a line is not such a row: the message names file and line and says what to do.
     """
-    lines = _lines(path)
-    where, header = next(lines, (str(path), [""]))
-    return _table(lines, len(header), _places(header, where))
+    rows = _rows(path)
+    where, header = next(rows, (str(path), [""]))
+    return _table(rows, len(header), _places(header, where))
 
 
-def _lines(path: Path) -> Iterator[tuple[str, list[str]]]:
-    """Where each line of a file stands, and its cells; read as they are asked for."""
+def _rows(path: Path) -> Iterator[files.Row]:
+    """Where each line of a file stands, and its cells; an empty line is one cell."""
     try:
         with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                where = f"{path}, line {number}"
-                try:
-                    text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-                except UnicodeDecodeError as error:
-                    raise KdbookError(f"{where}: byte {error.start + 1} is not UTF-8; save the file as UTF-8") from error
-                yield where, text.removesuffix("\n").removesuffix("\r").split("\t")
+            yield from ((where, line.split("\t")) for where, line in files.lines(file, path))
     except OSError as error:
         raise KdbookError(f"{path} can't be read: {error.strerror}") from error
 
@@ -89,7 +70,7 @@ def _places(header: Sequence[str], where: str) -> dict[str, int]:
     for column in COLUMNS:
         if header.count(column) != 1:
             problem = "lacks the column" if column not in header else "has more than once the column"
-            found = _shown(", ".join(header)) or "nothing"
+            found = shown(", ".join(header)) or "nothing"
             raise KdbookError(f"{where} {problem} {column!r}; expected {', '.join(COLUMNS)}, separated by tabs, found {found}")
     return {column: header.index(column) for column in COLUMNS}
 
@@ -103,7 +84,7 @@ def _table(rows: Iterable[tuple[str, Sequence[str]]], width: int, places: dict[s
             raise KdbookError(f"{where}: {problem}")
         name = row[places["id"]]
         if name in seen:
-            raise KdbookError(f"{where}: the id {_shown(name)!r} was given before ({seen[name]}); give each row an id of its own")
+            raise KdbookError(f"{where}: the id {shown(name)!r} was given before ({seen[name]}); give each row an id of its own")
         seen[name] = where.rpartition(", ")[2]
         for column, place in places.items():
             cells[column].append(row[place])
@@ -122,13 +103,5 @@ def _problem(row: Sequence[str], width: int, places: dict[str, int]) -> str:
     if not row[places["id"]].strip():
         return "the id is empty; give each row an id of its own"
     if row[places["label"]].strip() not in LABELS:
-        return f"the label is {_shown(row[places['label']])!r}; write {' or '.join(LABELS)}"
+        return f"the label is {shown(row[places['label']])!r}; write {' or '.join(LABELS)}"
     return ""
-
-
-def _shown(text: str) -> str:
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]

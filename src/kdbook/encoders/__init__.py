@@ -35,7 +35,7 @@ def locate(name: str) -> Checkpoint:
         If there is no such checkpoint, or files are missing in it.
     """
     if name.startswith(EMBEDDED):
-        return _local(_embedded(name.removeprefix(EMBEDDED)), name)
+        return _local(_embedded(name), name)
     path = Path(name).expanduser()
     if path.is_dir():
         return _local(path.absolute(), name)
@@ -44,12 +44,17 @@ def locate(name: str) -> Checkpoint:
     return _hub(name)
 
 
-def _embedded(name: str) -> Path:
+def embedded() -> list[str]:
+    """Names of the checkpoints that ship with the package."""
     with as_file(files(__package__) / "checkpoints") as folder:
-        names = sorted(path.name for path in folder.iterdir())
-        if name not in names:
-            raise KdbookError(f"there is no embedded checkpoint {name!r}. Choose from: {', '.join(EMBEDDED + known for known in names)}")
-        return folder / name
+        return sorted(EMBEDDED + path.name for path in folder.iterdir())
+
+
+def _embedded(name: str) -> Path:
+    if name not in embedded():
+        raise KdbookError(f"there is no checkpoint {name!r}. Choose from: {', '.join(embedded())}")
+    with as_file(files(__package__) / "checkpoints") as folder:
+        return folder / name.removeprefix(EMBEDDED)
 
 
 def _local(path: Path, name: str) -> Checkpoint:

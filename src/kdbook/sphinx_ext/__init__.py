@@ -2,7 +2,7 @@
 
 from sphinx.application import Sphinx
 
-from kdbook.sphinx_ext import accessible, assets, downloads, freshness, mathml, parallel, publish, scripts, site
+from kdbook.sphinx_ext import accessible, assets, data_dependent, downloads, failures, freshness, mathml, parallel, publish, scripts, site
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -15,11 +15,13 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("env-before-read-docs", freshness.prepare)
     app.connect("source-read", freshness.stamp)
     app.connect("env-updated", freshness.remember)
-    app.connect("html-page-context", scripts.drop_thebe, priority=900)
+    app.connect("html-page-context", scripts.choose, priority=900)
     app.connect("html-page-context", downloads.add_buttons, priority=900)
     app.connect("html-page-context", accessible.mend, priority=900)
+    app.connect("build-finished", failures.tell, priority=300)
     app.connect("build-finished", site.list_all_pages, priority=400)  # before sphinx-sitemap writes it
     app.connect("build-finished", downloads.write)
     app.connect("build-finished", assets.lighten)
+    app.add_directive("with", data_dependent.With)
     mathml.setup_renderer(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -97,13 +97,16 @@ def _executed(app: Sphinx, name: str) -> nbformat.NotebookNode:
 
 
 def _write_demo(site: Path) -> None:
-    """The first distilled student, for the demo in the reader's browser."""
-    if not browser.write(freshness.current_study().run(profile.DISTILLED), site / DEMO):
+    """The first distilled student, for the demo in the reader's browser, which compares two sentences."""
+    asked = freshness.current_study()
+    if asked.profile.data.columns or not browser.write(asked.run(profile.DISTILLED), site / DEMO):
+        shutil.rmtree(site / DEMO, ignore_errors=True)  # of another profile
         logger.info("the student of this profile is too large or of another kind for a browser; the site has no demo")
 
 
 def _site(app: Sphinx, names: list[str], wheel: Path) -> Site:
     address = app.config.html_baseurl.rstrip("/")
+    settings = freshness.current_study().profile
     entries = parse_file(Path(app.srcdir, app.config.bibtex_bibfiles[0])).entries
     return Site(
         title=app.config.html_title,
@@ -111,10 +114,14 @@ def _site(app: Sphinx, names: list[str], wheel: Path) -> Site:
         chapters={Path(name).name for name in names},
         citations={key: _cited(entry) for key, entry in entries.items()},
         address=address,
-        setup=SETUP.format(
-            folder=f"{address}/{FOLDER}", constraints=CONSTRAINTS, wheel=wheel.name, profile=freshness.current_study().profile.name
-        ),
+        setup=SETUP.format(folder=f"{address}/{FOLDER}", constraints=CONSTRAINTS, wheel=wheel.name, profile=_profile(settings.name)),
+        own_data=settings.data.columns is not None,
     )
+
+
+def _profile(name: str) -> str:
+    """A profile of one's own is a file, which has to lie beside the notebook, as its data have."""
+    return name if name in profile.names() else f"{name}.toml"
 
 
 def _cited(entry: Entry) -> str:

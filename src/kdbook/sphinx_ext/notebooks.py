@@ -18,6 +18,7 @@ from mdit_py_plugins.colon_fence import colon_fence_plugin
 from nbformat import NotebookNode
 
 from kdbook.errors import KdbookError
+from kdbook.sphinx_ext import data_dependent
 
 ROLE = re.compile(r"\{(?P<name>[\w:-]+)\}`(?P<text>[^`]+)`")
 TITLED = re.compile(r"(?P<title>.+?)\s*<(?P<target>[^<>]+)>", re.DOTALL)
@@ -34,7 +35,7 @@ class Site:
     """What the notebooks of a site refer to.
 
     The ``title`` of the site, ``titles`` of its pages, names of the ``chapters`` that are notebooks, ``citations`` by key, the
-    ``address`` of the site, and the code of the first cell, ``setup``.
+    ``address`` of the site, the code of the first cell, ``setup``, and whether it is made with ``own_data``.
     """
 
     title: str
@@ -43,6 +44,7 @@ class Site:
     citations: Mapping[str, str]
     address: str
     setup: str
+    own_data: bool = False
 
     def page(self, source: Path) -> str:
         """Address of the page that is made from a source file."""
@@ -97,6 +99,8 @@ def _block(directive: re.Match[str], content: str, page: Path, site: Site) -> st
         return f"$$\n{body}\n$$"
     if name in ("figure", "image"):
         return f"![{options.get('alt', '')}]({site.address}/_static/{Path(argument).name})\n\n{plain(body, page, site)}"
+    if name == "with":
+        return plain(body, page, site) if data_dependent.holds(argument, site.own_data) else ""
     if name == "nb-exec-table":
         return f"*The table of execution times is on [the page of this chapter]({site.page(page)}).*"
     inside = plain(body, page, site)
