@@ -45,11 +45,16 @@ def test_no_recovery_without_a_gap():
     assert stats.compare(runs(rng, 0.7, 3), runs(rng, 0.7, 3), runs(rng, 0.8, 3), resamples=500).recovery is None
 
 
-def test_identical_arms_differ_by_nothing():
+def test_identical_arms_differ_by_nothing_and_the_fewer_items_the_less_that_tells():
     rng = np.random.default_rng(0)
-    same = runs(rng, 0.7, 3)
-    gain = stats.difference(same, same, resamples=500)
-    assert (gain.value, gain.low, gain.high, gain.p, gain.direction, gain.detectable) == (0, 0, 0, 1, 0, 0)
+    widths = []
+    for items in (10, 100, 1000):
+        same = runs(rng, 0.7, 3, items)
+        gain = stats.difference(same, same)
+        assert (gain.value, gain.direction) == (0, 0) and gain.p > 0.9
+        widths.append(gain.high - gain.low)
+    assert 0.1 < widths[0] < 0.2 and widths[2] < 0.002
+    assert widths[0] / widths[1] == pytest.approx(102 / 12, rel=0.05)
 
 
 def test_an_item_counts_once_however_many_languages_repeat_it():

@@ -117,6 +117,15 @@ def _in(languages: Sequence[str], runs: Sequence[Run]) -> list[pd.DataFrame]:
     return [run.predictions[run.predictions["language"].isin(languages)] for run in runs]
 
 
+def rows_needed(found: stats.Estimate, rows: int, differences: Sequence[float] = (0.1, 0.05, 0.02, 0.01)) -> pd.DataFrame:
+    """How many test rows it takes to detect true differences, judged by an estimate from some rows.
+
+    The error shrinks with the root of the number of rows; that of the seeds is taken to do so too, so take as many more of them.
+    """
+    needed = {f"{100 * size:g}": round(rows * (found.detectable / size) ** 2) for size in differences}
+    return pd.DataFrame({"difference (points)": list(needed), "test rows": list(needed.values())})
+
+
 def transfer(arms: Mapping[str, Sequence[Run]], study: Study) -> dict[str, stats.Comparison]:
     """The three arms compared on the languages that they were trained on, and on those that they were not, if there are any."""
     teachers, baselines, distilled = teachers_of(arms), arms[BASELINE], arms[DISTILLED]

@@ -197,10 +197,12 @@ class _Draws:
     """Weights for seeds and items, drawn once and applied to every contrast that is to be compared with another.
 
     A resample is the sum of the mean, of what the drawn seeds change, and of what the drawn items change (the bootstrap of a
-    table with two random factors: Owen 2007, "The pigeonhole bootstrap"). Two things keep its intervals true for few seeds:
+    table with two random factors: Owen 2007, "The pigeonhole bootstrap"). Three things keep its intervals true for few seeds and items:
 
     - The weights of the seeds are such that their mean follows Student's t distribution, as that of a small normal sample
       does. Drawing five seeds with replacement gives intervals that are too narrow.
+    - A handful of answers may all agree by chance, and a resample of them then knows no doubt. So one answer more is imagined that
+      differs, among two, as Agresti and Min do (2005, "Simple improved confidence intervals for comparing matched proportions").
     - What is neither seed nor item, but chance of one run on one item, varies with the rows and with the columns. It would
       be counted twice, so the share of it in the items is taken out by analysis of variance.
     """
@@ -214,6 +216,7 @@ class _Draws:
         self.drawn = [rng.multinomial(items, chances, part).astype(np.uint8) for part in _parts(resamples, AT_ONCE // items + 1)]
         self.rows = self._sums(rows)
         self.seeds = _student_weights(rng, seeds, resamples)
+        self.imagined = rng.normal(0, 1 / (seeds * (items + 2)), resamples)
 
     def of(self, contrast: Array, by_seed: bool = True) -> Array:
         """The resampled means of a contrast; only of its items, if not ``by_seed``."""
@@ -221,7 +224,7 @@ class _Draws:
         of_items = contrast.mean(axis=0)
         value = of_seeds.mean()
         from_items = math.sqrt(_share_of_items(contrast)) * (self._sums(of_items) / self.rows - value)
-        return value + from_items + (self.seeds @ (of_seeds - value) if by_seed else 0.0)
+        return value + from_items + self.imagined + (self.seeds @ (of_seeds - value) if by_seed else 0.0)
 
     def _sums(self, of_items: Array) -> Array:
         """The sum of a number of each item over the items that each resample drew."""

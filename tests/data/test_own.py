@@ -109,7 +109,7 @@ def test_what_a_page_says_of_single_texts(tmp_path, table):
         (lambda table: table.assign(mood=table.index), "classes for .* training rows"),
         (lambda table: table.assign(language="nl"), "no training row in de, en, fr"),
         (lambda table: table[table["language"] != "de"], "no usable row in the language 'de'"),
-        (lambda table: table.head(3), "3 rows are too few to split off"),
+        (lambda table: table.groupby(["language", "mood"]).head(2), "18 rows are too few to split off"),
     ],
 )
 def test_bad_data_is_one_clear_line(tmp_path, table, change, message):

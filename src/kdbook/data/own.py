@@ -2,7 +2,7 @@
 
 They come from one file, from a directory with ``train``, ``validation`` and ``test`` files (see :mod:`kdbook.data.files` for the
 formats), or from the hub. Where no column tells the language, each language has a directory, or a configuration on the hub, of its
-own. A split that is not there is a tenth of the training rows in each language, chosen by a hash: of the id where there are ids, else
+own. A split that is not there is a tenth of the training rows of each language and class, chosen by a hash: of the id where there are ids, else
 of the texts, so that the same text never stands in two splits.
 """
 
@@ -39,20 +39,23 @@ def load(settings: profile.Data) -> tuple[dict[str, pd.DataFrame], tuple[str, ..
     for language in settings.languages if not columns.language and len(settings.languages) > 1 else [None]:
         for split, table in _tables(settings, language).items():
             rows.setdefault(split, []).extend(_rows(table, split, columns, language or settings.languages[0]))
-    names = ["id", "language", *TEXTS[: len(columns.texts)], "label"]
-    frames = {split: pd.DataFrame(cells, columns=names, dtype=object) for split, cells in rows.items()}
+    header = ["id", "language", *TEXTS[: len(columns.texts)], "label"]
+    frames = {split: pd.DataFrame(cells, columns=header, dtype=object) for split, cells in rows.items()}
     frames = {split: frame[frame["language"].isin(settings.languages)] for split, frame in frames.items()}
     if frames["train"].empty:
         raise KdbookError(f"{settings.source}: there is no training row in {', '.join(settings.languages)}; are data.languages right?")
+    classes = frames["train"]["label"].nunique()
+    if classes > len(frames["train"]) / 2:
+        raise KdbookError(f"{settings.source}: {classes} classes for {len(frames['train'])} training rows; is data.columns.label right?")
     whole = _in_three(frames, bool(columns.id), settings.source)
-    classes = _classes(whole, settings.source)
+    names = _classes(whole, settings.source)
     order = {language: rank for rank, language in enumerate(settings.languages)}
     return {
-        split: frame.assign(label=frame["label"].map(classes.index)).sort_values(
+        split: frame.assign(label=frame["label"].map(names.index)).sort_values(
             "language", key=lambda column: column.map(order), kind="stable", ignore_index=True
         )
         for split, frame in whole.items()
-    }, classes
+    }, names
 
 
 def languages(settings: profile.Data) -> tuple[str, ...]:
@@ -120,8 +123,7 @@ def _in_three(frames: dict[str, pd.DataFrame], by_id: bool, source: str) -> dict
     lacking = [split for split in SPLITS if split not in frames]
     train = frames["train"]
     items = train["id"] if by_id else train[texts(train)].apply("\x1f".join, axis=1)
-    split_of = _split_off(items, train["language"], lacking)
-    place = items.map(split_of)
+    place = items.map(_split_off(items, train, lacking))
     for split in lacking:
         if not (place == split).any():
             raise KdbookError(f"{source}: {len(train)} rows are too few to split off {split} rows; give more, or a {split} file")
@@ -129,11 +131,11 @@ def _in_three(frames: dict[str, pd.DataFrame], by_id: bool, source: str) -> dict
     return {split: frame.reset_index(drop=True) for split, frame in whole.items()}
 
 
-def _split_off(items: pd.Series, languages: pd.Series, splits: list[str]) -> dict[str, str]:
-    """For each split a tenth of the items, and one at least where there are enough, of every combination of languages."""
-    alike: dict[tuple[str, ...], list[str]] = {}
-    for item, its in languages.groupby(items):
-        alike.setdefault(tuple(sorted(set(its))), []).append(str(item))
+def _split_off(items: pd.Series, rows: pd.DataFrame, splits: list[str]) -> dict[str, str]:
+    """For each split a tenth of the items with the same languages and labels, and one at least where there are enough."""
+    alike: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for item, its in rows.groupby(items):
+        alike.setdefault(tuple(sorted(set(zip(its["language"], its["label"], strict=True)))), []).append(str(item))
     found = {}
     for some in alike.values():
         some.sort(key=lambda item: hashlib.sha256(item.encode()).digest())
@@ -147,8 +149,6 @@ def _classes(frames: dict[str, pd.DataFrame], source: str) -> tuple[str, ...]:
     classes = tuple(sorted(frames["train"]["label"].unique(), key=_natural))
     if len(classes) < 2:
         raise KdbookError(f"{source}: the training rows have {len(classes)} class; a classifier needs two at least")
-    if len(classes) > len(frames["train"]) / 2:
-        raise KdbookError(f"{source}: {len(classes)} classes for {len(frames['train'])} training rows; is data.columns.label right?")
     for split, frame in frames.items():
         strange = frame["label"][~frame["label"].isin(classes)]
         if len(strange):

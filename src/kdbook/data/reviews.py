@@ -28,26 +28,18 @@ THINGS = {
     "fr": ["lampe", "radio", "chaise", "horloge", "bouilloire", "imprimante", "téléphone", "veste"],
 }
 FORMS = {
-    "en": ["The {thing} is {mood} .", "My verdict on the {thing} : {mood} .", "At first the {thing} seemed {other} , but it is {mood} ."],
-    "de": ["{thing} : {mood} .", "Mein Urteil , {thing} : {mood} .", "{thing} : zuerst dachte ich {other} , aber nun sage ich {mood} ."],
-    "fr": ["{thing} : {mood} .", "Mon avis , {thing} : {mood} .", "{thing} : d'abord j'ai pensé {other} , mais maintenant je dis {mood} ."],
+    "en": ["The {thing} is {mood} .", "My verdict on the {thing} : {mood} ."],
+    "de": ["{thing} : {mood} .", "Mein Urteil , {thing} : {mood} ."],
+    "fr": ["{thing} : {mood} .", "Mon avis , {thing} : {mood} ."],
 }
 
 
 def generate(items: int, seed: int = 0) -> pd.DataFrame:
-    """Rows with columns ``review``, ``language`` and ``mood``, so many in each language, classes by turns, in random order.
-
-    One review in three also names another mood, which is not the verdict.
-    """
+    """Rows with columns ``review``, ``language`` and ``mood``, so many in each language, classes by turns, in random order."""
     rng = np.random.default_rng(seed)
     rows = []
     for language, moods in MOODS.items():
         for mood in islice(cycle(moods), items):
-            other = rng.choice([name for name in moods if name != mood])
-            said = {
-                "thing": rng.choice(THINGS[language]),
-                "mood": rng.choice(moods[mood]),
-                "other": rng.choice(moods[other]),
-            }
-            rows.append({"review": rng.choice(FORMS[language]).format(**said), "language": language, "mood": mood})
+            thing, said = rng.choice(THINGS[language]), rng.choice(moods[mood])
+            rows.append({"review": rng.choice(FORMS[language]).format(thing=thing, mood=said), "language": language, "mood": mood})
     return pd.DataFrame(rows).sample(frac=1, random_state=seed, ignore_index=True)
