@@ -2,8 +2,8 @@
 
 They come from one file, from a directory with ``train``, ``validation`` and ``test`` files (see :mod:`kdbook.data.files` for the
 formats), or from the hub. Where no column tells the language, each language has a directory, or a configuration on the hub, of its
-own. A split that is not there is a tenth of the training rows of each language and class, chosen by a hash: of the id where there are ids, else
-of the texts, so that the same text never stands in two splits.
+own. A split that is not there is a tenth of the training rows of each language and class, chosen by a hash: of the id if there are ids,
+else of the texts, so that the same text never stands in two splits.
 """
 
 import hashlib
