@@ -141,10 +141,10 @@ def test_data_check_counts(tmp_path):
         folder = tmp_path / language
         folder.mkdir()
         for name in (train, "dev_2k.tsv", "test_2k.tsv"):
-            text = "id\tsentence1\tsentence2\tlabel\n1\ta\tb\t1\n2\tNS\tNS\t0\n"
+            text = "id\tsentence1\tsentence2\tlabel\n1\ta\tb\t1\n2\tNS\tNS\t0\n3\ta\tc\t0\n"
             (folder / name).write_text(text)
     splits = json.loads(kdbook("data", "check", str(tmp_path), "--json", store=tmp_path / "s").stdout)["splits"]
-    assert [(row["read"], row["placeholder"], row["kept"]) for row in splits] == [(2, 1, 1)] * 6
+    assert [(row["read"], row["placeholder"], row["kept"]) for row in splits] == [(3, 1, 2)] * 6
 
 
 def test_a_student_is_exported_and_answers_a_file(smoke_store, tmp_path):
@@ -153,7 +153,9 @@ def test_a_student_is_exported_and_answers_a_file(smoke_store, tmp_path):
     assert "distilled-1 is in" in said and "AutoMM's answer to" in said
     pairs.write_text("sentence1,sentence2\nAnna paid Boris .,Boris paid Anna .\n")
     kdbook("predict", str(pairs), str(answers), "--student", str(folder), store=smoke_store)
-    assert answers.read_text().startswith("sentence1,sentence2,probability,prediction\nAnna paid Boris .,Boris paid Anna .,0.")
+    assert answers.read_text().startswith(
+        "sentence1,sentence2,prediction,probability of 0,probability of 1\nAnna paid Boris .,Boris paid Anna .,"
+    )
 
 
 def test_what_can_t_be_exported_or_answered_is_one_line(smoke_store, tmp_path):

@@ -19,4 +19,4 @@ def test_serving_and_latency(tmp_path):
     assert (row["parameters (M)"], row["backbone (M)"], row["disk (MB)"], row["forward 32 (ms)"]) == (2.0, 0.5, 3.0, 2.0)
     table = costs.accuracy_and_latency(arms)
     assert len(table) == 12 and set(table["milliseconds"]) == {4.0}
-    assert costs.seconds_per_pair(arms["baseline"][0]) == pytest.approx(0.004 / 32)
+    assert costs.seconds_per_row(arms["baseline"][0]) == pytest.approx(0.004 / 32)

@@ -93,5 +93,5 @@ def test_names_used_by_cells():
 def test_training_reaches_neither_plots_nor_reports():
     modules = {name.rsplit(".", 1)[0] for name in source.fingerprints(["kdbook.train.train"])}
     assert modules == {
-        f"kdbook.{name}" for name in ("train", "prepared", "teacher_outputs", "latency", "memory", "data", "store", "errors")
+        f"kdbook.{name}" for name in ("train", "prepared", "teacher_outputs", "latency", "memory", "data", "data.audit", "store", "errors")
     }

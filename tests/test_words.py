@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from runs import drawn, make_arms, make_run
 
-from kdbook import evaluate, profile, stats, study, words
+from kdbook import data, evaluate, profile, stats, study, words
 from kdbook.deployment import Shipped
 from kdbook.store import Store
 
@@ -122,7 +122,8 @@ def test_a_slower_student_is_not_called_quicker(tmp_path):
 
 def test_what_the_data_and_the_teacher_are_like(tmp_path):
     rows = pd.DataFrame({"sentence1": ["a b c", "a b c"], "sentence2": ["a b c", "a b d"], "label": [1, 0]})
-    assert "same meaning share 1.00 of" in words.overlap(rows) and "different meaning 0.50" in words.overlap(rows)
+    pairs = data.TextData("generated", ("en",), data.CLASSES, data.MEANINGS, {}, {"train": rows})
+    assert "same meaning share 1.00 of" in words.surface(pairs) and "different meaning 0.50" in words.surface(pairs)
     run = make_run(tmp_path, "teacher-0", drawn(np.random.default_rng(0), 0.9), fit_seconds=12.0)
     assert f"{(run.predictions['prediction'] == run.predictions['label']).mean():.3f} of all" in words.teacher(run)
     assert "12 seconds" in words.teacher(run)

@@ -30,6 +30,8 @@ def export(runs: Iterable[Run], path: Path, report: Callable[[Run], None] = lamb
             for run in runs:
                 if found := run.damage():
                     raise KdbookError(f"the run {run.key} is damaged ({found[0]}); kdbook verify sets it aside, kdbook run trains it anew")
+                if run.bring:
+                    run.bring()
                 for file in sorted(file for file in run.path.rglob("*") if file.is_file()):
                     archive.write(file, f"{run.key}/{file.relative_to(run.path).as_posix()}")
                 report(run)

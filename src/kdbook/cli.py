@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from kdbook import archive, chapters, profile, study, workers
+from kdbook import archive, chapters, cluster, profile, study, workers
 from kdbook.errors import KdbookError
 from kdbook.progress import duration
 from kdbook.store import DAMAGED, PARTIAL, open_store, project_root
@@ -29,12 +30,23 @@ ProfileOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
+class Executor(StrEnum):
+    """Who trains missing runs."""
+
+    local = "local"
+    ray = "ray"
+
+
 @app.command(epilog="Example: kdbook run --profile smoke")
 def run(
     name: ProfileOption = None,
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, help="Runs to train at once; default: as many as cores and memory allow.")
     ] = None,
+    executor: Annotated[
+        Executor,
+        typer.Option("--executor", help="local: this machine; ray: a Ray cluster, by RAY_ADDRESS or of this machine."),
+    ] = Executor.local,
 ) -> None:
     """Train the runs of a profile that are not in the store yet."""
     opened = study.open_study(name)
@@ -43,7 +55,8 @@ def run(
     for status in missing:
         _say(f"  {status.name}: {status.state}, {status.reason}; takes {duration(status.seconds)}")
     if missing:
-        workers.train(opened, missing, jobs or workers.default_jobs(opened.profile.threads))
+        train = cluster.train if executor == Executor.ray else workers.train
+        train(opened, missing, jobs or workers.default_jobs(opened.profile.threads))
 
 
 @app.command(epilog="Example: kdbook status --json")

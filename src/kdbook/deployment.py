@@ -193,11 +193,11 @@ def _write_models(run: Run, folder: Path) -> None:
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     traced, exact, rounded = (folder / name for name in ("traced.onnx", student.MODEL, student.QUANTIZED))
-    network, segments = _network(run)
-    inputs = [student.IDS, student.MASK, *([student.SEGMENTS] if segments else [])]
-    example = tuple(torch.ones((2, 8), dtype=torch.long) for _ in inputs)
-    changing = {name: {0: "rows", 1: "tokens"} for name in inputs} | {student.PROBABILITIES: {0: "rows"}}
     with warnings.catch_warnings(action="ignore"):  # of what is constant for every input, as the sizes of the network are
+        network, segments = _network(run)
+        inputs = [student.IDS, student.MASK, *([student.SEGMENTS] if segments else [])]
+        example = tuple(torch.ones((2, 8), dtype=torch.long) for _ in inputs)
+        changing = {name: {0: "rows", 1: "tokens"} for name in inputs} | {student.PROBABILITIES: {0: "rows"}}
         torch.onnx.export(
             network,
             example,

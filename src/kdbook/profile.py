@@ -61,11 +61,15 @@ class Data(_Table):
 
 
 class Model(_Table):
-    """A pretrained encoder (hub id, local directory, or ``embedded:NAME``) and AutoMM settings for fine-tuning it."""
+    """A pretrained encoder (hub id, local directory, or ``embedded:NAME``) and AutoMM settings for fine-tuning it.
+
+    ``gpus`` is the number of GPUs, or the share of one, that a run takes where several are trained at once on a cluster.
+    """
 
     checkpoint: str
     seeds: tuple[NonNegativeInt, ...] = Field(min_length=1)
     hyperparameters: Hyperparameters = {}
+    gpus: Annotated[float, Field(ge=0)] = 0.0
 
 
 class Variation(_Table):

@@ -50,7 +50,7 @@ class Meter:
             self._say(f"trained {len(self.taken)} of {self.runs} runs in {duration(time.perf_counter() - self.begin)}")
 
     def started(self, name: str) -> None:
-        """Take note that a process has taken up a run."""
+        """Take note that a process has taken up a run; where that is not known, its first progress tells."""
         self.begun[name] = time.perf_counter()
 
     def hear(self, name: str, progress: "train.Progress | None") -> None:
@@ -58,12 +58,13 @@ class Meter:
         if progress is None:
             self._say(f"waiting for another process that trains {name}")
             return
+        self.begun.setdefault(name, time.perf_counter() - progress.seconds)
         self.shares[name] = progress.step / progress.steps
         self._show(name)
 
     def finished(self, name: str, here: bool) -> None:
         """Take note that a run is in the store, trained ``here`` or by another process."""
-        self.taken[name] = time.perf_counter() - self.begun[name]
+        self.taken[name] = time.perf_counter() - self.begun.get(name, self.begin)
         self.shares.pop(name, None)
         if name in self.tasks:
             self.bars.remove_task(self.tasks.pop(name))

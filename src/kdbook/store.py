@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,8 @@ TRAIN_PREDICTIONS = "train_predictions.parquet"
 MANIFEST, PROGRESS = "manifest.json", "progress.json"
 RESULTS = (RECORD, PREDICTIONS, TRAIN_PREDICTIONS, HISTORY)  # small files that are hashed whenever a run is looked up
 PARTIAL, DAMAGED, LOCKS, OUTPUTS, DIGESTS, IMPORTED = "partial", "damaged", "locks", "teacher_outputs", "digests", "imported"
-FOLDERS = (PARTIAL, DAMAGED, LOCKS, OUTPUTS, DIGESTS, IMPORTED)
+UNSENT = "unsent"
+FOLDERS = (PARTIAL, DAMAGED, LOCKS, OUTPUTS, DIGESTS, IMPORTED, UNSENT)
 FULL = 2_000_000  # bytes left on a disk on which a failed write failed for lack of room
 LAYOUT = "layout"  # a file with the number of the layout that a store has
 OUR_LAYOUT = "1"
@@ -47,9 +48,13 @@ def key_of(identity: Record) -> str:
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run, read from the store."""
+    """A finished run, read from the store.
+
+    ``bring`` copies its weights here, where they are kept elsewhere; see :mod:`kdbook.remote`.
+    """
 
     path: Path
+    bring: Callable[[], None] | None = field(default=None, compare=False)
 
     @property
     def key(self) -> str:
@@ -87,6 +92,8 @@ class Run:
     @property
     def predictor(self) -> Path:
         """Directory for ``MultiModalPredictor.load``."""
+        if self.bring:
+            self.bring()
         return self.path / PREDICTOR
 
     @cached_property
@@ -101,7 +108,8 @@ class Run:
         except (OSError, ValueError):
             return [f"{MANIFEST} can't be read"]
         there = set(_files(self.path))
-        missing = [f"{name} is missing" for name in sorted(manifest.keys() - there)]
+        elsewhere = {name for name in manifest if self.bring and name.startswith(f"{PREDICTOR}/")}
+        missing = [f"{name} is missing" for name in sorted(manifest.keys() - there - elsewhere)]
         foreign = [f"{name} does not belong to it" for name in sorted(there - manifest.keys())]
         checked = sorted(there & manifest.keys() & set(manifest if only is None else only))
         return missing + foreign + [f"{name} was changed" for name in checked if hash_of(self.path / name) != manifest[name]]
@@ -163,14 +171,17 @@ class Store:
 
     def get(self, key: str) -> Run | None:
         """The run of this key, or None if it has not been finished or is damaged."""
-        return Run(self.root / key) if (self.root / key).is_dir() and not self.damage(key) else None
+        return self._run(key) if (self.root / key).is_dir() and not self.damage(key) else None
+
+    def _run(self, key: str) -> Run:
+        return Run(self.root / key)
 
     def damage(self, key: str) -> list[str]:
         """What is wrong with the stored run of this key: files missing or foreign, results changed, or set aside by ``verify``.
 
         Every file's presence is looked at, and the content of the results, once in a process; :meth:`verify` reads all.
         """
-        run, aside = Run(self.root / key), Run(self.root / DAMAGED / key)
+        run, aside = self._run(key), Run(self.root / DAMAGED / key)
         if not run.path.is_dir():
             return aside.damage() if aside.path.is_dir() else []
         if key not in self._checked:
@@ -183,19 +194,19 @@ class Store:
 
     def matching(self, wanted: Callable[[Record], bool]) -> Iterator[Run]:
         """The finished runs with a record as it is wanted, the newest first; only of these it is looked whether they are damaged."""
-        return (run for run in self._sealed() if wanted(run.record) and not self.damage(run.key))
+        return (run for run in self._all_sealed() if wanted(run.record) and not self.damage(run.key))
 
     def keys(self) -> list[str]:
         """The keys of all runs that were finished, damaged ones included."""
         found = self.root.iterdir() if self.root.is_dir() else ()
         return sorted(path.name for path in found if path.is_dir() and path.name not in FOLDERS)
 
-    def _sealed(self) -> list[Run]:
+    def _all_sealed(self) -> list[Run]:
         """All sealed runs whose record can be read, the newest first; read once for as long as no run is added or removed."""
         modified = self.root.stat().st_mtime_ns if self.root.is_dir() else None
         if modified != self._read[0]:
             sealed = {entry.path: when for entry in os.scandir(self.root) if (when := _sealed_at(entry.path))} if modified else {}
-            runs = [Run(Path(path)) for path in sorted(sealed, key=sealed.__getitem__, reverse=True)]
+            runs = [self._run(os.path.basename(path)) for path in sorted(sealed, key=sealed.__getitem__, reverse=True)]
             self._read = modified, [run for run in runs if _has_record(run)]
         return self._read[1]
 
@@ -317,12 +328,12 @@ class Store:
         except FileNotFoundError:
             return False
 
-    def _move_in(self, partial: Path) -> None:
+    def _move_in(self, finished: Path) -> None:
         """Rename a sealed run into place; a damaged one that stands there makes room."""
-        if (self.root / partial.name).exists():
-            self._put_aside(partial.name)
-        os.replace(partial, self.root / partial.name)
-        shutil.rmtree(self.root / DAMAGED / partial.name, ignore_errors=True)
+        if (self.root / finished.name).exists():
+            self._put_aside(finished.name)
+        os.replace(finished, self.root / finished.name)
+        shutil.rmtree(self.root / DAMAGED / finished.name, ignore_errors=True)
 
     def _put_aside(self, key: str) -> None:
         target = self._writable(DAMAGED) / key
@@ -368,8 +379,15 @@ def write(path: Path, text: str) -> None:
         os.fsync(file.fileno())
 
 
+def is_url(name: str) -> bool:
+    """Whether a store is named by a URL, and not by a path."""
+    return "://" in name
+
+
 def open_store() -> Store:
     """The store named by the environment variable ``KDBOOK_STORE``, else ``.runs`` in the project or working directory.
+
+    It is a path, or a URL that fsspec knows, such as ``s3://bucket/folder``.
 
     Raises
     ------
@@ -377,6 +395,10 @@ def open_store() -> Store:
         If another version of kdbook made it, with another layout.
     """
     named = os.environ.get("KDBOOK_STORE")
+    if named and is_url(named):
+        from kdbook.remote import RemoteStore  # imports fsspec
+
+        return RemoteStore(named)
     root = Path(named).expanduser().absolute() if named else project_root() / DEFAULT_ROOT
     layout = (root / LAYOUT).read_text("utf-8").strip() if (root / LAYOUT).is_file() else OUR_LAYOUT
     if layout != OUR_LAYOUT:

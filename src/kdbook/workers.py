@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
@@ -73,7 +73,6 @@ class _Worker:
 
     study: study.Study
     messages: Any
-    reported: float = 0.0
 
 
 def _begin(settings: Profile, store: Store, messages: Any) -> None:
@@ -92,20 +91,25 @@ def _end_with_parent() -> None:
 
 
 def _train(name: str) -> bool:
-    """Whether the run was trained here, and not by another command that was at it."""
-    worker = _Worker
+    return train_one(_Worker.study, name, _Worker.messages.put)
+
+
+def train_one(opened: study.Study, name: str, tell: Callable[[tuple[str, Any]], None]) -> bool:
+    """Train a run, and tell now and then its name and progress; whether that was here, and not by another command that was at it."""
     waited: list[str] = []
+    reported = 0.0
 
     def report(progress: Any) -> None:
+        nonlocal reported
         waited.clear()
         now = time.perf_counter()
-        if now - worker.reported >= SECONDS_BETWEEN_LOOKS:
-            worker.reported = now
-            worker.messages.put((name, progress))
+        if now - reported >= SECONDS_BETWEEN_LOOKS:
+            reported = now
+            tell((name, progress))
 
     def wait() -> None:
         waited.append(name)
-        worker.messages.put((name, None))
+        tell((name, None))
 
-    worker.study.train(worker.study.specs[name], report, wait)
+    opened.train(opened.specs[name], report, wait)
     return not waited

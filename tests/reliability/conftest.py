@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from changes import copy_project, without_own_data
 
 
 @dataclass
@@ -27,6 +28,15 @@ class Tally:
 
 
 TALLY = Tally()
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the files of the project, in which no chapter trains runs of its own."""
+    copy = copy_project(ROOT, tmp_path_factory.mktemp("project") / "book")
+    without_own_data(copy)
+    return copy
 
 
 @pytest.fixture

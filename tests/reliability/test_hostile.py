@@ -4,7 +4,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from changes import copy_project, write_rows
+from changes import copy_project, without_own_data, write_rows
 from helpers import CHAPTERS, build
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +23,7 @@ def hostile_site(tmp_path_factory):
     """A site about rows in which half of the sentences are hostile."""
     folder = tmp_path_factory.mktemp("hostile")
     project = copy_project(ROOT, folder / "project")
+    without_own_data(project)
     write_rows(folder / "x-final")
     for path in (folder / "x-final").rglob("*.tsv"):
         header, *rows = [line.split("\t") for line in path.read_text("utf-8").splitlines()]

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import psutil
-from changes import copy_project
+from changes import copy_project, without_own_data
 from helpers import CHAPTERS, assert_same_results, building
 
 from kdbook.store import Run, Store
@@ -123,7 +123,9 @@ def kill_while_rendering(victim: Victim) -> None:
 
 
 def test_kill_9(built, tmp_path, smoke_store, tally):
-    training = Victim(copy_project(ROOT, tmp_path / "training" / "project"), tmp_path / "training" / "store", seed=1)
+    copy = copy_project(ROOT, tmp_path / "training" / "project")
+    without_own_data(copy)
+    training = Victim(copy, tmp_path / "training" / "store", seed=1)
     rendering = Victim(built("rendering"), smoke_store, seed=2)
     rendering.look()
     with ThreadPoolExecutor() as pool:

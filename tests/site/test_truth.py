@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from changes import copy_project
+from changes import copy_project, without_own_data
 from helpers import CHAPTERS, build
 
 from kdbook.store import MANIFEST, PREDICTIONS, Store, hash_of
@@ -64,6 +64,7 @@ def test_the_pages_say_what_the_results_say(case, smoke_store, tmp_path):
     wrong, says, never = CASES[case]
     project, store = tmp_path / "project", tmp_path / "store"
     copy_project(ROOT, project)
+    without_own_data(project)
     shutil.copytree(smoke_store, store)
     doctored(store, wrong)
     done = build(project, store)

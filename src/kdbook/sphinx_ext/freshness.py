@@ -21,7 +21,7 @@ from sphinx.util import logging
 from kdbook import chapters, study
 from kdbook.chapters import Dependencies
 from kdbook.errors import KdbookError
-from kdbook.store import hash_of
+from kdbook.store import hash_of, is_url
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +98,9 @@ def _make_paths_absolute() -> None:
     for setting in ("KDBOOK_PROFILE", "KDBOOK_DATA", "KDBOOK_STORE"):
         value = os.environ.get(setting)
         path = Path(value or "").expanduser()
-        names_a_path = {"KDBOOK_PROFILE": path.suffix == ".toml", "KDBOOK_DATA": path.exists(), "KDBOOK_STORE": True}[setting]
+        names_a_path = {"KDBOOK_PROFILE": path.suffix == ".toml", "KDBOOK_DATA": path.exists(), "KDBOOK_STORE": not is_url(value or "")}[
+            setting
+        ]
         if value and names_a_path:
             os.environ[setting] = str(path.absolute())
 
