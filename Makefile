@@ -5,6 +5,7 @@
 # make bench-freshness   what a change costs: runs trained, chapters executed, seconds
 # make bench-distillation   what distillation costs against fine-tuning and stock AutoMM
 # make bench-deployment   what a shipped student costs against AutoMM's predict
+# make bench-cluster   how much of a Ray cluster's time a study uses
 # make coverage   how much of the package the tests run, by branch
 # make env     set up the environment alone
 # make lint    style and types
@@ -20,7 +21,7 @@ READY := .venv/.ready
 export KDBOOK_PROFILE := $(PROFILE)
 unexport PYTHONDONTWRITEBYTECODE # without bytecode each of many processes would compile thousands of modules anew
 
-.PHONY: book test test-reliability coverage serve env lint audit clean bench-freshness bench-distillation bench-deployment
+.PHONY: book test test-reliability coverage serve env lint audit clean bench-freshness bench-distillation bench-deployment bench-cluster
 
 book: $(READY)
 	.venv/bin/jupyter-book build -W --keep-going .
@@ -49,6 +50,9 @@ bench-distillation: $(READY)
 
 bench-deployment: $(READY)
 	env -u KDBOOK_PROFILE PYTHONPATH=tests .venv/bin/python bench/deployment.py
+
+bench-cluster: $(READY)
+	env -u KDBOOK_PROFILE -u RAY_ADDRESS PYTHONPATH=tests .venv/bin/python bench/cluster.py
 
 env: $(READY)
 

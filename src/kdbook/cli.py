@@ -47,8 +47,15 @@ def run(
         Executor,
         typer.Option("--executor", help="local: this machine; ray: a Ray cluster, by RAY_ADDRESS or of this machine."),
     ] = Executor.local,
+    rehearse: Annotated[
+        bool,
+        typer.Option("--rehearse", help="Only take the first steps, with encoders of the true shape."),
+    ] = False,
 ) -> None:
     """Train the runs of a profile that are not in the store yet."""
+    if rehearse:
+        _rehearse(name)
+        return
     opened = study.open_study(name)
     missing = [status for status in opened.status() if status.state != study.CURRENT]
     _say(f"profile {opened.profile.name}: {len(opened.specs)} runs, {len(missing)} to train")
@@ -57,6 +64,72 @@ def run(
     if missing:
         train = cluster.train if executor == Executor.ray else workers.train
         train(opened, missing, jobs or workers.default_jobs(opened.profile.threads))
+
+
+def _rehearse(name: str | None) -> None:
+    from kdbook import plan as planning
+    from kdbook import rehearsal  # imports AutoMM
+
+    opened = study.open_study(name)
+    found = rehearsal.rehearse(opened, _say)
+    rows = [
+        {
+            "arm": one.arm,
+            "M parameters": f"{one.parameters / 1e6:.0f}",
+            "tokens": f"{one.tokens:.0f}",
+            "s/step": f"{one.seconds:.2f}",
+            "steps": f"{one.steps:,}",
+            "h/run": f"{one.hours:.1f}",
+            "peak GB": f"{one.memory:.1f}",
+            "loss": f"{one.loss:.3f}",
+        }
+        for one in found
+    ]
+    _print_table(rows, list(rows[0]))
+    tokens = max(one.tokens for one in found) / 2
+    for gpu, hardware in planning.GPUS.items():
+        hours = sum(arm.runs * arm.hours for arm in planning.arms(opened, hardware, tokens))
+        _say(f"all {len(opened.specs)} runs on one {gpu}: about {hours:.0f} hours by estimate")
+
+
+@app.command(epilog="Example: kdbook plan --profile pawsx --gpu H100")
+def plan(
+    name: ProfileOption = None,
+    gpu: Annotated[str, typer.Option("--gpu", help="T4, L4, A100 or H100: what runs are trained on.")] = "A100",
+    as_json: JsonOption = False,
+) -> None:
+    """Estimate what a profile will take: runs, hours, memory, disk, and what can run side by side; trains nothing."""
+    from kdbook import plan as planning  # imports torch when it is needed
+
+    if gpu not in planning.GPUS:
+        raise KdbookError(f"there is no figure for the GPU {gpu!r}. Choose from: {', '.join(planning.GPUS)}")
+    opened = study.open_study(name)
+    found = planning.arms(opened, planning.GPUS[gpu])
+    walls = {count: planning.wall_hours(opened.profile, found, count) for count in (1, 2, 4, 8)}
+    if as_json:
+        _print_json({"profile": opened.profile.name, "gpu": gpu, "arms": [asdict(arm) for arm in found], "hours by GPUs": walls})
+        return
+    rows = [
+        {
+            "arm": arm.name,
+            "runs": arm.runs,
+            "h each": f"{arm.hours:.2f}",
+            "h all": f"{arm.runs * arm.hours:.1f}",
+            "GPU GB": f"{arm.memory:.1f}",
+            "disk GB": f"{arm.runs * arm.disk:.1f}",
+            "from": "measured" if arm.measured else "estimated",
+        }
+        for arm in found
+    ]
+    _print_table(rows, list(rows[0]))
+    hours, disk = (
+        sum(arm.runs * figure for arm, figure in zip(found, figures, strict=True))
+        for figures in ([arm.hours for arm in found], [arm.disk for arm in found])
+    )
+    _say(f"{sum(arm.runs for arm in found)} runs, {hours:.1f} hours of one {gpu}, {disk:.0f} GB on disk")
+    for count, wall in walls.items():
+        teachers, students = planning.side_by_side(opened.profile, count)
+        _say(f"with {count} at once: {wall:.1f} hours, {teachers} teachers or {students} students side by side")
 
 
 @app.command(epilog="Example: kdbook status --json")

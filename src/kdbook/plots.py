@@ -31,8 +31,11 @@ STYLE: dict[str, Any] = {
 CHANCE = 0.5
 
 
-def accuracy_by_language(arms: Mapping[str, Sequence[Run]]) -> Figure:
-    """A dot for each run and a bar at each arm's mean with its 95 % interval, side by side for every test set."""
+def accuracy_by_language(arms: Mapping[str, Sequence[Run]], unseen: Sequence[str] = ()) -> Figure:
+    """A dot for each run and a bar at each arm's mean with its 95 % interval, side by side for every test set.
+
+    The ``unseen`` languages, which no model was trained on, stand on a grey ground.
+    """
     table = scores(arms)
     tests, names = list(dict.fromkeys(table["test"])), list(arms)
     figure, axes = _figure(max(7, 1.2 * len(tests)), 3.6)
@@ -43,10 +46,12 @@ def accuracy_by_language(arms: Mapping[str, Sequence[Run]]) -> Figure:
             x = place + (number - (len(names) - 1) / 2) * 0.22
             _dots_and_mean(axes, x, values, COLOURS[number], arm if place == 0 else None)
             axes.vlines(x, max(means[arm].low, 0), min(means[arm].high, 1), color=COLOURS[number], linewidth=1)
+        if test in unseen:
+            axes.axvspan(place - 0.45, place + 0.45, color="grey", alpha=0.15, label="never trained on" if test == unseen[0] else None)
     _constant(axes.axhline, arms)
     axes.set_xticks(range(len(tests)), [LANGUAGE_NAMES.get(test, test) for test in tests])
     axes.set_ylabel("accuracy")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.18), ncols=len(names), frameon=False)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.18), ncols=len(names) + bool(unseen), frameon=False)
     return figure
 
 

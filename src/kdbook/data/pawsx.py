@@ -9,6 +9,7 @@ from kdbook.data import files, hub
 from kdbook.data.files import shown
 from kdbook.errors import KdbookError
 
+ITEMS = {"train": 49_401, "validation": 2_000, "test": 2_000}  # of each language, by the data card
 COLUMNS = ["id", "sentence1", "sentence2", "label"]
 LABELS = {"0": 0, "1": 1}
 HUB_SPLITS = {"train": ["train"], "validation": ["validation"], "test": ["test"]}

@@ -104,6 +104,17 @@ def _match_same_tokens(encoder: Any, query_name: str, key_name: str) -> None:
             key.weight[:half] = query.weight[:half]
 
 
+def pieces(texts: Iterable[str], size: int, special: tuple[str, ...], unknown: str) -> list[tuple[str, float]]:
+    """Pieces and log probabilities of a unigram vocabulary that is trained on ``texts``, without the ``special`` tokens."""
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
+    trainer = trainers.UnigramTrainer(
+        vocab_size=size, special_tokens=list(special), unk_token=unknown, initial_alphabet=ALPHABET, show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return [(piece, score) for piece, score in json.loads(tokenizer.to_str())["model"]["vocab"] if piece not in special]
+
+
 def _unigram(texts: Iterable[str], size: int, special: tuple[str, ...], unknown: str) -> list[tuple[str, float]]:
     """Pieces and log probabilities of a unigram vocabulary in which every word of ``texts`` stays whole.
 
@@ -111,16 +122,10 @@ def _unigram(texts: Iterable[str], size: int, special: tuple[str, ...], unknown:
     """
     texts = list(texts)
     counts = Counter(word for text in texts for word in re.findall(r"\w+", text))
-    tokenizer = Tokenizer(models.Unigram())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
-    trainer = trainers.UnigramTrainer(
-        vocab_size=size, special_tokens=list(special), unk_token=unknown, initial_alphabet=ALPHABET, show_progress=False
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    pieces = [piece for piece, _ in json.loads(tokenizer.to_str())["model"]["vocab"] if piece not in special]
     words = {f"▁{word}": math.log(count / counts.total()) for word, count in counts.items()}
     # Equally unlikely pieces spell a word in as few as possible. The trainer's own scores are sums over its threads, and
     # differ a little from one training to the next.
-    spelling = dict.fromkeys((piece for piece in pieces if piece not in words), math.log(0.5 / counts.total()))
+    found = (piece for piece, _ in pieces(texts, size, special, unknown))
+    spelling = dict.fromkeys((piece for piece in found if piece not in words), math.log(0.5 / counts.total()))
     by_score = sorted((spelling | words).items(), key=lambda entry: (-entry[1], entry[0]))
     return [(token, 0.0) for token in special] + by_score
