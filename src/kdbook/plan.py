@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kdbook import data, profile, study
+from kdbook import data, profile, study, train
 from kdbook.data import pawsx
 from kdbook.encoders import published
 from kdbook.profile import TEACHER, Profile
@@ -84,7 +84,7 @@ def shape_of(checkpoint: str) -> Shape:
     with torch.device("meta"):  # no memory is taken
         model = AutoModel.from_config(config)
     sizes = {name: weight.numel() for name, weight in model.named_parameters()}
-    embeddings = sum(size for name, size in sizes.items() if name.startswith("embeddings."))
+    embeddings = sum(size for name, size in sizes.items() if train.EMBEDDINGS in name)
     total = sum(sizes.values())
     return Shape(total, total - embeddings, config.num_hidden_layers, config.hidden_size, config.num_attention_heads)
 
