@@ -7,17 +7,15 @@ from autogluon.multimodal.data.process_text import TextProcessor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdbook import deployment, student
+from kdbook import deployment, profile, student, study
 from kdbook.errors import KdbookError
 from kdbook.profile import MAIN_ARMS
+from kdbook.store import Store
 
 
 @pytest.fixture(scope="module")
 def shipped(smoke_store, tmp_path_factory):
     """An exported student of the smoke profile: its study, run, folder, and what shipping it changed."""
-    from kdbook import profile, study
-    from kdbook.store import Store
-
     opened = study.Study(profile.load("smoke"), Store(smoke_store))
     arms = opened.runs_by_arm(*MAIN_ARMS)
     run = deployment.choose(arms["distilled"])
@@ -105,3 +103,35 @@ def test_validation_rows_choose():
 
     runs = [Fake(0.5), Fake(0.7), Fake(0.6)]
     assert deployment.choose(runs) is runs[1]
+
+
+@pytest.fixture
+def bert(smoke, tmp_path):
+    """A small BERT of one's own."""
+    from tokenizers import BertWordPieceTokenizer
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder = tmp_path / "bert"
+    folder.mkdir()
+    words = BertWordPieceTokenizer(lowercase=False)
+    words.train_from_iterator(smoke.data["train"]["sentence1"], vocab_size=300, show_progress=False)
+    words.save_model(str(folder))
+    tokenizer = BertTokenizerFast(vocab=str(folder / "vocab.txt"), do_lower_case=False)
+    tokenizer.save_pretrained(folder)
+    size = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    BertModel(BertConfig(vocab_size=len(tokenizer), initializer_range=0.3, **size)).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.mark.parametrize(("kind", "segments"), [("bert", False), ("embedded:teacher", True)])
+def test_students_of_other_kinds(bert, smoke, tmp_path, kind, segments):
+    """Any text encoder may be a student; AutoMM marks the second text of some with segments."""
+    checkpoint = bert if kind == "bert" else kind
+    own = smoke.profile.model_copy(update={"student": smoke.profile.student.model_copy(update={"checkpoint": checkpoint})})
+    opened = study.Study(own, Store(tmp_path / "store"))
+    run = opened.run("baseline-0")
+    found = deployment.export(opened, dict.fromkeys(MAIN_ARMS, [run]), run, tmp_path / "student")
+    assert found.different == 0 and found.distance < 1e-4
+    model = student.Student(tmp_path / "student", quantized=False)
+    assert (student.SEGMENTS in {one.name for one in model.session.get_inputs()}) == segments
+    assert run.predictions["probability"].round(4).nunique() > 5  # it does not say the same of everything

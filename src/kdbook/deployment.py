@@ -239,4 +239,5 @@ def _network(run: Run) -> tuple[Any, bool]:
     network = Network().eval()
     network.load_state_dict(state)
     named = json.loads((_files(run) / "tokenizer_config.json").read_text("utf-8")).get("model_input_names", ())
-    return network, student.SEGMENTS in named and getattr(config, "type_vocab_size", 0) > 1
+    kinds = config.to_diff_dict().get("type_vocab_size", 1)  # where it is the usual number, AutoMM takes all to be of one kind
+    return network, student.SEGMENTS in named and kinds > 1
