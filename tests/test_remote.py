@@ -12,7 +12,6 @@ import time
 import pandas as pd
 import pytest
 import s3fs
-from helpers import kdbook
 
 from kdbook import archive, profile, study
 from kdbook.errors import KdbookError
@@ -228,24 +227,23 @@ def test_urls_that_lead_nowhere(monkeypatch, tmp_path):
         open_store().get("a")
 
 
-def test_two_machines_train_a_study_into_one_store(bucket, smoke, tmp_path, monkeypatch):
-    """The second finds what the first trained, and distils from a teacher that it did not train."""
-    first, second = ({"XDG_CACHE_HOME": str(tmp_path / name)} for name in ("first", "second"))
-    here = Store(tmp_path / "first" / "kdbook" / RemoteStore(bucket).root.name)
-    for name in ("teacher-0", "baseline-0"):  # as if trained there before
-        source = smoke.run(name)
-        machine = RemoteStore(bucket, here.root)
-        with machine.writing(source.key) as directory:
-            for path in source.path.rglob("*"):
-                if path.is_file():
-                    (directory / path.relative_to(source.path)).parent.mkdir(parents=True, exist_ok=True)
-                    (directory / path.relative_to(source.path)).write_bytes(path.read_bytes())
-    monkeypatch.setenv("XDG_CACHE_HOME", second["XDG_CACHE_HOME"])
-    assert RemoteStore(bucket).root != here.root
-    done = kdbook("run", "--profile", "smoke", store=bucket)  # type: ignore[arg-type]
-    assert "11 runs, 9 to train" in done.stderr
-    monkeypatch.setenv("XDG_CACHE_HOME", first["XDG_CACHE_HOME"])
-    again = study.Study(profile.load("smoke"), RemoteStore(bucket, here.root))
-    assert again.missing() == []
-    for spec, run in again.finished():
+def test_two_builds_at_once_on_machines_of_their_own_end_alike(bucket, smoke, tmp_path):
+    """Each distils from teachers that it may not have trained; what a third reads is whole, and that of one process."""
+    with ThreadPoolExecutor() as pool:
+        places = [tmp_path / name for name in ("first", "second")]
+        done = list(pool.map(lambda place: _build(place, bucket), places))
+    assert all("11 runs, 11 to train" in said for said in done)
+    reader = RemoteStore(bucket, tmp_path / "reader")
+    opened = study.Study(profile.load("smoke"), reader)
+    assert opened.missing() == [] and len(reader.keys()) == 11
+    for spec, run in opened.finished():
         pd.testing.assert_frame_equal(run.predictions, smoke.run(spec.name).predictions)
+        assert reader.verify(run.key) == []
+
+
+def _build(cache: Path, bucket: str) -> str:
+    command = [sys.executable, "-m", "kdbook.cli", "run", "--profile", "smoke", "--jobs", "1"]
+    environment = os.environ | {"KDBOOK_STORE": bucket, "XDG_CACHE_HOME": str(cache)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stderr

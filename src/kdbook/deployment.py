@@ -219,7 +219,7 @@ def _network(run: Run) -> tuple[Any, bool]:
     The head sees the first token.
     """
     import torch
-    from transformers import AutoConfig, AutoModel
+    from transformers import AutoConfig, AutoModel, AutoTokenizer
 
     config = AutoConfig.from_pretrained(str(_files(run)), trust_remote_code=False)
     state = browser.weights(run)
@@ -238,6 +238,5 @@ def _network(run: Run) -> tuple[Any, bool]:
 
     network = Network().eval()
     network.load_state_dict(state)
-    named = json.loads((_files(run) / "tokenizer_config.json").read_text("utf-8")).get("model_input_names", ())
-    kinds = config.to_diff_dict().get("type_vocab_size", 1)  # where it is the usual number, AutoMM takes all to be of one kind
-    return network, student.SEGMENTS in named and kinds > 1
+    tokenizer = AutoTokenizer.from_pretrained(str(_files(run)), trust_remote_code=False)
+    return network, student.SEGMENTS in tokenizer.model_input_names and getattr(config, "type_vocab_size", 0) > 1
