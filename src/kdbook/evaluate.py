@@ -118,9 +118,9 @@ def _in(languages: Sequence[str], runs: Sequence[Run]) -> list[pd.DataFrame]:
 
 
 def rows_needed(found: stats.Estimate, rows: int, differences: Sequence[float] = (0.1, 0.05, 0.02, 0.01)) -> pd.DataFrame:
-    """How many test rows it takes to detect true differences, judged by an estimate from some rows.
+    """How many test rows it takes to detect true differences between two models, judged by an estimate for one seed from some rows.
 
-    The error shrinks with the root of the number of rows; that of the seeds is taken to do so too, so take as many more of them.
+    The error shrinks with the root of the number of rows. That of more seeds does not, so theirs must not be in the estimate.
     """
     needed = {f"{100 * size:g}": round(rows * (found.detectable / size) ** 2) for size in differences}
     return pd.DataFrame({"difference (points)": list(needed), "test rows": list(needed.values())})
