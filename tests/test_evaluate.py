@@ -9,7 +9,7 @@ from runs import make_arms, make_run, predictions
 from scipy.stats import entropy
 from sklearn.metrics import accuracy_score, confusion_matrix
 
-from kdbook import evaluate, profile, tables
+from kdbook import evaluate, profile, stats, tables
 from kdbook.data import corpus, word_overlap
 
 ROWS = st.lists(st.tuples(st.sampled_from(["en", "de"]), st.integers(0, 1), st.integers(0, 1)), min_size=1, max_size=30)
@@ -122,3 +122,9 @@ def test_generated_pairs_share_most_words_whatever_the_label():
 
 def test_settings_table_is_markdown():
     assert evaluate.settings_table(profile.load("smoke").hyperparameters).startswith("| setting | value |\n|---|---|\n| `model.")
+
+
+def test_twice_as_fine_takes_four_times_the_rows():
+    found = stats.Estimate(0.0, -0.05, 0.05, 1.0)
+    table = evaluate.rows_needed(found, 100, (found.detectable, found.detectable / 2))
+    assert table["test rows"].tolist() == [100, 400]
