@@ -49,9 +49,9 @@ CASES = {
     "nothing is clear": (
         {"teacher": slice(0, 8), "baseline": slice(8, 16), "distilled": slice(16, 24), "longer": slice(0, 8), "shuffled": slice(8, 16)},
         {
-            "index": ["these runs do not tell which is better", "undefined"],
+            "index": ["this study is too small to tell which is better", "undefined"],
             "baseline": ["do not show that it has anything to teach"],
-            "distillation": ["these runs do not tell which is better"],
+            "distillation": ["this study is too small to tell which is better"],
             "evaluation": ["these runs do not tell whether it helps", "It is not shown to beat"],
         },
         r"student is (better|worse)|clearly (helps|hurts|beats|worse)",
