@@ -12,6 +12,7 @@ import psutil
 import pytest
 from helpers import assert_same_results, kdbook
 
+from kdbook import cluster, profile
 from kdbook.store import PARTIAL, PROGRESS
 
 
@@ -59,3 +60,8 @@ def test_a_cluster_that_can_t_be_reached_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("RAY_NUM_REDIS_GET_RETRIES", "1")
     said = kdbook("run", "--profile", "smoke", "--executor", "ray", store=tmp_path, expect=1).stderr
     assert "the Ray cluster '127.0.0.1:1' can't be reached" in said and "Traceback" not in said
+
+
+def test_an_error_of_a_training_is_not_taken_for_one_of_the_cluster():
+    with pytest.raises(ValueError, match="^of a training$"), cluster._connected(1, profile.load("smoke")):
+        raise ValueError("of a training")

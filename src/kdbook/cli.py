@@ -87,8 +87,8 @@ def _rehearse(name: str | None) -> None:
     ]
     _print_table(rows, list(rows[0]))
     tokens = max(one.tokens for one in found) / 2
-    for gpu, hardware in planning.GPUS.items():
-        hours = sum(arm.runs * arm.hours for arm in planning.arms(opened, hardware, tokens))
+    for gpu, peak in planning.GPUS.items():
+        hours = sum(arm.runs * arm.hours for arm in planning.arms(opened, peak, tokens))
         _say(f"all {len(opened.specs)} runs on one {gpu}: about {hours:.0f} hours by estimate")
 
 
@@ -122,10 +122,7 @@ def plan(
         for arm in found
     ]
     _print_table(rows, list(rows[0]))
-    hours, disk = (
-        sum(arm.runs * figure for arm, figure in zip(found, figures, strict=True))
-        for figures in ([arm.hours for arm in found], [arm.disk for arm in found])
-    )
+    hours, disk = sum(arm.runs * arm.hours for arm in found), sum(arm.runs * arm.disk for arm in found)
     _say(f"{sum(arm.runs for arm in found)} runs, {hours:.1f} hours of one {gpu}, {disk:.0f} GB on disk")
     for count, wall in walls.items():
         teachers, students = planning.side_by_side(opened.profile, count)

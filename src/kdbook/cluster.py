@@ -71,16 +71,23 @@ def _connected(jobs: int, settings: Profile) -> Iterator[None]:
     ours = not ray.is_initialized()
     try:
         if ours and address:
-            ray.init(address=address, **QUIET)
+            _join(address)
         elif ours:
             ray.init(address="local", num_cpus=jobs * (settings.threads or 1), **QUIET)
         _check_resources(settings)
         yield
-    except (ConnectionError, ValueError) as error:
-        raise KdbookError(f"the Ray cluster {address!r} can't be reached: {str(error).splitlines()[0]}. Check RAY_ADDRESS") from error
     finally:
         if ours:
             ray.shutdown()
+
+
+def _join(address: str) -> None:
+    import ray
+
+    try:
+        ray.init(address=address, **QUIET)
+    except (ConnectionError, ValueError) as error:
+        raise KdbookError(f"the Ray cluster {address!r} can't be reached: {str(error).splitlines()[0]}. Check RAY_ADDRESS") from error
 
 
 def _check_resources(settings: Profile) -> None:

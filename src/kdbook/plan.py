@@ -15,7 +15,6 @@ from kdbook import data, profile, study, train
 from kdbook.data import pawsx
 from kdbook.encoders import published
 from kdbook.profile import TEACHER, Profile
-from kdbook.store import Run
 from kdbook.study import RunSpec
 
 TOKENS_A_TEXT = 30  # of PAWS-X, by tokenizers of a hundred languages; a rehearsal counts them
@@ -27,20 +26,8 @@ GIGA = 1e9
 EPOCHS, BATCH, LONGEST = 20, 8, 512  # AutoMM's defaults
 
 
-@dataclass(frozen=True)
-class Hardware:
-    """A GPU: floating-point operations of 32 bits a second at its peak, and bytes of memory; figures of its maker."""
-
-    flops: float
-    memory: float
-
-
-GPUS = {
-    "T4": Hardware(8.1e12, 16e9),
-    "L4": Hardware(30.3e12, 24e9),
-    "A100": Hardware(19.5e12, 80e9),
-    "H100": Hardware(67e12, 80e9),
-}
+# Floating-point operations of 32 bits a second at the peak, figures of the maker
+GPUS = {"T4": 8.1e12, "L4": 30.3e12, "A100": 19.5e12, "H100": 67e12}
 
 
 @dataclass(frozen=True)
@@ -102,8 +89,8 @@ def rows_of(settings: profile.Data) -> dict[str, int]:
     return rows
 
 
-def arms(opened: study.Study, gpu: Hardware, tokens_a_text: float = TOKENS_A_TEXT) -> list[Arm]:
-    """What each arm of a study took where it was measured, and else takes on a GPU."""
+def arms(opened: study.Study, peak: float, tokens_a_text: float = TOKENS_A_TEXT) -> list[Arm]:
+    """What each arm of a study took where it was measured, and else takes on a GPU with this peak (see :data:`GPUS`)."""
     rows = rows_of(opened.profile.data)
     by_arm: dict[str, list[RunSpec]] = {}
     for spec in opened.specs.values():
@@ -112,25 +99,20 @@ def arms(opened: study.Study, gpu: Hardware, tokens_a_text: float = TOKENS_A_TEX
     found = []
     for name, specs in by_arm.items():
         shape, (batch, tokens) = shapes[specs[0].checkpoint], batch_and_tokens(specs[0].hyperparameters, tokens_a_text)
-        measured = [run.record["seconds"] for run in _like(opened, name)]
-        seconds = sum(measured) / len(measured) if measured else _seconds(specs[0], rows, shape, gpu, tokens_a_text)
+        measured = [run.record["seconds"] for run in opened.like(name)]
+        seconds = sum(measured) / len(measured) if measured else _seconds(specs[0], rows, shape, peak, tokens_a_text)
         memory, disk = shape.memory(batch, tokens) / GIGA, BYTES * shape.parameters / GIGA
         found.append(Arm(name, len(specs), seconds / 3600, bool(measured), memory, disk))
     return found
 
 
-def _like(opened: study.Study, arm: str) -> list[Run]:
-    """Stored runs of an arm of this profile, whatever they were trained with."""
-    return list(opened.store.matching(lambda record: (record["spec"]["arm"], record["profile"]) == (arm, opened.profile.name)))
-
-
-def _seconds(spec: RunSpec, rows: Mapping[str, int], shape: Shape, gpu: Hardware, tokens_a_text: float) -> float:
+def _seconds(spec: RunSpec, rows: Mapping[str, int], shape: Shape, peak: float, tokens_a_text: float) -> float:
     """Training, the choice of the epoch, predictions, and for a teacher the questions about its training rows."""
     batch, tokens = batch_and_tokens(spec.hyperparameters, tokens_a_text)
     epochs = spec.hyperparameters.get("optim.max_epochs", EPOCHS)
-    a_step = max(3 * shape.operations(batch, tokens) / (gpu.flops * UTILIZATION), SECONDS_AROUND_A_STEP)
+    a_step = max(3 * shape.operations(batch, tokens) / (peak * UTILIZATION), SECONDS_AROUND_A_STEP)
     looked_at = (epochs + 1) * rows["validation"] + rows["test"] + (rows["train"] if spec.arm == TEACHER else 0)
-    return steps(spec, rows["train"]) * a_step + shape.operations(looked_at, tokens) / (gpu.flops * UTILIZATION)
+    return steps(spec, rows["train"]) * a_step + shape.operations(looked_at, tokens) / (peak * UTILIZATION)
 
 
 def steps(spec: RunSpec, rows: int) -> float:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from kdbook import costs, notebook, stats
-from kdbook.data import TextData, texts, word_counts, word_overlap
+from kdbook.data import TextData, word_counts, word_overlap
 from kdbook.evaluate import LANGUAGE_NAMES, claims, constant, fidelity_by_run, mean_accuracies, scores
 from kdbook.store import Run
 
@@ -95,7 +95,7 @@ def surface(data: TextData) -> Figure:
     """What the outside of the training rows tells: for each class, the share of words that two texts have in common, or how long one is."""
     train = data["train"]
     figure, axes = _figure(7, 3)
-    if len(texts(train)) == 2:
+    if data.pairs:
         values, bins = word_overlap(train), np.linspace(0, 1, 21)
         axes.set_xlabel("words shared / all words of the pair")
     else:
@@ -105,7 +105,7 @@ def surface(data: TextData) -> Figure:
     for label, name in enumerate(data.meanings):
         axes.hist(values[train["label"] == label], bins, histtype="step", linewidth=2, color=COLOURS[label % len(COLOURS)], label=name)
     axes.set_ylabel("rows")
-    axes.legend(frameon=False, loc="upper left" if len(texts(train)) == 2 else "best")
+    axes.legend(frameon=False, loc="upper left" if data.pairs else "best")
     return figure
 
 

@@ -21,7 +21,6 @@ from kdbook.profile import MAIN_ARMS
 
 STEPS = 4
 VALIDATION_ROWS = 32
-GIGA = 1e9
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ def _steps(spec: study.RunSpec, checkpoint: Path, rows: data.TextData, path: Pat
         loss=watch.losses[-1],
         steps=steps,
         hours=steps * seconds / 3600,
-        memory=_peak() / GIGA,
+        memory=_peak() / plan.GIGA,
     )
 
 

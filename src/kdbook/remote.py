@@ -75,10 +75,10 @@ class RemoteStore(Store):
 
     def remove(self, key: str) -> None:
         """Delete a run, its seal first."""
-        folder = self._seal(key)[0] if self._sealed_there(key) else None
+        seal = self._seal(key)
         self._unseal(key)
-        if folder:
-            self._attempt(lambda files, base: files.rm(f"{base}/{FILES}/{folder}", recursive=True))
+        if seal:
+            self._attempt(lambda files, base: files.rm(f"{base}/{FILES}/{seal[0]}", recursive=True))
         super().remove(key)
 
     def _run(self, key: str) -> Run:
@@ -95,7 +95,7 @@ class RemoteStore(Store):
 
     def _send(self, key: str) -> None:
         """Send a run that is whole here, and seal it there, unless another machine did so before."""
-        if not self._sealed_there(key) and (self.root / key / MANIFEST).is_file():
+        if not self._seal(key) and (self.root / key / MANIFEST).is_file():
             self._bring(key)
             folder, manifest = f"{key}-{uuid.uuid4().hex[:8]}", (self.root / key / MANIFEST).read_text("utf-8")
             for name in read_manifest(manifest):
@@ -116,9 +116,10 @@ class RemoteStore(Store):
 
     def _copy(self, key: str) -> None:
         """Copy the small files of a run, if the store has it."""
-        if not self._sealed_there(key):
+        seal = self._seal(key)
+        if not seal:
             return
-        folder, manifest = self._seal(key)
+        folder, manifest = seal
         with self._locked(f"{key}.copy", None):
             if (self.root / key).is_dir():
                 return
@@ -138,9 +139,10 @@ class RemoteStore(Store):
         except (OSError, ValueError):
             return
         lacking = [name for name in manifest if not (path / name).is_file()]
-        if not lacking or not self._sealed_there(key):
+        seal = self._seal(key) if lacking else None
+        if not seal:
             return
-        folder, sealed = self._seal(key)
+        folder, sealed = seal
         with self._locked(f"{key}.copy", None):
             for name in lacking:
                 if sealed.get(name) == manifest[name]:
@@ -162,12 +164,11 @@ class RemoteStore(Store):
         finally:
             arriving.unlink(missing_ok=True)
 
-    def _sealed_there(self, key: str) -> bool:
-        return self._attempt(lambda files, base: files.exists(f"{base}/{SEALS}/{key}.json"))
-
-    def _seal(self, key: str) -> tuple[str, Manifest]:
-        """The folder of a run in the store, and the hashes of its files."""
-        text = self._attempt(lambda files, base: files.cat_file(f"{base}/{SEALS}/{key}.json"))
+    def _seal(self, key: str) -> tuple[str, Manifest] | None:
+        """The folder of a run in the store, and the hashes of its files; None if the store does not have it."""
+        text = self._attempt(lambda files, base: files.cat_file(f"{base}/{SEALS}/{key}.json"), missing=b"")
+        if not text:
+            return None
         try:
             seal = json.loads(text)
             folder = seal["folder"]
@@ -180,8 +181,7 @@ class RemoteStore(Store):
             ) from error
 
     def _unseal(self, key: str) -> None:
-        if self._sealed_there(key):
-            self._attempt(lambda files, base: files.rm_file(f"{base}/{SEALS}/{key}.json"))
+        self._attempt(lambda files, base: files.rm_file(f"{base}/{SEALS}/{key}.json"), missing=False)
 
     def _attempt(self, act: Callable[[Any, str], T], missing: T | None = None) -> T:
         """Do something with the store's files."""

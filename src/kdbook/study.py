@@ -257,11 +257,14 @@ class Study:
         """Stored runs of this name and profile, whatever they were trained with."""
         return self.store.matching(lambda record: (record["name"], record["profile"]) == (spec.name, self.profile.name))
 
+    def like(self, arm: str) -> Iterator[Run]:
+        """Stored runs of an arm of this profile, whatever they were trained with."""
+        return self.store.matching(lambda record: (record["spec"]["arm"], record["profile"]) == (arm, self.profile.name))
+
     def _seconds_left(self, spec: RunSpec, key: str, state: str) -> float | None:
         if state == CURRENT:
             return 0.0
-        same_arm = self.store.matching(lambda record: (record["spec"]["arm"], record["profile"]) == (spec.arm, self.profile.name))
-        like = next(self._earlier(spec), None) or next(same_arm, None)
+        like = next(self._earlier(spec), None) or next(self.like(spec.arm), None)
         progress = self.store.interrupted(key) or {}
         if like is None:
             return progress["seconds"] * (progress["epochs"] / progress["epoch"] - 1) if progress else None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from kdbook import costs, evaluate, stats, tables
-from kdbook.data import TextData, texts, word_counts, word_overlap
+from kdbook.data import TextData, word_counts, word_overlap
 from kdbook.evaluate import LANGUAGE_NAMES
 from kdbook.profile import ALL, BASELINE, DISTILLED, MAIN_ARMS, TEACHER
 from kdbook.store import Run
@@ -27,7 +27,7 @@ def task(data: TextData) -> str:
     """What a model is to tell about a row of these data."""
     if data.paraphrases:
         return "A row holds two sentences of one language, and the task is to tell whether they mean the same (1) or not (0)."
-    held = "two texts" if len(texts(data["train"])) == 2 else "one text"
+    held = "two texts" if data.pairs else "one text"
     return f"A row holds {held}, and the task is to tell which of {len(data.classes)} classes it is of: {_and(map(_quoted, data.classes))}."
 
 
@@ -37,10 +37,9 @@ def surface(data: TextData) -> str:
     if data.paraphrases:
         shared = word_overlap(train).groupby(train["label"]).mean()
         return f"Pairs of the same meaning share {shared[1]:.2f} of their words on average, pairs of different meaning {shared[0]:.2f}."
-    pairs = len(texts(train)) == 2
-    means = (word_overlap(train) if pairs else word_counts(train)).groupby(train["label"]).mean()
-    said = _and(f"{_quoted(name)}: {means[label]:.{2 if pairs else 1}f}" for label, name in enumerate(data.classes))
-    return f"{'Share of common words' if pairs else 'Words of a text'}, means by class: {said}."
+    means = (word_overlap(train) if data.pairs else word_counts(train)).groupby(train["label"]).mean()
+    said = _and(f"{_quoted(name)}: {means[label]:.{2 if data.pairs else 1}f}" for label, name in enumerate(data.classes))
+    return f"{'Share of common words' if data.pairs else 'Words of a text'}, means by class: {said}."
 
 
 def differing_labels(data: TextData) -> str:

@@ -55,6 +55,11 @@ class TextData:
         return pd.concat({split: self.audits[split].counts() for split in SPLITS}, names=["split"])
 
     @property
+    def pairs(self) -> bool:
+        """Whether a row holds two texts."""
+        return len(texts(self["train"])) == 2
+
+    @property
     def paraphrases(self) -> bool:
         """Whether these are pairs of which the label says if they mean the same, as in PAWS-X."""
         return self.meanings == MEANINGS
