@@ -1,35 +1,24 @@
-"""A kernel that dies before it begins is started again, and nothing else is hidden."""
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-import pytest
-from nbformat.v4 import new_notebook
+from nbclient import execute
+from nbformat.v4 import new_code_cell, new_notebook
 
-from kdbook.sphinx_ext import parallel
+from kdbook.sphinx_ext.parallel import SocketFiles
 
-
-@pytest.mark.parametrize(("deaths", "message", "runs"), [(0, "", 1), (2, parallel.DIED_AT_START, 3)])
-def test_what_ends_well(monkeypatch, deaths, message, runs):
-    tried = []
-
-    def execute(notebook, **settings):
-        tried.append(settings)
-        if len(tried) <= deaths:
-            raise RuntimeError(f"{message} to kernel_info")
-        return notebook
-
-    monkeypatch.setattr(parallel, "execute", execute)
-    assert parallel.execute_patiently(new_notebook(), cwd="here") == new_notebook()
-    assert tried == [{"cwd": "here"}] * runs
+WHERE = "from ipykernel.kernelapp import IPKernelApp; app = IPKernelApp.instance(); print(app.transport, app.ip)"
 
 
-@pytest.mark.parametrize(("message", "runs"), [(parallel.DIED_AT_START, parallel.STARTS), ("Kernel didn't respond", 1)])
-def test_what_does_not(monkeypatch, message, runs):
-    tried = []
+def executed(folder: Path) -> str:
+    notebook = execute(new_notebook(cells=[new_code_cell(WHERE)]), cwd=str(folder), kernel_manager_class=SocketFiles)
+    return notebook.cells[0].outputs[0].text
 
-    def execute(notebook, **settings):
-        tried.append(settings)
-        raise RuntimeError(message)
 
-    monkeypatch.setattr(parallel, "execute", execute)
-    with pytest.raises(RuntimeError, match=message):
-        parallel.execute_patiently(new_notebook())
-    assert len(tried) == runs
+def test_kernels_that_start_at_once_share_no_socket_and_leave_none(tmp_path):
+    with ThreadPoolExecutor() as pool:
+        where = [text.split() for text in pool.map(executed, [tmp_path] * 4)]
+    assert [transport for transport, _ in where] == ["ipc"] * 4
+    assert len({path for _, path in where}) == 4
+    assert all(Path(path).parent == Path(tempfile.gettempdir()) for _, path in where)
+    assert not list(tmp_path.iterdir()) and not any(list(Path(path).parent.glob(f"{Path(path).name}*")) for _, path in where)
