@@ -20,6 +20,7 @@ def test_studies_are_large_enough_to_tell(name, teachers, students):
     loaded = profile.load(name)
     assert (len(loaded.teacher.seeds), len(loaded.student.seeds)) == (teachers, students)
     assert {"longer", "label-smoothing", "shuffled"} <= set(loaded.controls)
+    assert (loaded.control_seeds or students) >= 3
     assert loaded.ablation_seeds >= 2 and len(loaded.ablations) >= 6
 
 

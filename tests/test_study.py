@@ -66,6 +66,13 @@ def test_teachers_take_turns_and_no_student_of_a_variation_knows_more_than_it_sa
     assert not any(key.startswith("distiller.") for key in some.specs["longer-0"].hyperparameters)
 
 
+def test_controls_may_have_fewer_seeds(tmp_path):
+    student = profile.load("smoke").student.model_copy(update={"seeds": (3, 1, 2)})
+    some = opened(tmp_path, student=student, control_seeds=2)
+    assert [spec.seed for spec in some.specs.values() if spec.arm == "longer"] == [3, 1]
+    assert [spec.seed for spec in some.specs.values() if spec.arm == "baseline"] == [3, 1, 2]
+
+
 def test_threads_and_shuffling_are_part_of_the_result(tmp_path):
     one, two = opened(tmp_path, threads=1), opened(tmp_path, threads=2)
     assert one.key(one.specs["baseline-0"]) != two.key(two.specs["baseline-0"])

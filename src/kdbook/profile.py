@@ -96,9 +96,10 @@ class Profile(_Table):
     """Everything that a study depends on.
 
     ``hyperparameters`` apply to every model, ``distiller`` to distilled students. ``controls`` are what distillation has to
-    beat, trained with every seed; ``ablations`` change one thing of the distilled student or of the baseline and are trained
-    with the first ``ablation_seeds`` seeds. ``threads`` is the number of processor cores that a run computes on (``None``:
-    all); it is a setting of the result, since sums differ in their last digits with it.
+    beat, trained with the first ``control_seeds`` seeds of the student (``None``: all); ``ablations`` change one thing of the
+    distilled student or of the baseline and are trained with the first ``ablation_seeds`` seeds. ``threads`` is the number of
+    processor cores that a run computes on (``None``: all); it is a setting of the result, since sums differ in their last
+    digits with it.
     """
 
     name: str
@@ -111,6 +112,7 @@ class Profile(_Table):
     student: Model
     distiller: Hyperparameters = {}
     controls: dict[str, Variation] = {}
+    control_seeds: PositiveInt | None = None
     ablation_seeds: PositiveInt = 1
     ablations: dict[str, Variation] = {}
 

@@ -359,6 +359,6 @@ def _specs(settings: profile.Profile) -> Iterator[RunSpec]:
     yield from students(BASELINE, student.seeds, {}, "none")
     yield from students(DISTILLED, student.seeds, {}, "own")
     for name, control in settings.controls.items():
-        yield from students(name, student.seeds, control.hyperparameters, control.teacher, control.title)
+        yield from students(name, student.seeds[: settings.control_seeds], control.hyperparameters, control.teacher, control.title)
     for name, ablation in settings.ablations.items():
         yield from students(name, student.seeds[: settings.ablation_seeds], ablation.hyperparameters, ablation.teacher, ablation.title)
