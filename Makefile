@@ -27,7 +27,7 @@ book: $(READY)
 	.venv/bin/jupyter-book build -W --keep-going .
 
 test: $(READY)
-	env -u KDBOOK_PROFILE .venv/bin/pytest --numprocesses 2 --dist loadfile --ignore tests/reliability
+	env -u KDBOOK_PROFILE .venv/bin/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --ignore tests/reliability
 
 test-reliability: $(READY)
 	env -u KDBOOK_PROFILE .venv/bin/pytest tests/reliability
