@@ -120,9 +120,12 @@ def _path(module: str) -> Path | None:
 @cache
 def _tree(path: Path, modified: int) -> ast.Module:
     tree = ast.parse(path.read_text("utf-8"))
-    for node in ast.walk(tree):
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node, clean=False):
             node.body = node.body[1:] or [ast.Pass()]
+        waiting += [part for part in ast.iter_child_nodes(node) if not isinstance(part, ast.expr)]  # no expression has a docstring
     return tree
 
 

@@ -234,12 +234,13 @@ class Study:
 
     def _status(self, spec: RunSpec) -> Status:
         key = self.key(spec)
-        state, reason = self._state(spec, key)
-        return Status(spec.name, spec.arm, state, reason, key, self._seconds_left(spec, key, state))
-
-    def _state(self, spec: RunSpec, key: str) -> tuple[str, str]:
         if self._find(spec):
-            return CURRENT, ""
+            return Status(spec.name, spec.arm, CURRENT, "", key, 0.0)
+        before = next(self._earlier(spec), None)
+        return Status(spec.name, spec.arm, *self._state(spec, key, before), key, self._seconds_left(spec, key, before))
+
+    def _state(self, spec: RunSpec, key: str, before: Run | None) -> tuple[str, str]:
+        """What stands in the way of a run that is not current, and why; ``before`` is an earlier one of its name."""
         if found := self.store.damage(key):
             return DAMAGED, "; ".join(found)
         if self.store.in_use(key):
@@ -248,7 +249,6 @@ class Study:
             if not progress:
                 return INTERRUPTED, "its training stopped before its first checkpoint and starts again"
             return INTERRUPTED, f"its training stopped and goes on after epoch {progress['epoch']:g} of {progress['epochs']}"
-        before = next(self._earlier(spec), None)
         if before is None:
             return MISSING, "never trained"
         return OUTDATED, "; ".join(differences(before.record["identity"], self.identity(spec)))
@@ -261,10 +261,8 @@ class Study:
         """Stored runs of an arm of this profile, whatever they were trained with."""
         return self.store.matching(lambda record: (record["spec"]["arm"], record["profile"]) == (arm, self.profile.name))
 
-    def _seconds_left(self, spec: RunSpec, key: str, state: str) -> float | None:
-        if state == CURRENT:
-            return 0.0
-        like = next(self._earlier(spec), None) or next(self.like(spec.arm), None)
+    def _seconds_left(self, spec: RunSpec, key: str, before: Run | None) -> float | None:
+        like = before or next(self.like(spec.arm), None)
         progress = self.store.interrupted(key) or {}
         if like is None:
             return progress["seconds"] * (progress["epochs"] / progress["epoch"] - 1) if progress else None
