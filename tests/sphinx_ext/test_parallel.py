@@ -1,3 +1,5 @@
+"""Kernels that start at once do not get into each other's way."""
+
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
