@@ -70,6 +70,10 @@ class PreparedData(BaseDataModule):
 
     last: ClassVar[dict[str, tuple[str, Batches]]] = {}  # by split: what this process made last; a study's students share it
 
+    def __init__(self, *automm: Any, validation_batch_size: int, **data: pd.DataFrame) -> None:
+        super().__init__(*automm, **data)
+        self.validation_batch_size = validation_batch_size
+
     def set_dataset(self, split: str) -> None:
         """Make all samples of ``train`` or ``validate``: what the student's processors make of a row, and its number for a teacher."""
         rows = getattr(self, f"{split}_data")
@@ -104,8 +108,8 @@ class PreparedData(BaseDataModule):
 
     def val_dataloader(self) -> DataLoader:
         """Rows of like length together, in batches as large as AutoMM's for predictions; the accuracy of an epoch is the same."""
-        dataset, size = self.validate_dataset, INFERENCE_BATCHES * self.per_gpu_batch_size
-        return DataLoader(dataset, size, sampler=dataset.lengths.argsort().tolist(), collate_fn=_as_it_is)
+        order = self.validate_dataset.lengths.argsort().tolist()
+        return DataLoader(self.validate_dataset, self.validation_batch_size, sampler=order, collate_fn=_as_it_is)
 
 
 def _as_it_is(batch: Any) -> Any:
@@ -178,8 +182,16 @@ def _replace_data(learner: Any, outputs: TeacherOutputs | None) -> None:
             processors.append({TEXT: [TeacherRow(teacher._model)]})
             for processor in data_processors[TEXT]:
                 processor.requires_column_info = False  # AutoMM asks for features of each column, and no loss term uses them
-        data = {"train_data": learner._train_data, "validate_data": learner._tuning_data}
-        return PreparedData(preprocessors, processors, per_gpu_batch_size, num_workers, **data)
+        ratio = learner._hyperparameters.get("env.inference_batch_size_ratio", INFERENCE_BATCHES)
+        return PreparedData(
+            preprocessors,
+            processors,
+            per_gpu_batch_size,
+            num_workers,
+            validation_batch_size=int(per_gpu_batch_size * ratio),
+            train_data=learner._train_data,
+            validate_data=learner._tuning_data,
+        )
 
     learner.get_datamodule_per_run = get
 
