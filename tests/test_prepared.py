@@ -97,6 +97,23 @@ def test_samples_are_shared_by_fits_on_the_same_texts_and_by_no_others(smoke, tm
     assert not np.array_equal(flipped.whole["hf_text_label"], first.whole["hf_text_label"])
 
 
+@pytest.mark.parametrize(("ratio", "rows_at_once"), [(None, 64), (2, 32)])
+def test_an_epoch_is_validated_in_batches_of_automms_size_for_predictions(smoke, tmp_path, monkeypatch, ratio, rows_at_once):
+    spec, found = smoke.specs["baseline-0"], []
+    own = prepared.PreparedData.val_dataloader
+
+    def spied(self):
+        loader = own(self)
+        found.append(loader.batch_size)
+        return loader
+
+    monkeypatch.setattr(prepared.PreparedData, "val_dataloader", spied)
+    train._prepare()
+    settings = spec.hyperparameters | ({"env.inference_batch_size_ratio": ratio} if ratio else {})
+    train.fit(tmp_path / "fit", smoke.data["train"], smoke.data["validation"], str(encoders.locate(spec.checkpoint).path), settings, 0)
+    assert set(found) == {rows_at_once}
+
+
 @pytest.mark.parametrize(("version", "known"), [("1.6.0", True), ("1.6.3", True), ("1.5.0", False), ("1.7.0", False)])
 def test_other_releases_of_automm_are_refused(version, known):
     if known:
