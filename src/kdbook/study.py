@@ -277,8 +277,8 @@ def open_study(name: str | None = None) -> Study:
 
 def _source(settings: profile.Data) -> str:
     if settings.source == profile.GENERATED:
-        wrong = f", {100 * settings.train_label_noise:.0f} % of the training labels wrong on purpose" if settings.train_label_noise else ""
-        return f"generated sentences{wrong}"
+        wrong = 100 * settings.train_label_noise
+        return "generated sentences" + (f", about {wrong:.0f} % of the training labels wrong on purpose" if wrong else "")
     return f"`{Path(settings.source).name}`" if settings.columns else "PAWS-X or data in its layout"
 
 
