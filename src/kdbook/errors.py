@@ -1,5 +1,5 @@
-"""The one exception that the command line shows as a single line, without a traceback."""
+"""The one exception that the command line reports as a single line, without a traceback."""
 
 
 class KdbookError(Exception):
-    """Something the user can put right; the message says what is wrong and what to do."""
+    """A problem that the user can fix; the message says what is wrong and what to do."""

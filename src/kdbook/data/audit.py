@@ -47,7 +47,8 @@ def audit(rows: pd.DataFrame) -> Audit:
     Parameters
     ----------
     rows
-        Columns ``id``, ``language``, ``sentence1``, for pairs ``sentence2``, and ``label``; an id stands once in a language.
+        Columns ``id``, ``language``, ``sentence1``, for pairs ``sentence2``, and ``label``; an id occurs at
+        most once per language.
 
     Returns
     -------
@@ -63,6 +64,8 @@ def audit(rows: pd.DataFrame) -> Audit:
     )
     usable = ~flags.any(axis=1)
     labels = rows["label"][usable].groupby(rows["id"])
-    flags["conflict"] = (labels.transform("min") != labels.transform("max")).reindex(rows.index, fill_value=False)
+    flags["conflict"] = (labels.transform("min") != labels.transform("max")).reindex(
+        rows.index, fill_value=False
+    )
     reason = flags[list(REASONS)].idxmax(axis=1).where(flags.any(axis=1))
     return Audit(rows[reason.isna()], rows.assign(reason=reason)[reason.notna()])

@@ -1,12 +1,13 @@
-"""The two compact architectures, of the full setting's own families, and their tokenizers.
+"""The two compact architectures, from the same families as the full-size models, and their tokenizers.
 
-Teacher: DeBERTa-v2 (He et al. 2021, relative positions), as ``microsoft/mdeberta-v3-base``.
-Student: XLM-RoBERTa (Conneau et al. 2020, absolute positions), as ``nreimers/mMiniLMv2-L6-H384-distilled-from-XLMR-Large``.
+Teacher: DeBERTa-v2 (He et al. 2021, relative positions), as ``microsoft/mdeberta-v3-base``. Student:
+XLM-RoBERTa (Conneau et al. 2020, absolute positions), as
+``nreimers/mMiniLMv2-L6-H384-distilled-from-XLMR-Large``.
 
-``initializer_range`` is 0.08 instead of 0.02: at these widths attention otherwise stays flat for many epochs. Half of the
-heads, in all layers but the last, start with equal query and key projections, so that a token attends to the same token
-elsewhere from the first step (Trockman and Kolter 2023, "Mimetic Initialization of Self-Attention Layers"); comparing two
-sentences begins with finding the same word in the other one.
+``initializer_range`` is 0.08 instead of 0.02: at these widths attention otherwise stays flat for many epochs.
+Half of the heads, in all layers but the last, start with equal query and key projections, so that a token
+attends to the same token elsewhere from the first step (Trockman and Kolter 2023, "Mimetic Initialization of
+Self-Attention Layers"); comparing two sentences begins with finding the same word in the other one.
 """
 
 import json
@@ -33,7 +34,9 @@ MAX_TOKENS = 256
 INITIALIZER_RANGE = 0.08
 SAME_TOKEN_SCORE = 7.0
 # Letters, digits and signs of both languages, so that any text can be spelt even where a word is unknown.
-ALPHABET = list("abcdefghijklmnopqrstuvwxyzäöüßABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÜ0123456789.,;:!?'\"`„“”’()-–/&%éèáàçñó")
+ALPHABET = list(
+    "abcdefghijklmnopqrstuvwxyzäöüßABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÜ0123456789.,;:!?'\"`„“”’()-–/&%éèáàçñó"
+)
 DEBERTA_SPECIAL = ("[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]")
 XLMR_SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 
@@ -41,7 +44,9 @@ XLMR_SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 def teacher(texts: Iterable[str], vocabulary_size: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """A DeBERTa-v2 encoder with 4 layers of width 128, randomly initialised, and its tokenizer."""
     vocab = _unigram(texts, vocabulary_size, DEBERTA_SPECIAL, unknown="[UNK]")
-    tokenizer = DebertaV2Tokenizer(vocab=vocab, unk_id=DEBERTA_SPECIAL.index("[UNK]"), model_max_length=MAX_TOKENS)
+    tokenizer = DebertaV2Tokenizer(
+        vocab=vocab, unk_id=DEBERTA_SPECIAL.index("[UNK]"), model_max_length=MAX_TOKENS
+    )
     config = DebertaV2Config(  # type: ignore[call-arg]
         vocab_size=len(tokenizer),
         hidden_size=128,
@@ -57,7 +62,7 @@ def teacher(texts: Iterable[str], vocabulary_size: int) -> tuple[PreTrainedModel
         pos_att_type=["p2c", "c2p"],
         position_biased_input=False,
         initializer_range=INITIALIZER_RANGE,
-        hidden_dropout_prob=0.0,  # models this small do not overfit; dropout only delays the comparison of sentences
+        hidden_dropout_prob=0.0,  # models this small do not overfit, dropout only slows them down
         attention_probs_dropout_prob=0.0,
         pad_token_id=tokenizer.pad_token_id,
     )
@@ -79,7 +84,7 @@ def student(texts: Iterable[str], vocabulary_size: int) -> tuple[PreTrainedModel
         max_position_embeddings=MAX_TOKENS + 2,  # positions start behind the padding index
         type_vocab_size=1,
         initializer_range=INITIALIZER_RANGE,
-        hidden_dropout_prob=0.0,  # models this small do not overfit; dropout only delays the comparison of sentences
+        hidden_dropout_prob=0.0,  # models this small do not overfit, dropout only slows them down
         attention_probs_dropout_prob=0.0,
         pad_token_id=tokenizer.pad_token_id,
     )
@@ -98,24 +103,42 @@ def _match_same_tokens(encoder: Any, query_name: str, key_name: str) -> None:
         query, key = getattr(attention, query_name), getattr(attention, key_name)
         width = attention.attention_head_size
         half = attention.num_attention_heads // 2 * width
-        expected = INITIALIZER_RANGE**2 * query.in_features * width**0.5  # score of a normalised token with itself
+        expected = (
+            INITIALIZER_RANGE**2 * query.in_features * width**0.5
+        )  # score of a normalised token with itself
         with torch.no_grad():
             query.weight[:half] *= (SAME_TOKEN_SCORE / expected) ** 0.5
             key.weight[:half] = query.weight[:half]
 
 
-def pieces(texts: Iterable[str], size: int, special: tuple[str, ...], unknown: str) -> list[tuple[str, float]]:
-    """Pieces and log probabilities of a unigram vocabulary that is trained on ``texts``, without the ``special`` tokens."""
+def pieces(
+    texts: Iterable[str], size: int, special: tuple[str, ...], unknown: str
+) -> list[tuple[str, float]]:
+    """Pieces and log probabilities of a unigram vocabulary that is trained on ``texts``, without the
+    ``special`` tokens.
+    """
     tokenizer = Tokenizer(models.Unigram())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()]
+    )
     trainer = trainers.UnigramTrainer(
-        vocab_size=size, special_tokens=list(special), unk_token=unknown, initial_alphabet=ALPHABET, show_progress=False
+        vocab_size=size,
+        special_tokens=list(special),
+        unk_token=unknown,
+        initial_alphabet=ALPHABET,
+        show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    return [(piece, score) for piece, score in json.loads(tokenizer.to_str())["model"]["vocab"] if piece not in special]
+    return [
+        (piece, score)
+        for piece, score in json.loads(tokenizer.to_str())["model"]["vocab"]
+        if piece not in special
+    ]
 
 
-def _unigram(texts: Iterable[str], size: int, special: tuple[str, ...], unknown: str) -> list[tuple[str, float]]:
+def _unigram(
+    texts: Iterable[str], size: int, special: tuple[str, ...], unknown: str
+) -> list[tuple[str, float]]:
     """Pieces and log probabilities of a unigram vocabulary in which every word of ``texts`` stays whole.
 
     Pieces that the trainer finds, and single letters, spell all other words.
@@ -123,9 +146,12 @@ def _unigram(texts: Iterable[str], size: int, special: tuple[str, ...], unknown:
     texts = list(texts)
     counts = Counter(word for text in texts for word in re.findall(r"\w+", text))
     words = {f"▁{word}": math.log(count / counts.total()) for word, count in counts.items()}
-    # Equally unlikely pieces spell a word in as few as possible. The trainer's own scores are sums over its threads, and
+    # Equally unlikely pieces spell a word in as few as possible. The trainer's own scores are sums over its
+    # threads, and
     # differ a little from one training to the next.
-    found = (piece for piece, _ in pieces(texts, size, special, unknown))
-    spelling = dict.fromkeys((piece for piece in found if piece not in words), math.log(0.5 / counts.total()))
+    trained = (piece for piece, _ in pieces(texts, size, special, unknown))
+    spelling = dict.fromkeys(
+        (piece for piece in trained if piece not in words), math.log(0.5 / counts.total())
+    )
     by_score = sorted((spelling | words).items(), key=lambda entry: (-entry[1], entry[0]))
     return [(token, 0.0) for token in special] + by_score

@@ -1,0 +1,145 @@
+"""Differences between the arms of a study, with intervals and adjusted p-values."""
+
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+
+from kdbook.analysis import bootstrap
+from kdbook.analysis.bootstrap import Estimate, ThreeWayComparison
+from kdbook.analysis.predictions import in_languages, on_test, tests_of
+from kdbook.settings.profile import ALL, BASELINE, DISTILLED, PrimaryComparison
+from kdbook.store.run import Run
+from kdbook.study.arms import Arms
+from kdbook.study.study import Study
+
+TRAINED = "trained on"
+ZERO_SHOT = "zero-shot"
+
+
+def compare_by_test(arms: Arms) -> dict[str, ThreeWayComparison]:
+    """Teacher, baseline and distilled student compared on each language and on ``all`` rows."""
+    return {test: compare_on(arms, test) for test in tests_of(arms.baselines[0])}
+
+
+def compare_on(arms: Arms, test: str = ALL) -> ThreeWayComparison:
+    """Teacher, baseline and distilled student compared on one test set."""
+    teachers = on_test(test, arms.teachers_of(DISTILLED))
+    return bootstrap.compare(teachers, on_test(test, arms.baselines), on_test(test, arms.distilled))
+
+
+def compare_transfer(arms: Arms, study: Study) -> dict[str, ThreeWayComparison]:
+    """The three arms compared on the languages that they were trained on, and on the zero-shot languages, if
+    any.
+    """
+    return {
+        group: bootstrap.compare(
+            in_languages(languages, arms.teachers_of(DISTILLED)),
+            in_languages(languages, arms.baselines),
+            in_languages(languages, arms.distilled),
+        )
+        for group, languages in language_groups(study).items()
+    }
+
+
+def language_groups(study: Study) -> dict[str, list[str]]:
+    """The languages that the models of a study train on, and the zero-shot ones.
+
+    A group without any is left out.
+    """
+    data = study.profile.data
+    groups = {
+        TRAINED: [language for language in data.languages if language not in data.zero_shot_languages],
+        ZERO_SHOT: list(data.zero_shot_languages),
+    }
+    return {group: languages for group, languages in groups.items() if languages}
+
+
+def teacher_gap(arms: Arms) -> Estimate:
+    """Accuracy of each baseline's paired teacher minus that of the baseline, on all test rows."""
+    return bootstrap.difference(on_test(ALL, arms.baselines), on_test(ALL, arms.teachers_of(BASELINE)))
+
+
+def primary_difference(arms: Arms, question: PrimaryComparison) -> Estimate:
+    """The difference that the profile named before any run."""
+    return difference_between(arms[question.against], arms[question.arm], question.test)
+
+
+def difference_between(before: Iterable[Run], after: Iterable[Run], test: str = ALL) -> Estimate:
+    """Accuracy of ``after`` minus ``before`` over the seeds that both have."""
+    earlier, later = ({run.seed: run for run in runs} for runs in (before, after))
+    seeds = [seed for seed in later if seed in earlier]
+    return bootstrap.difference(
+        on_test(test, [earlier[seed] for seed in seeds]), on_test(test, [later[seed] for seed in seeds])
+    )
+
+
+def differences_between(arms: Arms, pairs: Iterable[tuple[str, str]], test: str = ALL) -> pd.DataFrame:
+    """Several differences of arms over the seeds that all of them have, with p-values adjusted for their
+    number (Holm).
+
+    Parameters
+    ----------
+    arms
+        The runs.
+    pairs
+        The names ``(before, after)`` of the arms to compare.
+    test
+        A language, or ``all``.
+
+    Returns
+    -------
+    A row per pair: ``before``, ``after``, the attributes of :class:`kdbook.analysis.bootstrap.Estimate`,
+    ``seeds``, and ``adjusted``, the adjusted p-value. The index is ``after − before``.
+    """
+    pairs = list(pairs)
+    runs_by_seed = {name: arms.by_seed(name) for pair in pairs for name in pair}
+    all_seeds = next(iter(runs_by_seed.values()), {})
+    seeds = [seed for seed in all_seeds if all(seed in runs for runs in runs_by_seed.values())]
+    frames = {name: on_test(test, [runs[seed] for seed in seeds]) for name, runs in runs_by_seed.items()}
+    estimates = bootstrap.differences(frames, pairs)
+    rows = [
+        {
+            "difference": f"{after} − {before}",
+            "before": before,
+            "after": after,
+            "value": estimate.value,
+            "low": estimate.low,
+            "high": estimate.high,
+            "p": estimate.p,
+            "seeds": len(seeds),
+        }
+        for (before, after), estimate in estimates.items()
+    ]
+    columns = ["difference", "before", "after", "value", "low", "high", "p", "seeds"]
+    table = pd.DataFrame(rows, columns=columns).set_index("difference").rename_axis(index=None)
+    return table.assign(adjusted=pd.Series(bootstrap.holm(dict(table["p"])), dtype=float))
+
+
+def control_pairs(study: Study) -> list[tuple[str, str]]:
+    """Each control of a study, with the distilled student that has to outperform it."""
+    return [(name, DISTILLED) for name in study.profile.controls]
+
+
+def ablation_pairs(study: Study) -> list[tuple[str, str]]:
+    """Each ablation of a study, after the arm that it varies."""
+    ablations = study.profile.ablations.items()
+    return [(BASELINE if ablation.teacher == "none" else DISTILLED, name) for name, ablation in ablations]
+
+
+def rows_needed(
+    estimate: Estimate, rows: int, differences: Sequence[float] = (0.1, 0.05, 0.02, 0.01)
+) -> pd.DataFrame:
+    """How many test rows it takes to detect true differences between two models.
+
+    Parameters
+    ----------
+    estimate
+        The difference of two single models on ``rows`` test rows. The error shrinks with the square root of
+        the number of rows; that of more seeds does not, so theirs must not be part of the estimate.
+    rows
+        Number of test rows behind the estimate.
+    differences
+        True differences of accuracy.
+    """
+    needed = {f"{100 * size:g}": round(rows * (estimate.detectable / size) ** 2) for size in differences}
+    return pd.DataFrame({"difference (points)": list(needed), "test rows": list(needed.values())})

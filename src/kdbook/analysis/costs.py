@@ -1,0 +1,88 @@
+"""What accuracy costs: seconds of training, memory, disk, and latency."""
+
+from statistics import mean
+
+import pandas as pd
+
+from kdbook.analysis.metrics import accuracy
+from kdbook.settings.profile import ALL
+from kdbook.store.run import BatchLatency, Run
+from kdbook.study.arms import Arms
+
+MEGA = 1e6
+
+
+def training(arms: Arms) -> pd.DataFrame:
+    """Seconds of training for one model of each arm, means over its runs.
+
+    Columns: ``fit``, ``share of teachers`` (the time of all teachers of the study divided by the number of
+    ``distilled`` students; for arms that learn from a teacher), and ``in all``.
+    """
+    share = sum(run.measurements.fit_seconds for run in arms.teachers) / len(arms.distilled)
+    rows = {}
+    for arm, runs in arms.items():
+        fit = mean(run.measurements.fit_seconds for run in runs)
+        teachers = share if runs[0].record.spec.teacher else 0.0
+        rows[arm] = {"fit": fit, "share of teachers": teachers, "in all": fit + teachers}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def serving(arms: Arms) -> pd.DataFrame:
+    """What it takes to keep and use one model of each arm whose latency was measured; medians over its runs.
+
+    Columns: millions of parameters with and without embeddings, MB on disk, MB of memory at the peak of
+    training, and for batches of 1 and 32 rows the milliseconds of tokenization (median) and of the forward
+    pass (median and 95th percentile).
+    """
+    rows = {arm: pd.DataFrame(map(_serving, runs)).median() for arm, runs in arms.items()}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _serving(run: Run) -> dict[str, float]:
+    measurements = run.measurements
+    row = {
+        "parameters (M)": measurements.parameters.total / MEGA,
+        "backbone (M)": measurements.parameters.backbone / MEGA,
+        "disk (MB)": measurements.predictor_bytes / MEGA,
+        "peak memory (MB)": measurements.peak_bytes / MEGA,
+    }
+    for size, latency in latencies(run).items():
+        row[f"tokenize {size} (ms)"] = latency.tokenize.median
+        row[f"forward {size} (ms)"] = latency.forward.median
+        row[f"forward {size}, p95 (ms)"] = latency.forward.p95
+    return row
+
+
+def accuracy_and_latency(arms: Arms, batch_size: int = 1) -> pd.DataFrame:
+    """A row per run: ``arm``, ``accuracy`` on all test rows, ``milliseconds`` per batch (tokenization and
+    forward pass).
+    """
+    rows = [
+        {
+            "arm": arm,
+            "accuracy": accuracy(run.predictions)[ALL],
+            "milliseconds": latencies(run)[batch_size].median,
+        }
+        for arm, runs in arms.items()
+        for run in runs
+    ]
+    return pd.DataFrame(rows)
+
+
+def seconds_per_row(run: Run) -> float:
+    """Seconds that a model needs per row in batches of the largest size that was measured."""
+    size, latency = max(latencies(run).items())
+    return latency.median / 1000 / size
+
+
+def latencies(run: Run) -> dict[int, BatchLatency]:
+    """Latency by batch size of a run of the main arms.
+
+    Raises
+    ------
+    ValueError
+        If it was not measured.
+    """
+    if run.measurements.latency is None:
+        raise ValueError(f"the latency of {run.name} was not measured")
+    return run.measurements.latency

@@ -1,0 +1,125 @@
+"""How closely students match their teacher, and how well probabilities are calibrated."""
+
+import numpy as np
+import pandas as pd
+
+from kdbook.analysis import bootstrap
+from kdbook.analysis.bootstrap import Array, Estimate
+from kdbook.analysis.predictions import binary_events, probabilities
+from kdbook.settings.profile import BASELINE, DISTILLED
+from kdbook.store.run import Run
+from kdbook.study.arms import Arms
+
+BINS = 10
+SMALLEST_PROBABILITY = 1e-6  # probabilities are kept this far from 0 and 1, where their logarithm is finite
+
+
+def fidelity(arms: Arms) -> pd.DataFrame:
+    """How closely the baseline and the distilled student match their teacher's predictions, means over the
+    seeds.
+
+    ``agreement``: share of rows with the same prediction. ``where it errs``: the same on test rows that the
+    teacher gets wrong. ``divergence``: Kullback-Leibler divergence in nats of the student's probabilities
+    from the teacher's. The training rows are the first items of the data, with which the students were
+    trained.
+    """
+    return fidelity_by_run(arms).groupby("arm", sort=False).mean().rename_axis(index=None)
+
+
+def fidelity_by_run(arms: Arms) -> pd.DataFrame:
+    """The columns of :func:`fidelity` for each student, indexed by its ``arm``."""
+    rows = [
+        {"arm": arm, **_fidelity(arms.teacher_of(student), student)}
+        for arm in (BASELINE, DISTILLED)
+        for student in arms[arm]
+    ]
+    return pd.DataFrame(rows).set_index("arm")
+
+
+def _fidelity(teacher: Run, student: Run) -> dict[str, float]:
+    teacher_test, student_test = _aligned(teacher.predictions, student.predictions)
+    teacher_train, student_train = _aligned(teacher.train_predictions, student.train_predictions)
+    same = teacher_test["prediction"] == student_test["prediction"]
+    same_in_training = teacher_train["prediction"] == student_train["prediction"]
+    return {
+        "agreement (test)": float(same.mean()),
+        "where it errs": float(same[teacher_test["prediction"] != teacher_test["label"]].mean()),
+        "divergence (test)": divergence(probabilities(teacher_test), probabilities(student_test)),
+        "agreement (train)": float(same_in_training.mean()),
+        "divergence (train)": divergence(probabilities(teacher_train), probabilities(student_train)),
+    }
+
+
+def _aligned(*predictions: pd.DataFrame) -> list[pd.DataFrame]:
+    """Predictions in the same order of rows, and with the same index."""
+    ordered = [frame.sort_values(["id", "language"], ignore_index=True) for frame in predictions]
+    if any(not frame[["id", "language"]].equals(ordered[0][["id", "language"]]) for frame in ordered):
+        raise ValueError("the runs do not have the same rows")
+    return ordered
+
+
+def agreement_gain(arms: Arms) -> Estimate:
+    """How much more often the distilled student than the baseline agrees with the teacher, on the test
+    rows.
+    """
+    return bootstrap.difference(_against_teachers(arms, BASELINE), _against_teachers(arms, DISTILLED))
+
+
+def _against_teachers(arms: Arms, arm: str) -> list[pd.DataFrame]:
+    """The predictions of each student of an arm, with the teacher's prediction in place of the label."""
+    frames = []
+    for student in arms[arm]:
+        teacher = arms.teacher_of(student).predictions[["id", "language", "prediction"]]
+        targets = teacher.rename(columns={"prediction": "label"})
+        frames.append(student.predictions.drop(columns="label").merge(targets, on=["id", "language"]))
+    return frames
+
+
+def calibration(arms: Arms) -> pd.Series:
+    """Expected calibration error of each arm on all test rows, the mean over its runs."""
+    errors = {
+        arm: np.mean([calibration_error(*binary_events(run.predictions)) for run in runs])
+        for arm, runs in arms.items()
+    }
+    return pd.Series(errors, name="calibration error")
+
+
+def divergence(reference: Array, other: Array) -> float:
+    """Mean Kullback-Leibler divergence in nats of probabilities from a reference.
+
+    Both of shape (rows, classes).
+    """
+    low, high = SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY
+    p, q = np.clip(np.asarray(reference, float), low, high), np.clip(np.asarray(other, float), low, high)
+    return float(np.mean((p * np.log(p / q)).sum(axis=1)))
+
+
+def reliability(probability: Array, happened: Array, bins: int = BINS) -> pd.DataFrame:
+    """Bins of equal width over the predicted probability of an event, without the empty ones.
+
+    Parameters
+    ----------
+    probability, happened
+        Shape (rows,).
+    bins
+        Number of bins.
+
+    Returns
+    -------
+    ``probability``, the mean in the bin, ``share`` of its rows in which the event happened, and ``rows``,
+    their number.
+    """
+    values = np.asarray(probability, float)
+    bin_of_row = np.minimum((values * bins).astype(int), bins - 1)
+    rows = pd.DataFrame({"probability": values, "share": np.asarray(happened, float), "rows": 1}).groupby(
+        bin_of_row
+    )
+    return rows.agg({"probability": "mean", "share": "mean", "rows": "sum"}).reset_index(drop=True)
+
+
+def calibration_error(probability: Array, happened: Array, bins: int = BINS) -> float:
+    """Expected calibration error: mean distance of probability and share over the bins of
+    :func:`reliability`, weighted by rows.
+    """
+    table = reliability(probability, happened, bins)
+    return float(((table["probability"] - table["share"]).abs() * table["rows"]).sum() / table["rows"].sum())

@@ -1,0 +1,262 @@
+"""Figures of the book, in one style: safe for colour-blind readers, legible in the light and the dark
+theme.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from kdbook.analysis import bootstrap, costs
+from kdbook.analysis.fidelity import fidelity_by_run, reliability
+from kdbook.analysis.metrics import majority_accuracy, scores
+from kdbook.analysis.predictions import LANGUAGE_NAMES, binary_events, on_test
+from kdbook.data import TextData
+from kdbook.data.statistics import word_counts, word_overlap
+from kdbook.settings.environment import notebook_shell
+from kdbook.study.arms import Arms
+
+COLOURS = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#F0E442",
+)  # Okabe and Ito (2008)
+# The colours are those of Okabe and Ito (2008), which colour-blind readers can tell apart.
+STYLE: dict[str, object] = {
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "figure.constrained_layout.use": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.3,
+    "font.size": 11,
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "kdbook",
+}
+CHANCE = 0.5
+
+
+def accuracy_by_language(arms: Arms, zero_shot_languages: Sequence[str] = ()) -> Figure:
+    """A dot per run and a bar at each arm's mean with its 95 % interval, side by side for every test set.
+
+    The ``zero_shot_languages``, which no model was trained on, have a grey background.
+    """
+    table = scores(arms)
+    tests = list(dict.fromkeys(table["test"]))
+    figure, axes = _figure(max(7, 1.2 * len(tests)), 3.6)
+    for position, test in enumerate(tests):
+        for number, (arm, runs) in enumerate(arms.items()):
+            values = table["accuracy"][(table["arm"] == arm) & (table["test"] == test)]
+            x = position + (number - (len(arms) - 1) / 2) * 0.22
+            _dots_and_mean(axes, x, values, COLOURS[number], arm if position == 0 else None)
+            mean = bootstrap.mean_accuracy(on_test(test, runs))
+            axes.vlines(x, max(mean.low, 0), min(mean.high, 1), color=COLOURS[number], linewidth=1)
+        if test in zero_shot_languages:
+            label = "zero-shot" if test == zero_shot_languages[0] else None
+            axes.axvspan(position - 0.45, position + 0.45, color="grey", alpha=0.15, label=label)
+    _majority_line(axes, arms)
+    axes.set_xticks(range(len(tests)), [LANGUAGE_NAMES.get(test, test) for test in tests])
+    axes.set_ylabel("accuracy")
+    columns = len(arms) + bool(zero_shot_languages)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.18), ncols=columns, frameon=False)
+    return figure
+
+
+def _majority_line(axes: Axes, arms: Arms) -> None:
+    """A line at the accuracy of the majority-class baseline."""
+    first_run = next(iter(arms.values()))[0]
+    axes.axhline(majority_accuracy(first_run.predictions), color="grey", linestyle=":", linewidth=1)
+
+
+def learning_curves(arms: Arms) -> Figure:
+    """Validation accuracy after each epoch against the seconds spent, a line for each run."""
+    figure, axes = _figure(7, 3.6)
+    for number, (arm, runs) in enumerate(arms.items()):
+        for index, run in enumerate(runs):
+            curve = run.history
+            label = arm if index == 0 else None
+            line = axes.plot(curve["seconds"], curve["validation_accuracy"], "o-", label=label)
+            plt.setp(line, color=COLOURS[number], alpha=0.8)
+    _majority_line(axes, arms)
+    axes.set_xlabel("seconds of training")
+    axes.set_ylabel("validation accuracy")
+    axes.legend(frameon=False)
+    return figure
+
+
+def by_edit(table: pd.DataFrame) -> Figure:
+    """Accuracy of each arm for every kind of edit.
+
+    ``table`` is that of :func:`kdbook.analysis.tables.edit_table`.
+    """
+    arms = [column for column in table.columns if column != "pairs"]
+    figure, axes = _figure(7, 0.34 * len(table) + 1.2)
+    rows = range(len(table))
+    for number, arm in enumerate(arms):
+        axes.plot(table[arm], rows, "o", color=COLOURS[number], markersize=8, label=arm)
+    axes.axvline(CHANCE, color="grey", linestyle=":", linewidth=1)
+    meaning = {0: "different", 1: "same"}
+    axes.set_yticks(rows, [f"{edit} ({meaning[label]})" for label, edit in table.index])
+    axes.set_xlabel("accuracy")
+    axes.legend(
+        loc="upper center", bbox_to_anchor=(0.4, 1.0 + 0.6 / len(table)), ncols=len(arms), frameon=False
+    )
+    return figure
+
+
+def surface_cues(data: TextData) -> Figure:
+    """Surface cues in the training rows: word overlap of a pair, or length of a text, by class."""
+    train = data["train"]
+    figure, axes = _figure(7, 3)
+    if data.pairs:
+        values, bins = word_overlap(train), np.linspace(0, 1, 21)
+        axes.set_xlabel("words shared / all words of the pair")
+    else:
+        values = word_counts(train)
+        bins = np.linspace(0, values.max(), min(21, int(values.max()) + 1))
+        axes.set_xlabel("words")
+    for label, name in enumerate(data.meanings):
+        colour = COLOURS[label % len(COLOURS)]
+        axes.hist(
+            values[train["label"] == label], bins, histtype="step", linewidth=2, color=colour, label=name
+        )
+    axes.set_ylabel("rows")
+    axes.legend(frameon=False, loc="upper left" if data.pairs else "best")
+    return figure
+
+
+def agreement(arms: Arms) -> Figure:
+    """How often each student agrees with its teacher: on test rows, on those that the teacher gets wrong, in
+    training.
+    """
+    table = fidelity_by_run(arms)
+    kinds = {
+        "agreement (test)": "all test rows",
+        "where it errs": "where the teacher errs",
+        "agreement (train)": "training rows",
+    }
+    names = list(dict.fromkeys(table.index))
+    figure, axes = _figure(7, 3)
+    for number, arm in enumerate(names, 1):  # colour 0 is the teacher's
+        for position, kind in enumerate(kinds):
+            values = table.loc[[arm], kind]
+            x = position + (number - 1.5) * 0.3
+            _dots_and_mean(axes, x, values, COLOURS[number], arm if position == 0 else None)
+    axes.set_xticks(range(len(kinds)), list(kinds.values()))
+    axes.set_ylabel("agreement with the teacher")
+    axes.legend(frameon=False)
+    return figure
+
+
+def _dots_and_mean(axes: Axes, x: float, values: pd.Series, colour: str, label: str | None) -> None:
+    """A dot per run, and a bar at their mean."""
+    axes.plot([x] * len(values), values, "o", color=colour, alpha=0.55, markersize=5)
+    axes.plot([x - 0.08, x + 0.08], [values.mean()] * 2, color=colour, linewidth=3, label=label)
+
+
+def calibration_curves(arms: Arms, data: TextData) -> Figure:
+    """Share of rows in which an event happened against its predicted probability, over all runs of each arm.
+
+    For two classes the event is that a row is of class 1, for more classes that the prediction is correct.
+    """
+    figure, axes = _figure(5, 4.4)
+    axes.plot([0, 1], [0, 1], color="grey", linestyle=":", linewidth=1)
+    for number, (arm, runs) in enumerate(arms.items()):
+        table = reliability(*binary_events(pd.concat([run.predictions for run in runs])))
+        axes.plot(table["probability"], table["share"], "o-", color=COLOURS[number], label=arm)
+    event = f"“{data.meanings[1]}”" if len(data.classes) == 2 else "the predicted class"
+    axes.set_xlabel(f"predicted probability of {event}")
+    axes.set_ylabel("observed share")
+    axes.legend(frameon=False)
+    return figure
+
+
+def accuracy_against_latency(arms: Arms) -> Figure:
+    """Accuracy against latency for one row, a dot per run."""
+    table = costs.accuracy_and_latency(arms)
+    figure, axes = _figure(7, 3.6)
+    for number, arm in enumerate(arms):
+        rows = table[table["arm"] == arm]
+        dots = axes.plot(rows["milliseconds"], rows["accuracy"], "o", label=arm)
+        plt.setp(dots, color=COLOURS[number], markersize=8, alpha=0.7)
+    axes.set_xlim(left=0)
+    axes.set_xlabel("milliseconds per row (tokenization and forward pass)")
+    axes.set_ylabel("accuracy")
+    axes.legend(frameon=False)
+    return figure
+
+
+def gradients(
+    teacher: float, label: int, temperature: float, hard_weight: float, soft_weight: float
+) -> Figure:
+    """Targets and gradients of AutoMM's hard and soft loss terms (``optim/losses/``) for two classes.
+
+    Logits are differences between those of class 1 and class 0. On the left the targets; on the right the
+    derivatives of both terms and of their sum with respect to the student's logit. ``loss-explorer.js`` draws
+    the same on the site.
+    """
+    figure, (targets, pulls) = _figure(7.4, 3.2, columns=2)
+    shares = {
+        "label": float(label),
+        "teacher": float(_sigmoid(teacher)),
+        f"teacher at T = {temperature:g}": _sigmoid(teacher / temperature),
+    }
+    targets.barh(list(shares), list(shares.values()), color=[COLOURS[0], COLOURS[5], COLOURS[1]])
+    targets.set_xlim(0, 1)
+    targets.invert_yaxis()
+    targets.set_xlabel("probability of class 1")
+    student = np.linspace(-6, 6, 121)
+    hard = hard_weight * (_sigmoid(student) - label)
+    soft = soft_weight / temperature * (_sigmoid(student / temperature) - _sigmoid(teacher / temperature))
+    for number, (name, pull) in enumerate({"hard": hard, "soft": soft, "sum": hard + soft}.items()):
+        pulls.plot(student, pull, color=COLOURS[number], linewidth=2, label=name)
+    pulls.axhline(0, color="grey", linestyle=":", linewidth=1)
+    pulls.set_xlabel("student's logit")
+    pulls.set_ylabel("gradient")
+    pulls.legend(frameon=False)
+    return figure
+
+
+def _sigmoid(logit: Any) -> Any:
+    return 1 / (1 + np.exp(-logit))
+
+
+def differences(table: pd.DataFrame) -> Figure:
+    """Differences with their intervals, one per line.
+
+    ``table`` is that of :func:`kdbook.analysis.comparisons.differences_between`.
+    """
+    figure, axes = _figure(7, 0.42 * len(table) + 1)
+    rows = range(len(table), 0, -1)
+    ends = [100 * (table["value"] - table["low"]), 100 * (table["high"] - table["value"])]
+    axes.errorbar(100 * table["value"], list(rows), xerr=ends, fmt="o", color=COLOURS[0], capsize=3)
+    axes.axvline(0, color="grey", linestyle=":", linewidth=1)
+    axes.set_yticks(list(rows), list(table.index))
+    axes.set_ylim(0.4, len(table) + 0.6)
+    axes.set_xlabel("difference in accuracy (points) with 95 % interval")
+    return figure
+
+
+def _show_as_svg() -> None:
+    """Let a notebook keep figures as vectors, without the date, which would change with every execution."""
+    if shell := notebook_shell():
+        from IPython.core.pylabtools import select_figure_formats
+
+        select_figure_formats(shell, {"svg"}, metadata={"Date": None})
+
+
+def _figure(width: float, height: float, columns: int = 1) -> tuple[Figure, Any]:
+    plt.rcParams.update(STYLE)  # type: ignore[arg-type]
+    figure, axes = plt.subplots(ncols=columns, figsize=(width, height))
+    _show_as_svg()  # not before: a kernel's first figure sets the format
+    plt.close(figure)  # shown as a cell's value, not a second time by the backend
+    return figure, axes

@@ -1,0 +1,53 @@
+"""Parts of sentences: numbers, names and enumerations."""
+
+from collections.abc import Iterable
+
+from kdbook.analysis.bootstrap import Estimate
+from kdbook.analysis.predictions import LANGUAGE_NAMES
+from kdbook.settings.profile import ALL, DISTILLED
+
+
+def points(estimate: Estimate) -> str:
+    """A difference of accuracies in points, with its sign."""
+    return f"{100 * estimate.value:+.1f}"
+
+
+def interval(estimate: Estimate) -> str:
+    """The 95 % interval of a difference, in points."""
+    return f"95 % interval {100 * estimate.low:+.1f} to {100 * estimate.high:+.1f}"
+
+
+def arm_name(arm: str) -> str:
+    """What a sentence calls an arm."""
+    return f"{arm} student" if arm == DISTILLED else arm
+
+
+def test_rows(test: str) -> str:
+    """What a sentence calls a test set."""
+    return "all test rows" if test == ALL else f"the {language_name(test)} test rows"
+
+
+def language_name(test: str) -> str:
+    """The English name of a language code, or the code."""
+    return LANGUAGE_NAMES.get(test, test)
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun, in the plural if needed."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def times(ratio: float) -> str:
+    """A ratio in words."""
+    return f"{ratio:.1f} times" if ratio >= 1 else f"only {ratio:.2f} times"
+
+
+def emphasized(text: str) -> str:
+    """A name in italics."""
+    return f"*{text}*"
+
+
+def conjunction(parts: Iterable[str]) -> str:
+    """The parts in one enumeration: ``a, b and c``."""
+    *most, last = parts
+    return f"{', '.join(most)} and {last}" if most else last

@@ -1,0 +1,67 @@
+"""The stored predictions of runs: their probabilities, and the rows of some languages."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from kdbook.settings.profile import ALL
+from kdbook.store.run import Run
+
+LANGUAGE_NAMES = {
+    "en": "English",
+    "de": "German",
+    "es": "Spanish",
+    "fr": "French",
+    "ja": "Japanese",
+    "ko": "Korean",
+    "zh": "Chinese",
+    ALL: "All",
+}
+PROBABILITY = "probability_"  # followed by the number of the class
+
+
+def probabilities(predictions: pd.DataFrame) -> np.ndarray:
+    """The probability of each class, shape (rows, classes)."""
+    columns = [column for column in predictions.columns if column.startswith(PROBABILITY)]
+    return predictions[columns].to_numpy(float)
+
+
+def binary_events(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """For each row the probability of an event, and whether it happened; both of shape (rows,).
+
+    For two classes the event is that the row is of class 1, for more classes that the prediction is correct.
+    """
+    by_class = probabilities(predictions)
+    if by_class.shape[1] == 2:
+        return by_class[:, 1], predictions["label"].to_numpy()
+    return by_class.max(axis=1), (predictions["prediction"] == predictions["label"]).to_numpy()
+
+
+def tests_of(run: Run) -> list[str]:
+    """The test sets of a run: its languages, and ``all``."""
+    return [*map(str, run.predictions["language"].drop_duplicates()), ALL]
+
+
+def on_test(test: str, runs: Iterable[Run]) -> list[pd.DataFrame]:
+    """The predictions of each run on one test set."""
+    if test == ALL:
+        return [run.predictions for run in runs]
+    return in_languages([test], runs)
+
+
+def in_languages(languages: Sequence[str], runs: Iterable[Run]) -> list[pd.DataFrame]:
+    """The predictions of each run in some languages."""
+    return [run.predictions[run.predictions["language"].isin(languages)] for run in runs]
+
+
+def with_class_names(predictions: pd.DataFrame, names: Mapping[int, str]) -> pd.DataFrame:
+    """Ids and languages with the predicted class and its probability.
+
+    For two classes the probability of class 1.
+    """
+    by_class = probabilities(predictions)
+    rows = predictions[["id", "language"]]
+    if by_class.shape[1] == 2:
+        return rows.assign(probability=by_class[:, 1])
+    return rows.assign(predicted=predictions["prediction"].map(names), probability=by_class.max(axis=1))

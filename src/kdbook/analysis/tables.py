@@ -1,0 +1,261 @@
+"""Tables as pages show them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+from pandas.io.formats.style import Styler
+
+from kdbook.analysis import bootstrap
+from kdbook.analysis.bootstrap import Estimate, ThreeWayComparison
+from kdbook.analysis.comparisons import compare_by_test, compare_transfer, difference_between, language_groups
+from kdbook.analysis.metrics import accuracy, scores
+from kdbook.analysis.predictions import in_languages, on_test, tests_of, with_class_names
+from kdbook.data import TextData, texts
+from kdbook.settings.profile import ALL, DISTILLED, MAIN_ARMS
+from kdbook.store.run import Run, RunSpec
+from kdbook.study.arms import Arms
+from kdbook.study.study import Study
+
+FIT = "fit (s)"
+PREDICT = "predict (s)"
+TOTAL = "size (M)"
+BACKBONE = "backbone (M)"
+FORMATS = {FIT: "{:.1f}", PREDICT: "{:.2f}", TOTAL: "{:.2f}", BACKBONE: "{:.3f}"}
+GAIN = "distilled − baseline"
+
+
+def styled(table: pd.DataFrame, precision: int = 3) -> Styler:
+    """A table for a page, with readable numbers and without row numbers.
+
+    Text is shown as it is: what looks like HTML in a sentence is escaped, which pandas would not do.
+    """
+    formats: Any = {column: FORMATS[column] for column in table.columns if column in FORMATS}
+    style = table.style.format(formats, precision=precision, escape="html")
+    style = style.format_index(precision=precision, escape="html", axis="index")
+    style = style.format_index(precision=precision, escape="html", axis="columns")
+    return style.hide() if isinstance(table.index, pd.RangeIndex) else style
+
+
+def markdown_table(rows: Mapping[str, Any], heads: tuple[str, str] = ("setting", "value")) -> str:
+    """Settings and their values as a Markdown table."""
+    lines = [f"| `{key}` | `{value}` |" for key, value in rows.items()]
+    return "\n".join([f"| {heads[0]} | {heads[1]} |", "|---|---|", *lines])
+
+
+def run_table(runs: Iterable[Run]) -> pd.DataFrame:
+    """Accuracy on each test set and times in seconds, a row per run."""
+    rows = {
+        run.name: {
+            **accuracy(run.predictions),
+            FIT: run.measurements.fit_seconds,
+            PREDICT: run.measurements.predict_seconds[ALL],
+        }
+        for run in runs
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def summary_table(arms: Arms) -> pd.DataFrame:
+    """A row per arm: mean accuracy on each test set, mean seconds, millions of parameters, number of runs."""
+    rows = {}
+    for arm, runs in arms.items():
+        parameters = runs[0].measurements.parameters
+        rows[arm] = run_table(runs).mean().to_dict() | {
+            TOTAL: parameters.total / 1e6,
+            BACKBONE: parameters.backbone / 1e6,
+            "runs": len(runs),
+        }
+    table = pd.DataFrame.from_dict(rows, orient="index").astype({"runs": int})
+    return table.round(10)  # so that the last digit is the same wherever it is shown
+
+
+def overview_table(arms: Arms) -> pd.DataFrame:
+    """The summary as text, a column per arm, accuracies with their 95 % intervals over seeds and items."""
+    means = summary_table(arms)
+    table = means.astype(object)
+    for test in tests_of(next(iter(arms.values()))[0]):
+        estimates = {arm: bootstrap.mean_accuracy(on_test(test, runs)) for arm, runs in arms.items()}
+        table[test] = [
+            f"{means[test][arm]:.3f} [{max(each.low, 0):.3f}, {min(each.high, 1):.3f}]"
+            for arm, each in estimates.items()
+        ]
+    for column, form in FORMATS.items():
+        table[column] = table[column].map(form.format)
+    return table.T
+
+
+def range_table(arms: Arms) -> pd.DataFrame:
+    """Smallest and largest accuracy over the runs of each arm, by test set, as text."""
+    grouped = scores(arms).groupby(["arm", "test"], sort=False)["accuracy"]
+    text = grouped.min().map("{:.3f}".format) + " to " + grouped.max().map("{:.3f}".format)
+    return text.unstack(sort=False).rename_axis(index=None, columns=None)
+
+
+def comparison_table(comparisons: Mapping[str, ThreeWayComparison]) -> pd.DataFrame:
+    """Values with their 95 % intervals as text, a row per test set; differences in points."""
+    gains = {test: comparison.gain.p for test, comparison in comparisons.items() if test != ALL}
+    adjusted = bootstrap.holm(gains)
+    rows = {
+        test: {
+            "teacher − baseline": points(comparison.gap),
+            GAIN: points(comparison.gain),
+            "p (Holm)": p_value(adjusted.get(test, comparison.gain.p)),
+            "recovery": _share(comparison.recovery),
+        }
+        for test, comparison in comparisons.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def differences_table(differences: pd.DataFrame) -> pd.DataFrame:
+    """The result of :func:`kdbook.analysis.comparisons.differences_between` for readers: differences in
+    points.
+    """
+    rows = {
+        name: {
+            "difference": points(Estimate(row["value"], row["low"], row["high"], row["p"])),
+            "p (Holm)": p_value(row["adjusted"]),
+            "seeds": row["seeds"],
+        }
+        for name, row in differences.iterrows()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["difference", "p (Holm)", "seeds"])
+
+
+def transfer_table(arms: Arms, study: Study) -> pd.DataFrame:
+    """Mean accuracies of the arms, and the gain of distillation, on trained and on zero-shot languages."""
+    groups = language_groups(study)
+    rows: dict[str, dict[str, object]] = {}
+    for group, comparison in compare_transfer(arms, study).items():
+        means = {
+            arm: pd.Series([accuracy(frame)[ALL] for frame in in_languages(groups[group], arms[arm])]).mean()
+            for arm in MAIN_ARMS
+        }
+        rows[group] = {"languages": ", ".join(groups[group]), **means, GAIN: points(comparison.gain)}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def teacher_table(arms: Arms) -> pd.DataFrame:
+    """The gain of distillation for each teacher separately: its accuracy, its students, their gain with
+    interval.
+    """
+    rows = {}
+    pairs = list(zip(arms.distilled, arms.teachers_of(DISTILLED), strict=True))
+    for teacher in arms.teachers:
+        students = [student for student, paired in pairs if paired is teacher]
+        if students:
+            gain = difference_between(arms.baselines, students)
+            score = f"{accuracy(teacher.predictions)[ALL]:.3f}"
+            rows[teacher.name] = {"accuracy": score, "students": len(students), GAIN: points(gain)}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def seed_table(arms: Arms) -> pd.DataFrame:
+    """Baseline and distilled student of each seed: rows that only one of them gets right, and McNemar's exact
+    p-value.
+    """
+    rows = {}
+    for baseline, distilled in zip(arms.baselines, arms.distilled, strict=True):
+        test = bootstrap.mcnemar(baseline.predictions, distilled.predictions)
+        rows[distilled.seed] = {
+            "only baseline correct": test.only_first,
+            "only distilled correct": test.only_second,
+            "p": p_value(test.p),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(index="seed")
+
+
+def edit_table(arms: Arms, data: TextData) -> pd.DataFrame:
+    """Mean accuracy of each arm by kind of edit, the hardest for the last arm first.
+
+    For the generated corpus only.
+
+    The index contains label and edit, a column ``pairs`` the number of test pairs.
+    """
+    edits = data["test"][["id", "language", "edit"]]
+    columns = {}
+    for arm, runs in arms.items():
+        rows = pd.concat([run.predictions.merge(edits, on=["id", "language"]) for run in runs])
+        columns[arm] = (rows["prediction"] == rows["label"]).groupby([rows["label"], rows["edit"]]).mean()
+    pairs = data["test"].groupby(["label", "edit"]).size()
+    return pd.DataFrame(columns).assign(pairs=pairs).sort_values(list(columns)[-1])
+
+
+def sample_predictions(run: Run, data: TextData, rows: int = 2) -> pd.DataFrame:
+    """The first test rows of each label and language with the run's prediction.
+
+    For two classes that is the probability of class 1, for more the predicted class and its probability.
+    """
+    table = data["test"].merge(with_class_names(run.predictions, data.class_names()), on=["id", "language"])
+    first = table.groupby(["language", "label"], sort=False).head(rows)
+    columns = [*texts(table), "label", *(name for name in ("predicted", "probability") if name in table)]
+    return first[columns].assign(label=first["label"].map(data.class_names())).reset_index(drop=True)
+
+
+def disagreement_table(runs: Mapping[str, Run], data: TextData, language: str) -> pd.DataFrame:
+    """Test rows of one language on which models differ: texts, the label, and the prediction of each model.
+
+    The prediction is the probability of class 1 of two classes, and of more classes the predicted one.
+    """
+    rows = data.test_dfs[language]
+    table = rows[["id", *texts(rows)]].assign(label=rows["label"].map(data.class_names()))
+    predicted = pd.DataFrame(index=table["id"])
+    for arm, run in runs.items():
+        own_rows = run.predictions[run.predictions["language"] == language]
+        predicted[arm] = own_rows.set_index("id")["prediction"]
+        named = with_class_names(own_rows, data.class_names()).set_index("id")
+        shown = named["predicted"] if "predicted" in named else named["probability"]
+        table[arm] = shown.reindex(table["id"]).to_numpy()
+    differ = (predicted.nunique(axis=1) > 1).to_numpy()
+    return table[differ].reset_index(drop=True)
+
+
+def results(study: Study) -> dict[str, object]:
+    """All finished runs of a study in plain types, and, if the main arms are complete, their comparison by
+    test set.
+    """
+    completed = list(study.completed_runs())
+    names = {spec.name for spec, _ in completed}
+    incomplete_arms = {spec.arm for spec in study.specs.values() if spec.name not in names}
+    comparisons = None
+    if not incomplete_arms & set(MAIN_ARMS):
+        arms = Arms({arm: [run for spec, run in completed if spec.arm == arm] for arm in MAIN_ARMS})
+        comparisons = {test: asdict(comparison) for test, comparison in compare_by_test(arms).items()}
+    return {
+        "profile": study.profile.name,
+        "data": study.profile.data.source,
+        "primary": study.profile.primary.model_dump(),
+        "runs": [_result(spec, run) for spec, run in completed],
+        "comparison": comparisons,
+    }
+
+
+def _result(spec: RunSpec, run: Run) -> dict[str, object]:
+    measurements = run.measurements
+    return {
+        "name": spec.name,
+        "arm": spec.arm,
+        "seed": spec.seed,
+        "accuracy": accuracy(run.predictions),
+        "fit_seconds": measurements.fit_seconds,
+        "predict_seconds": measurements.predict_seconds[ALL],
+        "parameters": measurements.parameters.total,
+        "backbone_parameters": measurements.parameters.backbone,
+        "key": run.key,
+    }
+
+
+def points(difference: Estimate) -> str:
+    """A difference of accuracies with its interval, in points."""
+    return f"{100 * difference.value:+.1f} [{100 * difference.low:+.1f}, {100 * difference.high:+.1f}]"
+
+
+def p_value(p: float) -> str:
+    """A p-value as it is printed."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _share(estimate: Estimate | None) -> str:
+    return f"{estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]" if estimate else "undefined"

@@ -1,0 +1,75 @@
+"""Commands for data."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kdbook.cli.console import JsonOption, ProfileOption, ask, print_json, print_table, say
+from kdbook.errors import KdbookError
+from kdbook.settings import profile
+from kdbook.settings.profile import ALL
+
+
+def new(
+    name: Annotated[str, typer.Argument(help="Name of the profile; it is written to NAME.toml.")],
+    source: Annotated[str | None, typer.Option("--data", help="A file, a directory, or a hub id.")] = None,
+    texts: Annotated[
+        list[str] | None, typer.Option("--text", help="Column of the text; give it twice for pairs of texts.")
+    ] = None,
+    label: Annotated[str | None, typer.Option("--label", help="Column of the label.")] = None,
+    language: Annotated[
+        str | None, typer.Option("--language", help="Column of the language, if there is one.")
+    ] = None,
+    languages: Annotated[
+        str | None, typer.Option("--languages", help="Languages, as in en,de; default: all in that column.")
+    ] = None,
+    item: Annotated[
+        str | None, typer.Option("--id", help="Column of the id that translations of a text share.")
+    ] = None,
+    base: Annotated[str, typer.Option("--base", help="Profile to take models and settings from.")] = "pawsx",
+    teacher: Annotated[
+        str | None, typer.Option("--teacher", help="A text encoder: hub id or directory.")
+    ] = None,
+    student: Annotated[str | None, typer.Option("--student", help="A smaller one.")] = None,
+) -> None:
+    """Write a profile for your own data, after reading and auditing all rows; asks for what is missing."""
+    from kdbook.data.new_profile import ProfileRequest, write  # imports pandas, which takes seconds
+
+    source = source or ask("--data", "Data (a file, a directory, or a hub id)")
+    columns = tuple(texts or _split(ask("--text", "Column of the text (two with a comma for pairs)")))
+    label = label or ask("--label", "Column of the label")
+    chosen = _split(languages or "")
+    if not chosen and not language:
+        language = ask("--languages or --language", "Column of the language (a dash if there is none)")
+        if language == "-":
+            language, chosen = None, (ask("--languages", "Language of the texts, such as en"),)
+    path = Path(name if name.endswith(".toml") else f"{name}.toml")
+    rows = write(path, ProfileRequest(source, columns, label, language, item, chosen, base, teacher, student))
+    sizes = ", ".join(f"{count:,} {split}" for split, count in rows.sizes().loc[ALL].items())
+    say(f"{path}: {sizes} rows; {len(rows.classes)} classes: {', '.join(rows.classes)[:200]}")
+    say(f"Build its book with: make book PROFILE={path}; or train only, with: kdbook run --profile {path}")
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def check(
+    directory: Annotated[Path, typer.Argument(help="A directory like the PAWS-X release: <language>/*.tsv.")],
+    name: ProfileOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Count the usable and unusable rows of a data directory, in the languages of a profile."""
+    from kdbook.data import load  # imports pandas, which takes seconds
+
+    if not directory.is_dir():
+        raise KdbookError(f"the data directory {str(directory)!r} does not exist")
+    settings = profile.load(name, str(directory.absolute())).data
+    all_items = {"train_items": None, "validation_items": None, "test_items": None}
+    table = load(settings.model_copy(update=all_items)).audit_table().reset_index()
+    rows = [dict(zip(table.columns, row, strict=True)) for row in table.itertuples(index=False)]
+    if as_json:
+        print_json({"data": str(directory), "splits": rows})
+    else:
+        print_table(rows, list(table.columns))

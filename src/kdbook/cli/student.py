@@ -1,0 +1,68 @@
+"""Commands for students outside the book."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kdbook.cli.console import ProfileOption, say
+from kdbook.errors import KdbookError
+from kdbook.execution.schedule import open_study
+from kdbook.settings.profile import MAIN_ARMS
+
+
+def export_student(
+    folder: Annotated[Path, typer.Argument(help="The new directory to write.")],
+    name: ProfileOption = None,
+    run_name: Annotated[
+        str | None,
+        typer.Option(
+            "--run", help="Name of the run; default: the distilled one with the best validation accuracy."
+        ),
+    ] = None,
+) -> None:
+    """Write a distilled student as ONNX in 32 and 8 bits, with its tokenizer, a model card and the code that
+    runs it.
+    """
+    study = open_study(name)
+    missing = [spec.name for spec in study.missing() if spec.arm in MAIN_ARMS]
+    if missing:
+        command = f"kdbook run --profile {name or study.profile.name}"
+        raise KdbookError(f"{', '.join(missing)} must be trained first, with: {command}")
+    from kdbook.export import onnx_export  # imports torch when it is needed
+
+    arms = study.get_or_train_arms(*MAIN_ARMS)
+    run = study.get_or_train(run_name) if run_name else onnx_export.choose(arms.distilled)
+    report = onnx_export.export(study, arms, run, folder)
+    say(f"{run.name} is in {folder}. {report.parity()} {report.speed()}".replace("**", ""))
+
+
+def predict(
+    file: Annotated[
+        Path, typer.Argument(help="A .csv, .tsv, .jsonl or .parquet file with the text columns.")
+    ],
+    output: Annotated[Path, typer.Argument(help="The .csv or .tsv file to write.")],
+    folder: Annotated[Path, typer.Option("--student", help="A directory that kdbook export-student wrote.")],
+) -> None:
+    """Predict the rows of a file with an exported student; needs neither AutoMM nor torch."""
+    from kdbook.export.predict import predict_file  # imports onnxruntime
+
+    rows = predict_file(file, output, folder)
+    say(f"{rows:,} rows predicted in {output}")
+
+
+def pretrain(
+    name: Annotated[str, typer.Argument(help="teacher or student: the shipped encoder to pretrain again.")],
+    output: Annotated[Path, typer.Argument(help="Directory for the checkpoint, in Hugging Face layout.")],
+) -> None:
+    """Pretrain a compact encoder on generated text, as the shipped ones were.
+
+    Takes minutes to an hour, can be interrupted.
+    """
+    from kdbook.encoders import pretrain as pretraining  # imports torch
+
+    if name not in pretraining.SHIPPED:
+        raise KdbookError(f"there is no encoder {name!r}. Choose from: {', '.join(pretraining.SHIPPED)}")
+    if output.exists():
+        raise KdbookError(f"{str(output)!r} exists already; name a new directory")
+    pretraining.pretrain(pretraining.SHIPPED[name], output, say)

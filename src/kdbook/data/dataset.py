@@ -1,0 +1,96 @@
+"""Audited rows in three splits."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from kdbook.data.audit import Audit, texts
+from kdbook.settings.profile import ALL, Task
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class TextData:
+    """Audited rows.
+
+    Frames have columns ``id``, ``language``, ``sentence1``, for pairs ``sentence2``, and ``label``.
+
+    ``classes`` are the labels 0, 1 and so on as the source writes them, ``meanings`` their names on a page.
+    The generated corpus adds ``edit`` (what distinguishes the two sentences), ``pattern`` and ``true_label``,
+    from which ``label`` differs where an annotator erred.
+    """
+
+    source: str
+    task: Task
+    languages: tuple[str, ...]
+    classes: tuple[str, ...]
+    meanings: tuple[str, ...]
+    audits: dict[str, Audit]
+    splits: dict[str, pd.DataFrame]
+
+    def __getitem__(self, split: str) -> pd.DataFrame:
+        """The rows of a split that are used, the languages one after the other."""
+        return self.splits[split]
+
+    @property
+    def test_dfs(self) -> dict[str, pd.DataFrame]:
+        """The test rows of each language, and of ``all`` languages together."""
+        test = self["test"]
+        return {language: test[test["language"] == language] for language in self.languages} | {ALL: test}
+
+    def sizes(self) -> pd.DataFrame:
+        """Number of rows that are used by split and language, and in total."""
+        counts = {split: self[split]["language"].value_counts() for split in SPLITS}
+        table = pd.DataFrame(counts).reindex(list(self.languages)).fillna(0).astype(int)
+        return pd.concat([table, table.sum().to_frame(ALL).T])
+
+    def audit_table(self) -> pd.DataFrame:
+        """Rows read, dropped by reason, and kept, for each split and language."""
+        return pd.concat({split: self.audits[split].counts() for split in SPLITS}, names=["split"])
+
+    @property
+    def pairs(self) -> bool:
+        """Whether a row holds two texts."""
+        return len(texts(self["train"])) == 2
+
+    def examples(self, split: str, label: int, items: int = 3) -> pd.DataFrame:
+        """The first items of a label that exist in all languages of the split.
+
+        Without any, each language's first rows.
+        """
+        rows = self[split].query("label == @label")
+        translations = rows["id"].value_counts()
+        languages = self[split]["language"].nunique()
+        complete = [item for item in rows["id"].drop_duplicates() if translations[item] == languages][:items]
+        if complete:
+            in_order = rows[rows["id"].isin(complete)]
+            chosen = in_order.sort_values("id", key=lambda ids: ids.map(complete.index), kind="stable")
+        else:
+            chosen = rows.groupby("language", sort=False).head(items)
+        named = chosen["label"].map(self.class_names())
+        return chosen[["language", *texts(rows), "label"]].assign(label=named).reset_index(drop=True)
+
+    def class_names(self) -> dict[int, str]:
+        """What the source writes for each label."""
+        return dict(enumerate(self.classes))
+
+    def digest(self) -> str:
+        """A hash of the rows that models see, and of their order."""
+        rows = [digest_rows(self[split], ["id", "language", *inputs(self[split])]) for split in SPLITS]
+        return hashlib.sha256(" ".join(rows).encode()).hexdigest()
+
+
+def digest_rows(rows: pd.DataFrame, columns: Sequence[str]) -> str:
+    """A hash of some columns of some rows, in their order."""
+    digest = hashlib.sha256()
+    for column in columns:
+        digest.update("\x1f".join([column, *map(str, rows[column]), "\x1e"]).encode())
+    return digest.hexdigest()
+
+
+def inputs(rows: pd.DataFrame) -> list[str]:
+    """The columns that a model sees: texts and label. AutoMM would treat an id as a feature."""
+    return [*texts(rows), "label"]

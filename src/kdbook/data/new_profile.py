@@ -1,0 +1,92 @@
+"""A new profile for custom data, written after reading all of it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tomli_w
+
+from kdbook.data import custom
+from kdbook.data.dataset import TextData
+from kdbook.data.load import load
+from kdbook.errors import KdbookError
+from kdbook.settings import profile
+from kdbook.settings.profile import Columns, Data
+
+HEAD = "# Models and settings come from the base; what is set here replaces what is set there.\n"
+
+
+@dataclass(frozen=True)
+class ProfileRequest:
+    """What a profile is made of: a data source, the columns of its tables, its languages, and a profile to
+    start from.
+
+    ``languages`` may be empty where a column names them: then all that occur are taken.
+    """
+
+    source: str
+    texts: tuple[str, ...]
+    label: str
+    language: str | None = None
+    id: str | None = None
+    languages: tuple[str, ...] = ()
+    base: str = "pawsx"
+    teacher: str | None = None
+    student: str | None = None
+
+
+def write(path: Path, request: ProfileRequest) -> TextData:
+    """Write a profile; returns its data, which are read and audited first, so that the profile is usable.
+
+    Raises
+    ------
+    KdbookError
+        If the file exists, or the data can't be read: the message says why.
+    """
+    if path.suffix != ".toml":
+        raise KdbookError(f"{str(path)!r} does not end in .toml, as profiles do")
+    if path.exists():
+        raise KdbookError(f"{str(path)!r} exists already; name a new file")
+    partial = path.with_name(f".{path.stem}.partial.toml")
+    try:
+        partial.write_text(toml(request, _languages(request, path.parent)), "utf-8")
+        rows = load(profile.load(str(partial)).data)
+        partial.rename(path)
+    except OSError as error:
+        raise KdbookError(f"{path} can't be written: {error.strerror}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return rows
+
+
+def toml(request: ProfileRequest, languages: tuple[str, ...]) -> str:
+    """The profile as TOML."""
+    columns = {
+        "texts": list(request.texts),
+        "label": request.label,
+        "language": request.language,
+        "id": request.id,
+    }
+    table: dict[str, object] = {
+        "base": request.base,
+        "description": f"{request.label} by {' and '.join(request.texts)} in {Path(request.source).name}",
+        "data": {
+            "source": request.source,
+            "languages": list(languages),
+            "columns": {name: value for name, value in columns.items() if value is not None},
+        },
+    }
+    checkpoints = {"teacher": request.teacher, "student": request.student}
+    table |= {model: {"checkpoint": checkpoint} for model, checkpoint in checkpoints.items() if checkpoint}
+    return f"{HEAD}{tomli_w.dumps(table)}"
+
+
+def _languages(request: ProfileRequest, folder: Path) -> tuple[str, ...]:
+    if request.languages:
+        return request.languages
+    if not request.language:
+        raise KdbookError(
+            "name the languages of the texts, with --languages en,de or, where a column has them, "
+            "--language COLUMN"
+        )
+    columns = Columns(texts=request.texts, label=request.label, language=request.language, id=request.id)
+    return custom.languages(Data(source=profile.located(request.source, folder), columns=columns))

@@ -1,0 +1,28 @@
+"""Surface statistics of texts, and the share of labels that are wrong."""
+
+import pandas as pd
+
+from kdbook.data.audit import texts
+
+
+def word_overlap(pairs: pd.DataFrame) -> pd.Series:
+    """Jaccard overlap of the word sets of the two texts of each row, between 0 and 1."""
+    columns = (
+        pairs[column].str.lower().str.strip(". ").str.split().map(set)
+        for column in ("sentence1", "sentence2")
+    )
+    shares = [len(a & b) / len(a | b) if a | b else 1.0 for a, b in zip(*columns, strict=True)]
+    return pd.Series(shares, index=pairs.index, dtype=float)
+
+
+def word_counts(rows: pd.DataFrame) -> pd.Series:
+    """Number of words, separated by spaces, in all texts of each row."""
+    return rows[texts(rows)].map(lambda text: len(text.split())).sum(axis=1)
+
+
+def describe_label_noise(train: pd.DataFrame) -> str:
+    """The share of training labels that are wrong, as a line of Markdown."""
+    if "true_label" not in train:
+        return "How many of these labels are wrong is unknown."
+    share = (train["label"] != train["true_label"]).mean()
+    return f"**{100 * share:.1f} % of the {len(train):,} training labels are wrong.**"

@@ -1,0 +1,103 @@
+"""Pretrained encoders to fine-tune: compact ones that ship with the package, local directories, and the
+hub's.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from kdbook.errors import KdbookError
+
+EMBEDDED = "embedded:"
+NEEDED = ("config.json", "tokenizer_config.json")
+CUSTOM_CODE = "auto_map"  # in the configuration of a checkpoint that ships Python code
+CONTENT_SUFFIXES = (".json", ".safetensors", ".bin", ".model", ".txt")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint on disk: its path, and a hash that identifies its content."""
+
+    path: Path
+    identity: str
+
+
+def locate(name: str) -> Checkpoint:
+    """Find a checkpoint, downloading it if it is a hub id.
+
+    Parameters
+    ----------
+    name
+        ``embedded:teacher`` or the like, a local directory in Hugging Face layout, or a hub id.
+
+    Raises
+    ------
+    KdbookError
+        If there is no such checkpoint, or files are missing from it.
+    """
+    if name.startswith(EMBEDDED):
+        return _local(_embedded(name), name)
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return _local(path.absolute(), name)
+    if name.startswith((".", "/", "~")):
+        raise KdbookError(f"the checkpoint directory {name!r} does not exist")
+    return _hub(name)
+
+
+def embedded() -> list[str]:
+    """Names of the checkpoints that ship with the package."""
+    with as_file(files(__package__) / "checkpoints") as folder:
+        return sorted(EMBEDDED + path.name for path in folder.iterdir())
+
+
+def _embedded(name: str) -> Path:
+    if name not in embedded():
+        raise KdbookError(f"there is no checkpoint {name!r}. Choose from: {', '.join(embedded())}")
+    with as_file(files(__package__) / "checkpoints") as folder:
+        return folder / name.removeprefix(EMBEDDED)
+
+
+def _local(path: Path, name: str) -> Checkpoint:
+    missing = [file for file in NEEDED if not (path / file).is_file()]
+    if missing:
+        raise KdbookError(
+            f"the checkpoint {name!r} has no {missing[0]}; it must hold a model and its tokenizer"
+        )
+    _refuse_code(path, name)
+    digest = hashlib.sha256()
+    for file in sorted(path.rglob("*")):
+        if file.is_file() and file.suffix in CONTENT_SUFFIXES:
+            digest.update(f"{file.relative_to(path)}\0".encode() + file.read_bytes())
+    return Checkpoint(path, digest.hexdigest()[:20])
+
+
+def _hub(name: str) -> Checkpoint:
+    from huggingface_hub import snapshot_download
+
+    try:
+        path = Path(snapshot_download(name, allow_patterns=[f"*{suffix}" for suffix in CONTENT_SUFFIXES]))
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0]
+        raise KdbookError(
+            f"the checkpoint {name!r} could not be downloaded: {reason}. Check the connection, or give a "
+            "local directory"
+        ) from error
+    _refuse_code(path, name)
+    return Checkpoint(path, f"{name}@{path.name}")  # a snapshot's directory is named by its commit
+
+
+def _refuse_code(path: Path, name: str) -> None:
+    """Refuse a checkpoint that could be loaded only by running code that comes with it."""
+    for file in NEEDED:
+        try:
+            settings = json.loads((path / file).read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise KdbookError(f"the checkpoint {name!r}: {file} can't be read as JSON: {error}") from error
+        if not isinstance(settings, dict) or CUSTOM_CODE in settings:
+            raise KdbookError(
+                f"the checkpoint {name!r} ships code, which is never executed; choose one that "
+                "transformers knows"
+            )

@@ -1,0 +1,98 @@
+"""Missing runs trained in several processes at once.
+
+The steps of a small model are too short to be shared between cores, so two runs side by side on a core each
+finish in little more than the time of one on both. A run computes the same in a worker as anywhere else; the
+processes meet only in the run store.
+"""
+
+import os
+import signal
+import threading
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context, parent_process
+from typing import TYPE_CHECKING
+
+from kdbook.errors import KdbookError
+from kdbook.execution.schedule import SECONDS_BETWEEN_REPORTS, Message, Tell, train_one
+from kdbook.settings.profile import Profile
+from kdbook.store.local import Store
+from kdbook.study.study import Study
+
+if TYPE_CHECKING:
+    from multiprocessing.queues import SimpleQueue
+
+MEMORY_PER_RUN = 2.5e9  # bytes; AutoMM and the libraries below it take most of it
+
+
+def default_jobs(threads: int | None) -> int:
+    """Runs that cores and memory allow at once; one where a run takes all cores."""
+    if threads is None:
+        return 1
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(1, min(len(os.sched_getaffinity(0)) // threads, int(memory // MEMORY_PER_RUN)))
+
+
+class ProcessPool:
+    """Trains runs in ``jobs`` processes; see :class:`kdbook.execution.schedule.Executor`."""
+
+    def __init__(self, study: Study, jobs: int, tell: Tell) -> None:
+        self.slots, self.tell = jobs, tell
+        context = get_context("spawn")
+        self.messages: SimpleQueue[Message] = context.SimpleQueue()
+        self.pool = ProcessPoolExecutor(jobs, context, _begin, (study.profile, study.store, self.messages))
+        self.running: dict[Future[bool], str] = {}
+
+    def __enter__(self) -> "ProcessPool":
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        self.pool.shutdown(wait=False, cancel_futures=True)
+        if isinstance(error, BrokenProcessPool):
+            names = " or ".join(self.running.values())
+            raise KdbookError(
+                f"a process that trained {names} was killed, perhaps for lack of memory. "
+                "The finished runs are kept; go on with fewer at once: kdbook run --jobs 1"
+            ) from error
+
+    def submit(self, name: str) -> None:
+        """Begin a run in a process that is free."""
+        self.running[self.pool.submit(_train, name)] = name
+
+    def wait(self) -> dict[str, bool]:
+        """Wait a moment for runs to finish."""
+        done, _ = wait(self.running, SECONDS_BETWEEN_REPORTS, FIRST_COMPLETED)
+        while not self.messages.empty():
+            self.tell(self.messages.get())
+        finished = {self.running[future]: future.result() for future in done}
+        for future in done:
+            del self.running[future]
+        return finished
+
+
+class _Worker:
+    """What a worker process knows."""
+
+    study: Study
+    messages: "SimpleQueue[Message]"
+
+
+def _begin(profile: Profile, store: Store, messages: "SimpleQueue[Message]") -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the main process reports an interruption
+    threading.excepthook = lambda failure: (
+        None
+    )  # of AutoMM's logging threads; a run that fails reports its own error
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _Worker.study, _Worker.messages = Study(profile, store), messages
+
+
+def _end_with_parent() -> None:
+    """A main process that was killed leaves no worker behind; the next one resumes what a run has reached."""
+    parent = parent_process()
+    assert parent
+    parent.join()
+    os._exit(1)
+
+
+def _train(name: str) -> bool:
+    return train_one(_Worker.study, name, _Worker.messages.put)

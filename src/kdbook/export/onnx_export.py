@@ -1,0 +1,222 @@
+"""Export a student as ONNX in 32 and 8 bits, with its tokenizer, a model card, and the code that runs it.
+
+The export needs neither AutoMM nor torch to run. It is made from a run's weights and JSON files alone.
+"""
+
+import json
+import shutil
+import time
+import warnings
+from collections.abc import Sequence
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kdbook.analysis import bootstrap
+from kdbook.analysis import predictions as stored_predictions
+from kdbook.data import texts
+from kdbook.errors import KdbookError
+from kdbook.export import student, weights
+from kdbook.export.report import AUTOMM, ExportReport, model_card
+from kdbook.store.run import Run
+from kdbook.study.arms import Arms
+from kdbook.study.study import Study
+from kdbook.training.measure import milliseconds
+
+OPSET = 17  # the first with layer normalization as one operator
+CARD = "README.md"
+CODE = "student.py"
+REPEATS = 200
+WARM_UPS = 20
+BATCH = 32
+MARKS = {"start": "cls_token", "end": "sep_token", "pad": "pad_token"}
+
+
+def choose(runs: Sequence[Run]) -> Run:
+    """The run with the best validation accuracy; test rows are not used."""
+    return max(runs, key=lambda run: run.measurements.validation_accuracy)
+
+
+def export(study: Study, arms: Arms, run: Run, folder: Path) -> ExportReport:
+    """Write a student of a study into a new folder, atomically, and compare its predictions with AutoMM's.
+
+    Parameters
+    ----------
+    study
+        The study of the run.
+    arms
+        The runs of teacher, baseline and distilled student, whose accuracies the model card states.
+    run
+        The student.
+    folder
+        A path that does not exist yet.
+
+    Raises
+    ------
+    KdbookError
+        If the folder exists, or the student is of a kind that can't be exported.
+    """
+    if folder.exists():
+        raise KdbookError(f"{str(folder)!r} exists already; name a new directory")
+    settings = _settings(study, run)
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        _write_models(run, partial)
+        (partial / student.SETTINGS).write_text(json.dumps(settings, indent=2), "utf-8")
+        shutil.copyfile(weights.encoder_folder(run) / student.TOKENIZER, partial / student.TOKENIZER)
+        shutil.copyfile(student.__file__, partial / CODE)
+        report = _compare(run, partial, study.data["test"])
+        (partial / CARD).write_text(model_card(study, arms, run, report), "utf-8")
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return report
+
+
+def probabilities(model: student.Student, rows: pd.DataFrame) -> np.ndarray:
+    """Probability of each class for every row of a frame of the study's data, shape (rows, classes), in
+    batches of 32.
+    """
+    parts = [rows[texts(rows)].iloc[start : start + BATCH] for start in range(0, len(rows), BATCH)]
+    return np.concatenate(
+        [model.probabilities(*(part[column].tolist() for column in part)) for part in parts]
+    )
+
+
+def _compare(run: Run, folder: Path, rows: pd.DataFrame) -> ExportReport:
+    stored = run.predictions
+    test_rows = stored[["id", "language"]].merge(rows, on=["id", "language"], validate="one_to_one")
+    models = {
+        name: student.Student(folder, name == student.QUANTIZED)
+        for name in (student.MODEL, student.QUANTIZED)
+    }
+    exact, rounded = (probabilities(model, test_rows) for model in models.values())
+    latency = run.measurements.latency
+    if latency is None:
+        raise KdbookError(f"the latency of {run.name} was not measured; export a run of one of the main arms")
+    tokenizer_bytes = (folder / student.TOKENIZER).stat().st_size
+    return ExportReport(
+        rows=len(stored),
+        different=int((exact.argmax(axis=1) != stored["prediction"]).sum()),
+        distance=float(np.abs(exact - stored_predictions.probabilities(stored)).max()),
+        accuracy=bootstrap.mean_accuracy([stored]),
+        change=bootstrap.difference([stored], [stored.assign(prediction=rounded.argmax(axis=1))]),
+        sizes={AUTOMM: run.measurements.predictor_bytes - tokenizer_bytes}
+        | {name: (folder / name).stat().st_size for name in models},
+        latencies={AUTOMM: latency[1].median}
+        | {name: _latency(model, test_rows) for name, model in models.items()},
+    )
+
+
+def _latency(model: student.Student, rows: pd.DataFrame) -> float:
+    """Median milliseconds for one row."""
+    seconds = []
+    for row in islice(cycle(rows[texts(rows)].to_numpy().tolist()), WARM_UPS + REPEATS):
+        start = time.perf_counter()
+        model.probabilities(*([text] for text in row))
+        seconds.append(time.perf_counter() - start)
+    return milliseconds(seconds[WARM_UPS:]).median
+
+
+def _settings(study: Study, run: Run) -> dict[str, object]:
+    """How texts become one row of tokens (AutoMM's ``data/process_text.py``), and the names of the
+    classes.
+    """
+    encoder = weights.encoder_folder(run)
+    tokens = weights.read_json(encoder / "tokenizer_config.json")
+    if not (encoder / student.TOKENIZER).is_file():
+        raise KdbookError(
+            f"the student of {run.name} has no {student.TOKENIZER}, which fast tokenizers have; it can't "
+            "be exported"
+        )
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(encoder / student.TOKENIZER))
+    if missing := [token for token in MARKS.values() if not tokens.get(token)]:
+        raise KdbookError(
+            f"the tokenizer of {run.name} has no {missing[0]}, which encoders like BERT have; it can't be "
+            "exported"
+        )
+    return {name: tokenizer.token_to_id(tokens[token]) for name, token in MARKS.items()} | {
+        "longest": weights.max_tokens(run),
+        "texts": text_columns(study),
+        "classes": study.data.classes,
+        "run": run.key,
+    }
+
+
+def text_columns(study: Study) -> list[str]:
+    """Columns of a table that contain the study's texts."""
+    columns = study.profile.data.columns
+    return list(columns.texts) if columns else texts(study.data["train"])
+
+
+def _write_models(run: Run, folder: Path) -> None:
+    """Trace the network, simplify its graph, and round its weights to 8 bits."""
+    import torch
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    traced, exact, rounded = (folder / name for name in ("traced.onnx", student.MODEL, student.QUANTIZED))
+    with warnings.catch_warnings(action="ignore"):  # about values that are constant for every input
+        network, uses_segments = _network(run)
+        inputs = [student.IDS, student.MASK, *([student.SEGMENTS] if uses_segments else [])]
+        example = tuple(torch.ones((2, 8), dtype=torch.long) for _ in inputs)
+        dynamic_axes = {name: {0: "rows", 1: "tokens"} for name in inputs} | {
+            student.PROBABILITIES: {0: "rows"}
+        }
+        torch.onnx.export(
+            network,
+            example,
+            str(traced),
+            input_names=inputs,
+            output_names=[student.PROBABILITIES],
+            dynamic_axes=dynamic_axes,
+            opset_version=OPSET,
+            dynamo=False,  # the other exporter needs one more package
+        )
+    quant_pre_process(traced, exact, skip_symbolic_shape=True, skip_onnx_shape=True)
+    traced.unlink()
+    quantize_dynamic(exact, rounded, weight_type=QuantType.QInt8, per_channel=True, reduce_range=True)
+
+
+def _network(run: Run) -> tuple[Any, bool]:
+    """Encoder and head as AutoMM combines them, and whether segments tell the texts apart
+    (``models/hf_text.py``).
+
+    The head sees the first token.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+    encoder = str(weights.encoder_folder(run))
+    config = AutoConfig.from_pretrained(encoder, trust_remote_code=False)
+    state = weights.read(run)
+    head = state["head.weight"]  # (classes, width)
+
+    class Network(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = AutoModel.from_config(config, attn_implementation="eager")
+            self.head = torch.nn.Linear(head.shape[1], head.shape[0])
+
+        def forward(
+            self, ids: torch.Tensor, mask: torch.Tensor, segments: torch.Tensor | None = None
+        ) -> torch.Tensor:
+            extra = {} if segments is None else {student.SEGMENTS: segments}
+            states = self.model(
+                input_ids=ids, attention_mask=mask, **extra
+            ).last_hidden_state  # (rows, tokens, width)
+            return torch.softmax(self.head(states[:, 0]), -1)
+
+    network = Network().eval()
+    network.load_state_dict(state)
+    tokenizer = AutoTokenizer.from_pretrained(encoder, trust_remote_code=False)
+    return network, student.SEGMENTS in tokenizer.model_input_names and getattr(
+        config, "type_vocab_size", 0
+    ) > 1

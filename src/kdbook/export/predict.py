@@ -1,0 +1,114 @@
+"""Predictions of an exported student for the rows of a file."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+import rich.progress
+from rich.console import Console
+
+from kdbook.data import files
+from kdbook.data.table import Row
+from kdbook.errors import KdbookError
+from kdbook.export.student import Student
+
+PREDICTION = "prediction"
+BATCH = 256
+
+
+class _Csv(csv.excel):
+    lineterminator = "\n"
+
+
+class _Tsv(csv.excel_tab):
+    """Tabs between cells; quotes are plain text."""
+
+    lineterminator = "\n"
+    quoting = csv.QUOTE_NONE
+    quotechar = None
+
+
+DIALECTS: dict[str, type[csv.Dialect]] = {".csv": _Csv, ".tsv": _Tsv}
+
+
+class _Writer(Protocol):
+    def writerow(self, row: Sequence[str], /) -> object: ...
+
+
+def predict_file(path: Path, output: Path, folder: Path) -> int:
+    """Append the student's predictions to each row of a file; returns the number of rows.
+
+    Every column stays; ``prediction``, the name of the class, and ``probability of`` each class are added.
+    The file is of any format that :mod:`kdbook.data.files` reads, with the text columns that the student was
+    trained on; the output is a ``.csv`` or a ``.tsv`` file. It is read and written batch by batch; ``output``
+    appears when it is complete.
+
+    Raises
+    ------
+    KdbookError
+        If the file can't be read as such a table: the message names file and line and says what to do.
+    """
+    if output.exists():
+        raise KdbookError(f"{str(output)!r} exists already; name a new file")
+    dialect = DIALECTS.get(output.suffix.lower())
+    if dialect is None:
+        raise KdbookError(f"predictions are written to a .csv or .tsv file; {str(output)!r} is neither")
+    student = _open_student(folder)
+    table = files.read(path, _with_progress_bar)
+    added = [PREDICTION, *(f"probability of {name}" for name in student.classes)]
+    positions = [table.position(name) for name in student.columns]
+    if taken := [name for name in added if name in table.columns]:
+        raise KdbookError(f"{path} has a column {taken[0]!r} already; rename it")
+    partial = output.with_name(output.name + ".partial")
+    rows = 0
+    try:
+        with partial.open("w", encoding="utf-8", newline="") as sink:
+            writer = csv.writer(sink, dialect)
+            _write(writer, output, [*table.columns, *added])
+            for cells, predicted in _predict(student, table.rows, positions):
+                _write(writer, output, [*cells, *predicted])
+                rows += 1
+        partial.replace(output)
+    except OSError as error:
+        raise KdbookError(f"{error.filename or output}: {error.strerror}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return rows
+
+
+def _open_student(folder: Path) -> Student:
+    try:
+        return Student(folder)
+    except Exception as error:  # onnxruntime and tokenizers share no class
+        raise KdbookError(
+            f"there is no readable student in {str(folder)!r}; make one with: kdbook export-student {folder}"
+        ) from error
+
+
+def _with_progress_bar(path: Path) -> BinaryIO:
+    """The file, with a bar that moves as it is read."""
+    console = Console(stderr=True)
+    opened: Any = rich.progress.open(path, "rb", description="predicting", console=console, transient=True)
+    reader: BinaryIO = opened
+    return reader
+
+
+def _predict(
+    student: Student, rows: Iterator[Row], positions: Sequence[int]
+) -> Iterator[tuple[list[str], list[str]]]:
+    """The cells of each row, and what is added to them."""
+    while batch := [row.cells for row in islice(rows, BATCH)]:
+        columns = ([cells[position] for cells in batch] for position in positions)
+        for cells, shares in zip(batch, student.probabilities(*columns), strict=True):
+            yield cells, [student.classes[shares.argmax()], *(f"{share:.4f}" for share in shares)]
+
+
+def _write(writer: _Writer, output: Path, cells: Sequence[str]) -> None:
+    try:
+        writer.writerow(cells)
+    except csv.Error as error:
+        raise KdbookError(
+            f"{cells[0][:60]!r} can't be written to a {output.suffix} file ({error}); write a .csv file"
+        ) from error

@@ -1,0 +1,69 @@
+"""The environment of this process: the ``KDBOOK_*`` variables, and whether it is the kernel of a notebook."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DEFAULT_PROFILE = "embedded"
+SERVED_LOCALLY = "http://127.0.0.1:8000"  # by make serve
+
+
+class Environment(BaseSettings):
+    """The environment variables that kdbook reads; an empty variable counts as unset."""
+
+    model_config = SettingsConfigDict(env_prefix="KDBOOK_", env_ignore_empty=True, extra="ignore")
+
+    profile: str = Field(
+        DEFAULT_PROFILE, description="Profile to use: a shipped name or the path of a .toml file."
+    )
+    data: str | None = Field(
+        None, description="Replaces the profile's data source: a directory, a file or a hub id."
+    )
+    store: str | None = Field(
+        None, description="The run store: a directory, or a URL such as s3://bucket/folder."
+    )
+    site: str = Field(SERVED_LOCALLY, description="Address of the published site.")
+    repository: str | None = Field(
+        None, description="Address of the source, such as https://github.com/owner/name."
+    )
+    ray_address: str | None = Field(
+        None, validation_alias="RAY_ADDRESS", description="The Ray cluster to train on."
+    )
+
+
+def read() -> Environment:
+    """The environment variables as they are now."""
+    return Environment()
+
+
+def make_paths_absolute() -> None:
+    """Make relative paths in the environment absolute, since chapters are executed in the folder of their
+    file.
+    """
+    current = read()
+    paths = {
+        "profile": current.profile if Path(current.profile).suffix == ".toml" else None,
+        "data": current.data if current.data and Path(current.data).expanduser().exists() else None,
+        "store": current.store if current.store and not is_url(current.store) else None,
+    }
+    for variable, path in paths.items():
+        if path:
+            os.environ[f"KDBOOK_{variable.upper()}"] = str(Path(path).expanduser().absolute())
+
+
+def is_url(name: str) -> bool:
+    """Whether a place is named by a URL rather than by a path."""
+    return "://" in name
+
+
+def notebook_shell() -> Any:
+    """IPython's shell in the kernel of a notebook, None in any other process.
+
+    IPython is not imported for it.
+    """
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return shell if hasattr(shell, "kernel") else None

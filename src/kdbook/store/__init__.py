@@ -1,0 +1,1 @@
+"""Finished runs, kept by the hash of what produced them: on disk, behind a URL, or in a file."""

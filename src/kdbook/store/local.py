@@ -1,0 +1,300 @@
+"""A directory of finished runs.
+
+A run is written into a directory of its own under ``partial`` and renamed into place when it is complete, so
+a reader never sees half of one, and an interrupted run is never taken for a finished one.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from kdbook.errors import KdbookError
+from kdbook.store.run import (
+    MANIFEST,
+    PROGRESS,
+    RECORD,
+    RESULTS,
+    FitCheckpoint,
+    Run,
+    RunRecord,
+    file_names,
+    hash_of,
+    write,
+)
+
+PARTIAL = "partial"
+DAMAGED = "damaged"
+LOCKS = "locks"
+OUTPUTS = "teacher_outputs"
+DIGESTS = "digests"
+IMPORTED = "imported"
+UNSENT = "unsent"
+FOLDERS = (PARTIAL, DAMAGED, LOCKS, OUTPUTS, DIGESTS, IMPORTED, UNSENT)
+DISK_FULL_BELOW_BYTES = 2_000_000
+LAYOUT = "layout"  # a file with the version of the layout
+OUR_LAYOUT = "2"
+
+
+class Store:
+    """A directory of finished runs."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._checked: dict[str, list[str]] = {}
+        self._index: tuple[int | None, list[Run]] = (None, [])
+
+    def get(self, key: str) -> Run | None:
+        """The run of this key, or None if it has not been finished or is damaged."""
+        return self._run(key) if (self.root / key).is_dir() and not self.problems(key) else None
+
+    def problems(self, key: str) -> list[str]:
+        """What is wrong with the stored run of this key: files missing or foreign, results changed, or
+        quarantined.
+
+        The presence of every file and the content of the results are checked, once per process;
+        :meth:`verify` hashes everything.
+        """
+        run, quarantined = self._run(key), Run(self.root / DAMAGED / key)
+        if not run.path.is_dir():
+            return quarantined.problems() if quarantined.path.is_dir() else []
+        if key not in self._checked:
+            self._checked[key] = run.problems(RESULTS)
+        return self._checked[key]
+
+    def __iter__(self) -> Iterator[Run]:
+        """All undamaged runs, newest first."""
+        return self.where(lambda record: True)
+
+    def where(self, predicate: Callable[[RunRecord], bool]) -> Iterator[Run]:
+        """Undamaged runs whose record satisfies a predicate, newest first.
+
+        Damage is checked only for those.
+        """
+        return (run for run in self._runs() if predicate(run.record) and not self.problems(run.key))
+
+    def keys(self) -> list[str]:
+        """The keys of all runs that were finished, damaged ones included."""
+        entries = self.root.iterdir() if self.root.is_dir() else ()
+        return sorted(path.name for path in entries if path.is_dir() and path.name not in FOLDERS)
+
+    def verify(self, key: str) -> list[str]:
+        """Hash every file of a run again.
+
+        A damaged run is quarantined and will be retrained. Returns what is wrong.
+        """
+        problems = Run(self.root / key).problems()
+        if problems:
+            self._quarantine(key)
+        return problems
+
+    @contextmanager
+    def writing(self, key: str, wait: Callable[[], None] | None = None) -> Iterator[Path]:
+        """Give a directory to write a run into.
+
+        Once :meth:`finish` has committed it, it becomes the run of this key.
+
+        The directory holds what an interrupted writer left there. One process writes a key at a time;
+        ``wait`` is called once if another one holds the lock.
+        """
+        partial = self.root / PARTIAL / key
+        with self.locked(key, wait):
+            self._checked.pop(key, None)
+            if not Run(partial).problems():  # committed by a writer that was stopped before it moved its run
+                self._commit(partial)
+            partial.mkdir(parents=True, exist_ok=True)
+            (partial / MANIFEST).unlink(missing_ok=True)
+            yield partial
+            if (partial / MANIFEST).is_file():
+                self._commit(partial)
+            elif not any(partial.iterdir()):
+                partial.rmdir()
+
+    @contextmanager
+    def explaining_full_disk(self) -> Iterator[None]:
+        """Turn any failure inside this context into a clear message if the disk is full."""
+        try:
+            yield
+        except Exception as error:
+            free = shutil.disk_usage(self.root).free
+            if free > DISK_FULL_BELOW_BYTES:
+                raise
+            raise KdbookError(
+                f"the disk of the run store {self.root} is full ({free / 1e6:.1f} MB are free). The "
+                "finished runs are "
+                "kept; free some space, perhaps with kdbook gc, or choose another store with "
+                "KDBOOK_STORE, and go on"
+            ) from error
+
+    def finish(self, directory: Path, record: RunRecord) -> None:
+        """Write the record of a run, and last its manifest: with that the run is complete."""
+        write(directory / RECORD, record.model_dump_json(indent=2))
+        manifest = {name: hash_of(directory / name) for name in sorted(file_names(directory))}
+        write(directory / MANIFEST, json.dumps(manifest, indent=2))
+
+    def cached_digest(self, origin: str, compute: Callable[[], str]) -> str:
+        """The digest of the data of this origin, computed once and remembered where the store is writable."""
+        path = self.root / DIGESTS / origin
+        try:
+            return path.read_text("utf-8")
+        except OSError:
+            digest = compute()
+        with suppress(OSError, KdbookError):
+            partial = self.ensure_folder(DIGESTS) / f"{origin}.{os.getpid()}"
+            write(partial, digest)
+            partial.replace(path)
+        return digest
+
+    def interrupted(self, key: str) -> FitCheckpoint | None:
+        """How far an interrupted run came; None if there is none, or none that has reached a checkpoint."""
+        try:
+            return FitCheckpoint.model_validate_json((self.root / PARTIAL / key / PROGRESS).read_bytes())
+        except (OSError, ValueError):
+            return None
+
+    def was_begun(self, key: str) -> bool:
+        """Whether an interrupted run of this key left files."""
+        return (self.root / PARTIAL / key).is_dir()
+
+    def is_locked(self, key: str) -> bool:
+        """Whether a process is writing the run of this key now."""
+        path = self.root / LOCKS / f"{key}.lock"
+        if not path.exists():
+            return False
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return True
+        except OSError:  # a store that can't be written has no writer
+            return False
+        lock.release()
+        return False
+
+    def leftovers(self) -> list[Path]:
+        """Directories of interrupted and damaged runs that no process is writing."""
+        folders = [self.root / name for name in (PARTIAL, DAMAGED) if (self.root / name).is_dir()]
+        paths = [path for folder in folders for path in folder.iterdir()]
+        return sorted(path for path in paths if not self.is_locked(path.name))
+
+    def remove(self, key: str) -> None:
+        """Delete a run. It is renamed first, so that no reader ever sees a part of it."""
+        self._quarantine(key)
+        shutil.rmtree(self.root / DAMAGED / key)
+        self.trust(key)
+        for path in (self.root / OUTPUTS).glob(f"{key}.*"):
+            path.unlink()
+
+    def outputs(self, key: str) -> Path:
+        """The file for the outputs of the teacher of this key; see :mod:`kdbook.training.teacher_outputs`."""
+        return self.root / OUTPUTS / f"{key}.safetensors"
+
+    def mark_imported(self, key: str, manifest: str) -> None:
+        """Note, before it is moved in, that the run of this key, with this manifest, was trained
+        elsewhere.
+        """
+        write(self.ensure_folder(IMPORTED) / key, manifest)
+
+    def trust(self, key: str) -> None:
+        """Let an imported run be used like one that was trained here."""
+        (self.root / IMPORTED / key).unlink(missing_ok=True)
+
+    def imported(self, key: str) -> bool:
+        """Whether the run of this key was trained elsewhere.
+
+        One retrained here since then has another manifest.
+        """
+        try:
+            return (self.root / IMPORTED / key).read_text("utf-8") == (self.root / key / MANIFEST).read_text(
+                "utf-8"
+            )
+        except FileNotFoundError:
+            return False
+
+    @contextmanager
+    def locked(self, name: str, wait: Callable[[], None] | None = None) -> Iterator[None]:
+        """Hold a lock of the store; ``wait`` is called once if another process holds it.
+
+        Raises
+        ------
+        KdbookError
+            If the store can't be written.
+        """
+        lock = FileLock(self.ensure_folder(LOCKS) / f"{name}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            if wait:
+                wait()
+            lock.acquire()
+        except OSError as error:
+            raise self._unwritable(error) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def ensure_folder(self, name: str) -> Path:
+        """A folder of the store, made if it does not exist.
+
+        Raises
+        ------
+        KdbookError
+            If the store can't be written.
+        """
+        path = self.root / name
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            if not (self.root / LAYOUT).is_file():
+                write(self.root / LAYOUT, OUR_LAYOUT)
+        except OSError as error:
+            raise self._unwritable(error) from error
+        return path
+
+    def _run(self, key: str) -> Run:
+        return Run(self.root / key)
+
+    def _runs(self) -> list[Run]:
+        """All committed runs with a readable record, newest first.
+
+        Indexed once for as long as none is added or removed.
+        """
+        modified = self.root.stat().st_mtime_ns if self.root.is_dir() else None
+        if modified != self._index[0]:
+            committed = _committed_runs(self.root) if modified else []
+            self._index = modified, [run for run in map(self._run, committed) if run.has_record()]
+        return self._index[1]
+
+    def _commit(self, finished: Path) -> None:
+        """Rename a committed run into place; a damaged one of the same key makes room."""
+        if (self.root / finished.name).exists():
+            self._quarantine(finished.name)
+        finished.replace(self.root / finished.name)
+        shutil.rmtree(self.root / DAMAGED / finished.name, ignore_errors=True)
+
+    def _quarantine(self, key: str) -> None:
+        target = self.ensure_folder(DAMAGED) / key
+        shutil.rmtree(target, ignore_errors=True)
+        (self.root / key).replace(target)
+        self._checked.pop(key, None)
+
+    def _unwritable(self, error: OSError) -> KdbookError:
+        return KdbookError(
+            f"the run store {self.root} can't be written: {error.strerror}. Choose another with KDBOOK_STORE"
+        )
+
+
+def _committed_runs(root: Path) -> list[str]:
+    """Keys of the directories that have a manifest, newest first.
+
+    ``os.scandir`` keeps thousands of them fast.
+    """
+    times: dict[str, float] = {}
+    for entry in os.scandir(root):
+        with suppress(OSError):
+            times[entry.name] = os.stat(f"{entry.path}/{MANIFEST}").st_mtime  # noqa: PTH116  # fast
+    return sorted(times, key=times.__getitem__, reverse=True)

@@ -1,0 +1,247 @@
+"""A run store behind a URL, such as ``s3://bucket/folder``, with a local copy of what this machine uses.
+
+A run is uploaded into a folder of its own; then one small object, its *commit marker*, names that folder and
+the hash of every file. The marker exists or not, so no reader ever sees half of a run, and what is read is
+checked against the hashes. Nothing that was uploaded is changed afterwards: where two machines trained the
+same run, the first marker stays.
+
+The small files of a run are downloaded when the run is looked up, the weights when they are needed.
+"""
+
+import hashlib
+import json
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import platformdirs
+from pydantic import BaseModel
+
+from kdbook.errors import KdbookError
+from kdbook.store.local import OUR_LAYOUT, PARTIAL, UNSENT, Store
+from kdbook.store.run import MANIFEST, RESULTS, Manifest, Run, hash_of, read_manifest, write
+
+MARKERS = "commits"
+FILES = "files"
+
+
+class CommitMarker(BaseModel):
+    """The object that commits a remote run: the folder of its files, and their hashes."""
+
+    layout: str
+    folder: str
+    manifest: Manifest
+
+
+class Bucket:
+    """The objects behind a URL. Every failure is a :class:`KdbookError` that names the URL."""
+
+    def __init__(self, url: str, local_copy: Path) -> None:
+        self.url, self.local_copy = url.rstrip("/"), local_copy
+
+    def __getstate__(self) -> dict[str, object]:
+        """A connection is not for another process."""
+        return {"url": self.url, "local_copy": self.local_copy}
+
+    def committed_keys(self) -> list[str]:
+        """The keys of all committed runs."""
+        with self._explaining_errors():
+            files, base = self._files
+            with suppress(FileNotFoundError):
+                return sorted(Path(name).stem for name in files.ls(f"{base}/{MARKERS}", detail=False))
+        return []
+
+    def marker(self, key: str) -> CommitMarker | None:
+        """The commit marker of a run, or None if the run is not there."""
+        with self._explaining_errors():
+            files, base = self._files
+            try:
+                text = files.cat_file(f"{base}/{MARKERS}/{key}.json")
+            except FileNotFoundError:
+                return None
+        try:
+            marker = CommitMarker.model_validate_json(text)
+            read_manifest(json.dumps(marker.manifest))
+            suffix = marker.folder.removeprefix(f"{key}-")
+            if marker.layout != OUR_LAYOUT or suffix == marker.folder or not suffix.isalnum():
+                raise ValueError(f"layout {marker.layout!r}, folder {marker.folder!r}")
+        except ValueError as error:
+            raise KdbookError(
+                f"the commit marker of the run {key} in {self.url} can't be read "
+                f"({str(error).splitlines()[0]}); "
+                f"remove {MARKERS}/{key}.json there"
+            ) from error
+        return marker
+
+    def upload(self, run: Path, manifest: Manifest) -> None:
+        """Upload the files of a run, and commit it."""
+        folder = f"{run.name}-{uuid.uuid4().hex[:8]}"
+        marker = CommitMarker(layout=OUR_LAYOUT, folder=folder, manifest=manifest)
+        with self._explaining_errors():
+            files, base = self._files
+            for name in manifest:
+                files.put_file(str(run / name), f"{base}/{FILES}/{folder}/{name}")
+            files.pipe_file(f"{base}/{MARKERS}/{run.name}.json", marker.model_dump_json().encode())
+
+    def download(self, marker: CommitMarker, name: str, target: Path) -> None:
+        """Download one file of a run, and check its content."""
+        with self._explaining_errors():
+            files, base = self._files
+            files.get_file(f"{base}/{FILES}/{marker.folder}/{name}", str(target))
+            if hash_of(target) != marker.manifest[name]:
+                raise OSError(f"{name} of {marker.folder} is not what its commit marker says")
+
+    def retract(self, key: str) -> None:
+        """Remove the commit marker of a run, if there is one."""
+        with self._explaining_errors():
+            files, base = self._files
+            with suppress(FileNotFoundError):
+                files.rm_file(f"{base}/{MARKERS}/{key}.json")
+
+    def delete(self, folder: str) -> None:
+        """Remove the files of a run."""
+        with self._explaining_errors():
+            files, base = self._files
+            files.rm(f"{base}/{FILES}/{folder}", recursive=True)
+
+    @cached_property
+    def _files(self) -> tuple[Any, str]:
+        """The file system, and the store's folder in it."""
+        try:
+            files, base = fsspec.url_to_fs(self.url, use_listings_cache=False)
+        except (ImportError, ValueError) as error:
+            raise KdbookError(f"the run store {self.url} can't be used: {error}") from error
+        return files, base
+
+    @contextmanager
+    def _explaining_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except KdbookError:
+            raise
+        except (
+            Exception
+        ) as error:  # of boto, aiohttp and others, which share no class and have retried already
+            raise KdbookError(
+                f"the run store {self.url} can't be reached: "
+                f"{(str(error) or type(error).__name__).splitlines()[0]}. "
+                f"Finished runs are kept in {self.local_copy} and uploaded once it can"
+            ) from error
+
+
+class RemoteStore(Store):
+    """A store whose runs are kept behind a URL; its ``root`` is the copy on this machine."""
+
+    def __init__(self, url: str, root: Path | None = None) -> None:
+        name = hashlib.sha256(url.encode()).hexdigest()[:12]
+        super().__init__(root or platformdirs.user_cache_path("kdbook") / name)
+        self.bucket = Bucket(url, self.root)
+        self._synced = False
+
+    def get(self, key: str) -> Run | None:
+        """The run of this key; downloaded if it is not here, uploaded if it exists only here."""
+        if (self.root / UNSENT / key).exists():
+            self._upload(key)
+        if not (self.root / key).is_dir():
+            self._download_results(key)
+        return super().get(key)
+
+    def keys(self) -> list[str]:
+        """The keys of all runs of the store."""
+        self._sync_index()
+        return super().keys()
+
+    def verify(self, key: str) -> list[str]:
+        """Hash every file of a run again, weights included.
+
+        A damaged run is quarantined here and retracted remotely.
+        """
+        try:
+            self._download_weights(key)
+        except KdbookError:
+            self.bucket.retract(key)
+        return super().verify(key)
+
+    def remove(self, key: str) -> None:
+        """Delete a run, its commit marker first."""
+        marker = self.bucket.marker(key)
+        self.bucket.retract(key)
+        if marker:
+            self.bucket.delete(marker.folder)
+        super().remove(key)
+
+    def _run(self, key: str) -> Run:
+        return Run(self.root / key, partial(self._download_weights, key))
+
+    def _runs(self) -> list[Run]:
+        self._sync_index()
+        return super()._runs()
+
+    def _commit(self, finished: Path) -> None:
+        write(self.ensure_folder(UNSENT) / finished.name, "")
+        super()._commit(finished)
+        self._upload(finished.name)
+
+    def _upload(self, key: str) -> None:
+        """Upload a run that is whole here, unless another machine committed it before."""
+        path = self.root / key
+        if not self.bucket.marker(key) and (path / MANIFEST).is_file():
+            self._download_weights(key)
+            self.bucket.upload(path, read_manifest((path / MANIFEST).read_text("utf-8")))
+        (self.root / UNSENT / key).unlink(missing_ok=True)
+
+    def _sync_index(self) -> None:
+        """Download the small files of all runs, once in a process."""
+        if self._synced:
+            return
+        for key in self.bucket.committed_keys():
+            if not (self.root / key).is_dir():
+                self._download_results(key)
+        self._synced = True
+
+    def _download_results(self, key: str) -> None:
+        """Download the small files of a run, if the store has it."""
+        marker = self.bucket.marker(key)
+        if not marker:
+            return
+        with self.locked(f"{key}.copy"):
+            if (self.root / key).is_dir():
+                return
+            copy = self.ensure_folder(PARTIAL) / f"{key}.copy"
+            shutil.rmtree(copy, ignore_errors=True)
+            copy.mkdir()
+            for name in marker.manifest.keys() & set(RESULTS):
+                self._download(marker, name, copy)
+            write(copy / MANIFEST, json.dumps(marker.manifest, indent=2))
+            copy.rename(self.root / key)
+
+    def _download_weights(self, key: str) -> None:
+        """Download the weights of a run, if they are not here."""
+        path = self.root / key
+        try:
+            manifest = read_manifest((path / MANIFEST).read_text("utf-8"))
+        except (OSError, ValueError):
+            return
+        missing = [name for name in manifest if not (path / name).is_file()]
+        marker = self.bucket.marker(key) if missing else None
+        if not marker:
+            return
+        with self.locked(f"{key}.copy"):
+            for name in missing:
+                if marker.manifest.get(name) == manifest[name]:
+                    self._download(marker, name, path)
+
+    def _download(self, marker: CommitMarker, name: str, folder: Path) -> None:
+        """Download one file whole, or not at all."""
+        arriving = self.ensure_folder(PARTIAL) / f"{marker.folder}.{uuid.uuid4().hex[:8]}"
+        try:
+            self.bucket.download(marker, name, arriving)
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            arriving.rename(folder / name)
+        finally:
+            arriving.unlink(missing_ok=True)

@@ -1,0 +1,307 @@
+"""What a run is: its record, its files, and the manifest that commits it.
+
+A finished run is a directory named by its key, a hash of its :class:`RunIdentity`. A manifest with the hash
+of every file commits it; a run whose files differ from its manifest is damaged and is never read.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter, ValidationError
+
+if TYPE_CHECKING:
+    import pandas as pd  # imported where tables are read: a build that finds everything current needs none
+
+RECORD = "run.json"
+PREDICTIONS = "predictions.parquet"
+TRAIN_PREDICTIONS = "train_predictions.parquet"
+HISTORY = "history.parquet"
+PREDICTOR = "predictor"
+MANIFEST = "manifest.json"
+PROGRESS = "progress.json"
+RESULTS = (RECORD, PREDICTIONS, TRAIN_PREDICTIONS, HISTORY)  # small files, hashed whenever a run is looked up
+KEY_LENGTH = 20
+
+Manifest = dict[str, str]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RunSpec(_Record):
+    """One run that a study asks for: a teacher, a baseline, a distilled student, or a variation of a student.
+
+    ``paired_teacher`` names the teacher that the profile assigns to the seed of a student, ``teacher`` the
+    same one if the student learns from it. ``shuffled`` students get the teacher's outputs for other rows.
+    """
+
+    name: str
+    arm: str
+    seed: int
+    checkpoint: str
+    hyperparameters: dict[str, JsonValue]
+    paired_teacher: str | None = None
+    teacher: str | None = None
+    shuffled: bool = False
+    title: str = ""
+
+
+class RunIdentity(_Record):
+    """Everything that decides the result of a run, by content: no paths, names or times.
+
+    ``data`` and ``checkpoint`` are hashes, ``teacher`` is the key of the teacher's run, ``code`` the hash of
+    the training code, ``versions`` those of the packages that compute.
+    """
+
+    data: str
+    checkpoint: str
+    hyperparameters: dict[str, JsonValue]
+    seed: int
+    threads: int | None
+    teacher: str | None
+    shuffled: bool
+    code: str
+    versions: dict[str, str]
+
+    @property
+    def key(self) -> str:
+        """The name of the run in the store."""
+        return key_of(self.model_dump())
+
+    def same_apart_from_versions(self, other: "RunIdentity") -> bool:
+        """Whether two runs differ in nothing but the versions of packages."""
+        return self.model_copy(update={"versions": other.versions}) == other
+
+
+class ParameterCounts(_Record):
+    """Numbers of parameters; the backbone is the model without its embeddings."""
+
+    total: int
+    embeddings: int
+    backbone: int
+
+
+class Milliseconds(_Record):
+    """Median and 95th percentile of a duration, in milliseconds."""
+
+    median: float
+    p95: float
+
+
+class BatchLatency(_Record):
+    """How long a batch takes: from text to tensors, and from tensors to logits."""
+
+    tokenize: Milliseconds
+    forward: Milliseconds
+
+    @property
+    def median(self) -> float:
+        """Milliseconds from text to logits."""
+        return self.tokenize.median + self.forward.median
+
+
+class Hardware(_Record):
+    """The machine, in words that do not identify it."""
+
+    processor: str
+    cores: int | None
+    threads: int
+    gpu: str | None
+    system: str
+
+
+class Measurements(_Record):
+    """What was measured beside a result; none of it is part of the run's identity.
+
+    ``fit_seconds`` covers training and the selection of the best epoch, earlier attempts included;
+    ``predict_seconds``, by language and for ``all``, follow a warm-up and include the start of AutoMM's
+    trainer; ``seconds`` is all of this. ``peak_bytes`` is the peak memory during the fit, libraries included;
+    ``latency`` is by batch size.
+    """
+
+    fit_seconds: float
+    predict_seconds: dict[str, float]
+    seconds: float
+    interruptions: int
+    parameters: ParameterCounts
+    predictor_bytes: int
+    peak_bytes: int
+    latency: dict[int, BatchLatency] | None
+    validation_accuracy: float
+    hardware: Hardware
+
+
+class RunRecord(_Record):
+    """What is known about a finished run.
+
+    ``source`` is the data source that the profile named. ``code`` holds the hash of every definition of the
+    training code by its qualified name, to explain later why a run is outdated.
+    """
+
+    name: str
+    profile: str
+    source: str
+    spec: RunSpec
+    identity: RunIdentity
+    code: dict[str, str]
+    measurements: Measurements
+
+
+class FitCheckpoint(_Record):
+    """How far an interrupted fit came: epochs done and planned, and seconds of training."""
+
+    epoch: float
+    epochs: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run, read from the store.
+
+    ``download_weights`` fetches the weights of a run that is kept elsewhere; see :mod:`kdbook.store.remote`.
+    """
+
+    path: Path
+    download_weights: Callable[[], None] | None = field(default=None, compare=False)
+
+    @property
+    def key(self) -> str:
+        """The hash of the run's identity."""
+        return self.path.name
+
+    @cached_property
+    def record(self) -> RunRecord:
+        """Identity, measurements and versions."""
+        return RunRecord.model_validate_json((self.path / RECORD).read_bytes())
+
+    @property
+    def name(self) -> str:
+        """Arm and seed, such as ``distilled-0``."""
+        return self.record.name
+
+    @property
+    def seed(self) -> int:
+        """The seed of the fit."""
+        return self.record.identity.seed
+
+    @property
+    def measurements(self) -> Measurements:
+        """What was measured beside the result."""
+        return self.record.measurements
+
+    @cached_property
+    def predictions(self) -> "pd.DataFrame":
+        """A row per test row: ``id``, ``language``, ``label``, ``prediction``, and ``probability_0`` and so
+        on by class.
+        """
+        return self._table(PREDICTIONS)
+
+    @cached_property
+    def train_predictions(self) -> "pd.DataFrame":
+        """The same for the first items of the training data; their labels may be noisy."""
+        return self._table(TRAIN_PREDICTIONS)
+
+    @cached_property
+    def history(self) -> "pd.DataFrame":
+        """A row per validation during the fit: ``epoch``, ``seconds``, ``train_loss``,
+        ``validation_accuracy``.
+        """
+        return self._table(HISTORY)
+
+    def _table(self, name: str) -> "pd.DataFrame":
+        import pandas as pd
+
+        return pd.read_parquet(self.path / name)
+
+    @property
+    def predictor(self) -> Path:
+        """Directory for ``MultiModalPredictor.load``."""
+        if self.download_weights:
+            self.download_weights()
+        return self.path / PREDICTOR
+
+    @cached_property
+    def bytes(self) -> int:
+        """Size of all files."""
+        return sum(path.stat().st_size for path in self.path.rglob("*") if path.is_file())
+
+    def has_record(self) -> bool:
+        """Whether the record can be read."""
+        try:
+            return bool(self.record)
+        except (OSError, ValueError):
+            return False
+
+    def problems(self, only: Collection[str] | None = None) -> list[str]:
+        """How the files differ from the manifest.
+
+        Only the contents of the named files are checked, if any are named.
+        """
+        try:
+            manifest = read_manifest((self.path / MANIFEST).read_text("utf-8"))
+        except (OSError, ValueError):
+            return [f"{MANIFEST} can't be read"]
+        present = set(file_names(self.path))
+        elsewhere = {name for name in manifest if self.download_weights and name.startswith(f"{PREDICTOR}/")}
+        missing = [f"{name} is missing" for name in sorted(manifest.keys() - present - elsewhere)]
+        foreign = [f"{name} does not belong to it" for name in sorted(present - manifest.keys())]
+        checked = sorted(present & manifest.keys() & set(manifest if only is None else only))
+        changed = [f"{name} was changed" for name in checked if hash_of(self.path / name) != manifest[name]]
+        return missing + foreign + changed
+
+
+def key_of(value: object) -> str:
+    """A short hash of a value made of JSON types."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
+
+
+def hash_of(path: Path) -> str:
+    """SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_manifest(text: str) -> Manifest:
+    """Hashes by file name.
+
+    Raises
+    ------
+    ValueError
+        If the text is not a manifest, or a name in it is not one inside the run's own directory.
+    """
+    try:
+        manifest = _MANIFEST.validate_json(text)
+    except ValidationError as error:
+        raise ValueError(error.errors()[0]["msg"]) from error
+    if RECORD not in manifest:
+        raise ValueError(f"no {RECORD} in it")
+    for name in manifest:
+        if name == MANIFEST or "\\" in name or any(part in ("", ".", "..") for part in name.split("/")):
+            raise ValueError(f"{name!r} can't be a file of a run")
+    return manifest
+
+
+_MANIFEST = TypeAdapter(Manifest, config=ConfigDict(strict=True))
+
+
+def file_names(directory: Path) -> Iterator[str]:
+    """Names of all files of a run except its manifest."""
+    names = (path.relative_to(directory).as_posix() for path in directory.rglob("*") if not path.is_dir())
+    return (name for name in names if name != MANIFEST)
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file and wait until it is on the disk."""
+    with path.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())

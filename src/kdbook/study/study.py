@@ -1,0 +1,287 @@
+"""A study: the runs of a profile, and the store that holds them.
+
+Chapters, the command line and downloaded notebooks all call :meth:`Study.get_or_train`, which reads a run if
+it is current and trains it if not.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from kdbook.encoders import checkpoints
+from kdbook.errors import KdbookError
+from kdbook.settings.profile import GENERATED, MAIN_ARMS, Profile
+from kdbook.store.local import Store
+from kdbook.store.run import Run, RunIdentity, RunRecord, RunSpec
+from kdbook.study import identity
+from kdbook.study.arms import Arms
+from kdbook.study.specs import expand
+from kdbook.study.status import ResolvedRun, RunStatus, status_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kdbook.data import TextData
+    from kdbook.training.fit import TeacherSource
+    from kdbook.training.resume import FitProgress
+
+Trainer = Callable[["Study", Sequence[RunStatus]], None]
+
+
+class Study:
+    """The runs of a profile.
+
+    Parameters
+    ----------
+    profile
+        What to train and on what.
+    store
+        Where finished runs are kept.
+    trainer
+        Trains missing runs, teachers first, and shows the progress; without one, missing runs are an error.
+        See :mod:`kdbook.execution.schedule`.
+    """
+
+    def __init__(self, profile: Profile, store: Store, trainer: Trainer | None = None) -> None:
+        self.profile, self.store, self._trainer = profile, store, trainer
+        self._checkpoints: dict[str, checkpoints.Checkpoint] = {}
+        self._identities: dict[tuple[str, str | None], RunIdentity] = {}
+
+    @cached_property
+    def data(self) -> "TextData":
+        """The rows of the study."""
+        from kdbook.data import (
+            load,
+        )  # imports pandas, which a build that finds everything current does not need
+
+        return load(self.profile.data)
+
+    @cached_property
+    def specs(self) -> dict[str, RunSpec]:
+        """The runs of the study by name, teachers first."""
+        return expand(self.profile)
+
+    def describe(self) -> str:
+        """What the study is about, in a line of Markdown."""
+        rows = ", ".join(f"{count:,} {split}" for split, count in self.data.sizes().loc["all"].items())
+        profile = self.profile
+        return f"**Profile `{profile.name}`.** {profile.description}. Data: {_source(profile)} ({rows} rows)."
+
+    def get_or_train(self, name: str) -> Run:
+        """The run of this name, or the first run of the arm of this name; trained now if the store lacks it.
+
+        Raises
+        ------
+        KdbookError
+            If there is no such run or arm, or it can't be trained.
+        """
+        return self._get_or_train([self._spec(name)])[0]
+
+    def get_or_train_arms(self, *arms: str) -> Arms:
+        """All runs of some arms (by default of all); those that the store lacks are trained now.
+
+        Raises
+        ------
+        KdbookError
+            If there is no such arm, or a run can't be trained.
+        """
+        names = [self._spec(arm).arm for arm in arms or self.profile.arms]
+        specs = [spec for name in names for spec in self.specs.values() if spec.arm == name]
+        runs = self._get_or_train(specs)
+        return Arms({name: [run for run in runs if run.record.spec.arm == name] for name in names})
+
+    def resolve(self, spec: RunSpec) -> ResolvedRun:
+        """A run with its identity, its key, and the stored run if there is one."""
+        teacher = self.resolve(self.specs[spec.teacher]).key if spec.teacher else None
+        if (spec.name, teacher) not in self._identities:
+            self._identities[spec.name, teacher] = self._identity(spec, teacher)
+        run_identity = self._identities[spec.name, teacher]
+        return ResolvedRun(spec, run_identity, self._find(run_identity))
+
+    def resolved_runs(self) -> Iterator[ResolvedRun]:
+        """All runs, teachers first."""
+        return map(self.resolve, self.specs.values())
+
+    def missing(self) -> list[RunSpec]:
+        """Runs that the store lacks, in an order in which they can be trained."""
+        return [run.spec for run in self.resolved_runs() if not run.stored]
+
+    def completed_runs(self) -> Iterator[tuple[RunSpec, Run]]:
+        """The runs that the store has; nothing is trained."""
+        return ((run.spec, run.stored) for run in self.resolved_runs() if run.stored)
+
+    def status(self) -> list[RunStatus]:
+        """Where every run stands, and why."""
+        return [status_of(run, self.store, self.profile.name) for run in self.resolved_runs()]
+
+    def train(
+        self,
+        spec: RunSpec,
+        report: "Callable[[FitProgress], None]" = lambda progress: None,
+        wait: Callable[[], None] | None = None,
+    ) -> Run:
+        """Train a run, and its teacher first if that is missing or damaged, and put it into the store.
+
+        Parameters
+        ----------
+        spec
+            The run.
+        report
+            Called with the progress.
+        wait
+            Called if another process trains the same run, which is then not trained twice.
+
+        Raises
+        ------
+        KdbookError
+            If the teacher was imported and is not trusted, the disk is full, or the fit fails.
+        """
+        teacher = self._verified_teacher(spec.teacher) if spec.teacher else None
+        run_identity = self.resolve(spec).identity
+        key = run_identity.key
+        with self.store.writing(key, wait) as directory:
+            if not self.store.get(key):
+                with self.store.explaining_full_disk():
+                    record = self._train(
+                        spec, run_identity, self._source_of(teacher, spec), directory, report
+                    )
+                    self.store.finish(directory, record)
+        run = self.store.get(key)
+        assert run
+        return run
+
+    def _train(
+        self,
+        spec: RunSpec,
+        run_identity: RunIdentity,
+        teacher: "TeacherSource | None",
+        directory: "Path",
+        report: "Callable[[FitProgress], None]",
+    ) -> RunRecord:
+        from kdbook.training.fit import FitSettings
+        from kdbook.training.run import (
+            train_run,
+        )  # imports AutoMM when it is called, which takes tens of seconds
+
+        checkpoint = str(self._checkpoint(spec.checkpoint).path)
+        measurements = train_run(
+            directory,
+            self.data,
+            FitSettings(checkpoint, spec.hyperparameters, spec.seed),
+            teacher,
+            self.profile.threads,
+            measure_latency=spec.arm in MAIN_ARMS,
+            report=report,
+        )
+        return RunRecord(
+            name=spec.name,
+            profile=self.profile.name,
+            source=self.profile.data.source,
+            spec=spec,
+            identity=run_identity,
+            code=identity.code_map(),
+            measurements=measurements,
+        )
+
+    @cached_property
+    def data_digest(self) -> str:
+        """A hash of the rows, known without reading them where the same files gave it before."""
+        origin = identity.data_origin(self.profile.data)
+        if not origin:
+            return self.data.digest()
+        return self.store.cached_digest(origin, lambda: self.data.digest())  # noqa: PLW0108  # reads rows only if needed
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Versions of what computes; empty where AutoMM is not installed."""
+        return identity.versions()
+
+    def _identity(self, spec: RunSpec, teacher: str | None) -> RunIdentity:
+        checkpoint = self._checkpoint(spec.checkpoint).identity
+        return identity.identity_of(spec, self.data_digest, checkpoint, teacher, self.profile.threads)
+
+    def _checkpoint(self, name: str) -> checkpoints.Checkpoint:
+        """Located once, since its files are hashed or looked up on the hub."""
+        if name not in self._checkpoints:
+            self._checkpoints[name] = checkpoints.locate(name)
+        return self._checkpoints[name]
+
+    def _find(self, wanted: RunIdentity) -> Run | None:
+        if wanted.versions:
+            return self.store.get(wanted.key)
+        return next(self.store.where(lambda record: record.identity.same_apart_from_versions(wanted)), None)
+
+    def _get_or_train(self, specs: Iterable[RunSpec]) -> list[Run]:
+        specs = list(specs)
+        needed = {
+            name
+            for spec in specs
+            for name in (spec.name, spec.teacher)
+            if name and not self.resolve(spec).stored
+        }
+        missing = [
+            spec for spec in self.specs.values() if spec.name in needed and not self.resolve(spec).stored
+        ]
+        if missing:
+            if not self._trainer:
+                names = ", ".join(spec.name for spec in missing)
+                raise KdbookError(
+                    f"{names} must be trained first, with: kdbook run --profile {self.profile.name}"
+                )
+            self._trainer(
+                self, [status_of(self.resolve(spec), self.store, self.profile.name) for spec in missing]
+            )
+        runs = [self.resolve(spec).stored for spec in specs]
+        return [run for run in runs if run]
+
+    def _spec(self, name: str) -> RunSpec:
+        """The run of this name, or the first one of the arm of this name."""
+        if name in self.specs:
+            return self.specs[name]
+        of_arm = (spec for spec in self.specs.values() if spec.arm == name)
+        spec = next(of_arm, None)
+        if not spec:
+            choices = ", ".join([*self.profile.arms, *self.specs])
+            raise KdbookError(
+                f"the profile {self.profile.name!r} has no run {name!r}. Choose from: {choices}"
+            )
+        return spec
+
+    def _verified_teacher(self, name: str) -> Run:
+        """A teacher of which every file was hashed, weights included; retrained if it is damaged.
+
+        Raises
+        ------
+        KdbookError
+            If it was imported and is not trusted, since AutoMM would unpickle its files.
+        """
+        spec = self.specs[name]
+        run = self.resolve(spec).stored or self.train(spec)
+        if self.store.imported(run.key):
+            raise KdbookError(
+                f"{name} was imported, and to distil from it AutoMM would unpickle files from another "
+                "machine, which can run "
+                "any code. If you trust that machine, import it again with: kdbook import --trust FILE; "
+                "otherwise train "
+                "it here, in a store of its own"
+            )
+        if self.store.verify(run.key):
+            return self.train(spec)
+        return run
+
+    def _source_of(self, teacher: Run | None, spec: RunSpec) -> "TeacherSource | None":
+        if not teacher:
+            return None
+        from kdbook.training.fit import TeacherSource
+        from kdbook.training.teacher_outputs import OutputFile
+
+        return TeacherSource(teacher.predictor, OutputFile(self.store.outputs(teacher.key)), spec.shuffled)
+
+
+def _source(profile: Profile) -> str:
+    settings = profile.data
+    if settings.source == GENERATED:
+        noise = 100 * settings.train_label_noise
+        note = f", about {noise:.0f} % of the training labels flipped on purpose" if noise else ""
+        return f"generated sentences{note}"
+    return f"`{settings.source.rpartition('/')[2]}`" if settings.columns else "PAWS-X or data in its layout"

@@ -1,0 +1,129 @@
+"""What is measured beside a result: latency, memory, parameters, hardware.
+
+None of it enters the key of a run.
+"""
+
+import os
+import platform
+import resource
+import time
+from collections.abc import Callable
+from itertools import cycle, islice
+from pathlib import Path
+from statistics import median, quantiles
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from kdbook.store.run import BatchLatency, Hardware, Milliseconds, ParameterCounts
+from kdbook.training import automm
+
+if TYPE_CHECKING:
+    from autogluon.multimodal import MultiModalPredictor
+
+REPEATS = {1: 100, 32: 40}  # batches measured, by their size
+WARM_UPS = 10
+EMBEDDINGS = "embeddings."  # part of the name of each weight of the embeddings
+CLEAR_PEAK = Path("/proc/self/clear_refs")
+STATUS = Path("/proc/self/status")
+PEAK = "VmHWM:"
+
+
+def latency(predictor: "MultiModalPredictor", texts: pd.DataFrame) -> dict[int, BatchLatency]:
+    """Inference latency by batch size, on the hardware and thread count used for training, without AutoMM's
+    start-up.
+
+    After 10 warm-ups, 100 batches of one row and 40 of 32 are taken one after the other from ``texts``
+    (columns ``sentence1``, for pairs ``sentence2``).
+    """
+    import torch
+    from autogluon.multimodal.constants import LABEL
+    from autogluon.multimodal.data.dataset import BaseDataset
+    from autogluon.multimodal.data.utils import get_collate_fn
+    from autogluon.multimodal.models.utils import run_model
+
+    learner = automm.learner_of(predictor)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = learner._model.to(device).eval()
+    preprocessors = [learner._df_preprocessor]
+    processors = [{kind: each for kind, each in learner._data_processors.items() if kind != LABEL}]
+
+    def tokenize(rows: pd.DataFrame) -> automm.Batch:
+        dataset = BaseDataset(rows, preprocessors, processors, is_training=False)
+        collate = get_collate_fn(preprocessors, processors, len(rows))
+        batch: automm.Batch = collate([dataset[row] for row in range(len(rows))])
+        return batch
+
+    def forward(batch: automm.Batch) -> None:
+        run_model(model, {name: part.to(device) for name, part in batch.items()})
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    with torch.inference_mode():
+        return {
+            size: _batch_latency(tokenize, forward, texts, size, repeats) for size, repeats in REPEATS.items()
+        }
+
+
+def _batch_latency(
+    tokenize: Callable[[pd.DataFrame], automm.Batch],
+    forward: Callable[[automm.Batch], None],
+    texts: pd.DataFrame,
+    size: int,
+    repeats: int,
+) -> BatchLatency:
+    starts = range(0, max(1, len(texts) - size + 1), size)
+    batches = [texts.iloc[start : start + size] for start in starts]
+    tokenizing, computing = [], []
+    for rows in islice(cycle(batches), WARM_UPS + repeats):
+        start = time.perf_counter()
+        batch = tokenize(rows)
+        between = time.perf_counter()
+        forward(batch)
+        tokenizing.append(between - start)
+        computing.append(time.perf_counter() - between)
+    return BatchLatency(
+        tokenize=milliseconds(tokenizing[WARM_UPS:]), forward=milliseconds(computing[WARM_UPS:])
+    )
+
+
+def milliseconds(seconds: list[float]) -> Milliseconds:
+    """Median and 95th percentile of some durations."""
+    return Milliseconds(median=1000 * median(seconds), p95=1000 * quantiles(seconds, n=20)[-1])
+
+
+def reset_peak_memory() -> None:
+    """Start a new peak; on systems other than Linux it stays that of the whole process (``man 5 proc``)."""
+    if CLEAR_PEAK.exists():
+        CLEAR_PEAK.write_text("5")
+
+
+def peak_memory() -> int:
+    """Bytes that this process held at the peak since :func:`reset_peak_memory`, libraries included."""
+    if STATUS.exists():
+        line = next(line for line in STATUS.read_text().splitlines() if line.startswith(PEAK))
+        return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def parameter_counts(model: Any) -> ParameterCounts:
+    """Numbers of parameters of a torch model: in the embeddings, in the backbone (all others), and in
+    total.
+    """
+    sizes = {name: weight.numel() for name, weight in model.named_parameters()}
+    embeddings = sum(size for name, size in sizes.items() if EMBEDDINGS in name)
+    total = sum(sizes.values())
+    return ParameterCounts(total=total, embeddings=embeddings, backbone=total - embeddings)
+
+
+def hardware() -> Hardware:
+    """The machine, in words that do not identify it."""
+    import torch
+
+    return Hardware(
+        processor=platform.processor() or platform.machine(),
+        cores=os.cpu_count(),
+        threads=torch.get_num_threads(),
+        gpu=torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
+        system=platform.system(),
+    )

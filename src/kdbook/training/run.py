@@ -1,0 +1,133 @@
+"""Train one run: fit, predict, measure, and write everything into its directory."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from kdbook.data import TextData, texts
+from kdbook.settings.profile import ALL
+from kdbook.store.run import (
+    HISTORY,
+    PREDICTIONS,
+    PREDICTOR,
+    PROGRESS,
+    TRAIN_PREDICTIONS,
+    FitCheckpoint,
+    Measurements,
+    write,
+)
+from kdbook.training import automm, measure
+from kdbook.training.fit import FitSettings, TeacherSource, fit, using_threads
+from kdbook.training.predict import predict_splits
+
+if TYPE_CHECKING:
+    from kdbook.training.resume import FitProgress, HistoryCallback
+
+TRAINING_FILES = ("events.out.tfevents.*", "hparams.yaml", "epoch=*.ckpt", "last*.ckpt", "best_k_models.yaml")
+
+
+def train_run(
+    directory: Path,
+    data: TextData,
+    settings: FitSettings,
+    teacher: TeacherSource | None = None,
+    threads: int | None = None,
+    measure_latency: bool = True,
+    report: "Callable[[FitProgress], None]" = lambda progress: None,
+) -> Measurements:
+    """Fit a model, predict the test rows and some training rows, and write predictor, predictions and
+    history.
+
+    A fit that was interrupted in ``directory`` continues after its last validated checkpoint, with the state
+    of the random numbers, so that it ends as it would have; without a readable checkpoint it starts again.
+
+    Parameters
+    ----------
+    directory
+        Where everything is written; see :mod:`kdbook.store.run` for the names.
+    data
+        The model trains on ``train`` rows; ``validation`` rows select the best epoch; ``test`` rows are
+        predicted.
+    settings, teacher
+        As for :func:`kdbook.training.fit.fit`.
+    threads
+        Processor cores to compute on; ``None`` means all.
+    measure_latency
+        Whether to measure the latency of inference as well.
+    report
+        Called with the progress of the fit.
+    """
+    automm.import_quietly()
+    from kdbook.training.resume import HistoryCallback, restore_last_checkpoint
+
+    path = directory / PREDICTOR
+    resume = restore_last_checkpoint(path)
+    if not resume:
+        _empty_folder(directory)
+    with using_threads(threads):
+        history = HistoryCallback(report, lambda checkpoint: _write_progress(directory, checkpoint))
+        start = time.perf_counter()
+        measure.reset_peak_memory()
+        predictor = fit(path, data["train"], data["validation"], settings, teacher, [history], resume)
+        fit_seconds = history.seconds_before + time.perf_counter() - start
+        peak_bytes = measure.peak_memory()
+        predictions = predict_splits(predictor, data)
+        latency = measure.latency(predictor, data["test"][texts(data["test"])]) if measure_latency else None
+        _write_results(directory, predictions.test, predictions.train, history)
+        _remove_training_files(directory)
+        seconds = predictions.test_seconds
+        correct = predictions.validation["prediction"] == predictions.validation["label"]
+        return Measurements(
+            fit_seconds=fit_seconds,
+            predict_seconds=seconds | {ALL: sum(seconds.values())},
+            seconds=history.seconds_before + time.perf_counter() - start,
+            interruptions=history.interruptions,
+            parameters=measure.parameter_counts(automm.learner_of(predictor)._model),
+            predictor_bytes=sum(file.stat().st_size for file in path.rglob("*") if file.is_file()),
+            peak_bytes=peak_bytes,
+            latency=latency,
+            validation_accuracy=float(correct.mean()),
+            hardware=measure.hardware(),
+        )
+
+
+def _write_progress(directory: Path, checkpoint: FitCheckpoint) -> None:
+    write(directory / PROGRESS, checkpoint.model_dump_json())
+
+
+def _write_results(
+    directory: Path, test: pd.DataFrame, train: pd.DataFrame, history: "HistoryCallback"
+) -> None:
+    test.to_parquet(directory / PREDICTIONS, index=False)
+    train.to_parquet(directory / TRAIN_PREDICTIONS, index=False)
+    pd.DataFrame(history.history).to_parquet(directory / HISTORY, index=False)
+
+
+def _empty_folder(directory: Path) -> None:
+    for path in directory.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _remove_training_files(directory: Path) -> None:
+    """Remove the logs and checkpoints (the teacher's weights among them) that AutoMM leaves beside the
+    model.
+    """
+    predictor = directory / PREDICTOR
+    (directory / PROGRESS).unlink(missing_ok=True)
+    for pattern in TRAINING_FILES:
+        for path in predictor.rglob(pattern):
+            path.unlink()
+    assets = predictor / "assets.json"
+    without_paths = json.loads(assets.read_text("utf-8")) | {"save_path": "", "pretrained_path": ""}
+    assets.write_text(json.dumps(without_paths), "utf-8")
+    for folder in predictor.iterdir():
+        if folder.is_dir() and not any(folder.iterdir()):
+            shutil.rmtree(folder)

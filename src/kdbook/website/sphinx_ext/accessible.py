@@ -1,0 +1,72 @@
+"""What the libraries below omit for readers who use a keyboard or a screen reader."""
+
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
+from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.writers.html5 import HTML5Translator
+
+# A list may contain nothing but its items, and docutils puts the back links of citations among them.
+CITATION_LIST = ('role="list" class="citation-list"', 'class="citation-list"')
+# A wide table can be scrolled with the keyboard only if it can be focused.
+TABLE = ('class="pst-scrollable-table-container"', 'class="pst-scrollable-table-container" tabindex="0"')
+OUTPUT_CLASSES = ["output", "text_html"]
+
+
+def setup(app: Sphinx) -> None:
+    """Register the transform and the visitors."""
+    app.add_post_transform(FocusableOutputs)
+    app.add_node(nodes.citation, override=True, html=(_visit_citation, _depart("citation")))
+    app.add_node(nodes.table, override=True, html=(_visit_table, _depart("table")))
+
+
+class FocusableOutputs(SphinxPostTransform):
+    """Lets wide HTML outputs of cells be focused, and so be scrolled with the keyboard."""
+
+    default_priority = 900
+    formats = ("html",)
+
+    def run(self, **kwargs: Any) -> None:
+        """Write the container of each output with a ``tabindex``."""
+        for node in list(self.document.findall(nodes.raw)):
+            if node.get("format") == "html" and node["classes"] == OUTPUT_CLASSES:
+                html = f'<div class="{" ".join(OUTPUT_CLASSES)}" tabindex="0">\n{node.astext()}</div>\n'
+                node.replace_self(nodes.raw("", html, format="html"))
+
+
+def _visit_citation(translator: HTML5Translator, node: nodes.citation) -> None:
+    start = len(translator.body)
+    type(translator).visit_citation(translator, node)
+    if (
+        not isinstance(node.parent[node.parent.index(node) - 1], nodes.citation)
+        or node.parent.index(node) == 0
+    ):
+        _replace(translator.body, start, CITATION_LIST)
+
+
+def _visit_table(translator: HTML5Translator, node: nodes.table) -> None:
+    start = len(translator.body)
+    type(translator).visit_table(translator, node)
+    _replace(translator.body, start, TABLE)
+
+
+def _depart(name: str) -> Any:
+    def depart(translator: HTML5Translator, node: nodes.Element) -> None:
+        getattr(type(translator), f"depart_{name}")(translator, node)
+
+    return depart
+
+
+def _replace(body: list[str], start: int, change: tuple[str, str]) -> None:
+    """Replace a text in what was written since ``start``.
+
+    Fails loudly once a library writes something else.
+    """
+    old, new = change
+    for number in range(start, len(body)):
+        if old in body[number]:
+            body[number] = body[number].replace(old, new)
+            return
+    raise ExtensionError(f"no {old!r} was written; kdbook's accessibility fix for it needs to be revised")

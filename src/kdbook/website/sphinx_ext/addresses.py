@@ -1,0 +1,33 @@
+"""Where the site and its source will be published: a build knows neither by itself, so the environment
+says.
+"""
+
+from sphinx.application import Sphinx
+from sphinx.config import Config
+
+from kdbook.settings import environment
+
+
+def configure(app: Sphinx, config: Config) -> None:
+    """Set the address that notebooks, the sitemap and previews link to, and the button that edits a page."""
+    variables = environment.read()
+    config.html_baseurl = variables.site.rstrip("/") + "/"
+    config.ogp_site_url = config.html_baseurl
+    if variables.repository:
+        options = {
+            "repository_url": variables.repository,
+            "use_repository_button": True,
+            "use_edit_page_button": True,
+        }
+        config.html_theme_options = config.html_theme_options | options
+
+
+def list_all_pages(app: Sphinx, error: Exception | None) -> None:
+    """Let the sitemap name every page; sphinx-sitemap knows only those that this build has written."""
+    if error or not hasattr(app, "sitemap_links"):
+        return
+    links = {(f"{page}.html", None) for page in app.env.found_docs}
+    while not app.sitemap_links.empty():
+        links.add(app.sitemap_links.get())
+    for link in sorted(links):
+        app.sitemap_links.put(link)
