@@ -9,13 +9,17 @@ from pathlib import Path
 
 from helpers import CHAPTERS, build, executed
 
-from kdbook.data import corpus
+from kdbook.data.generated import corpus
 
 OTHER_CHAPTERS = set(CHAPTERS) - {"own-data"}
-STUDENTS = {f"{arm}-{seed}" for arm in ("baseline", "distilled", "longer", "shuffled") for seed in (0, 1)} | {"temperature-0", "rkd-0"}
+STUDENTS = {f"{arm}-{seed}" for arm in ("baseline", "distilled", "longer", "shuffled") for seed in (0, 1)} | {
+    "temperature-0",
+    "rkd-0",
+}
 RUNS = {"teacher-0", *STUDENTS}
 BUILT_FROM = ("_config.yml", "_toc.yml", "pyproject.toml", "README.md", "LICENSE", "book", "src")
-PROFILE, ROWS, OTHER = "src/kdbook/profiles/smoke.toml", "x-final", "other.toml"
+PROFILE, ROWS, OTHER = "src/kdbook/settings/profiles/smoke.toml", "x-final", "other.toml"
+FIT = "src/kdbook/training/fit.py"
 
 Edit = Callable[[Path], None]
 
@@ -69,25 +73,28 @@ def one_word_of_german(project: Path) -> None:
 
 CHANGES = (
     Change("none", lambda project: None),
-    Change("one sentence of prose", replacing("book/teacher.md", "The epoch with the best", "The one epoch with the best")),
     Change(
-        "a comment and a docstring in src/kdbook/train.py",
+        "one sentence of prose",
+        replacing("book/teacher.md", "The epoch with the best", "The one epoch with the best"),
+    ),
+    Change(
+        "a comment and a docstring in the training code",
         all_of(
-            replacing("src/kdbook/train.py", "def hardware()", "# a comment\ndef hardware()"),
-            replacing("src/kdbook/train.py", '"""The machine, in words', '"""This machine, in words'),
+            replacing(FIT, "def using_threads(", "# a comment\ndef using_threads("),
+            replacing(FIT, "Fine-tune a pretrained encoder on", "Train a pretrained encoder on"),
         ),
     ),
     Change(
         "a plot function",
-        replacing("src/kdbook/plots.py", '"validation accuracy"', '"accuracy on validation rows"'),
+        replacing("src/kdbook/analysis/figures.py", '"validation accuracy"', '"accuracy on validation rows"'),
         chapters={"teacher", "baseline", "distillation"},
     ),
     Change(
         "a statistics function",
         replacing(
-            "src/kdbook/stats.py",
-            "table = reliability(probability, came_true, bins)",
-            "table = reliability(probability, came_true, bins=bins)",
+            "src/kdbook/analysis/fidelity.py",
+            "table = reliability(probability, happened, bins)",
+            "table = reliability(probability, happened, bins=bins)",
         ),
         chapters={"evaluation"},
     ),
@@ -101,7 +108,15 @@ CHANGES = (
         "student learning rate",
         replacing(PROFILE, "seeds = [0, 1]\n", "seeds = [0, 1]\nhyperparameters = { optim.lr = 2e-4 }\n"),
         runs=STUDENTS,
-        chapters={"index", "baseline", "distillation", "customization", "evaluation", "deployment", "reproduce"},
+        chapters={
+            "index",
+            "baseline",
+            "distillation",
+            "customization",
+            "evaluation",
+            "deployment",
+            "reproduce",
+        },
     ),
     Change("one changed row in German train", one_word_of_german, runs=RUNS, chapters=OTHER_CHAPTERS),
     Change("profile switched", lambda project: None, runs={"rkd-0"}, chapters=OTHER_CHAPTERS, profile=OTHER),
@@ -119,7 +134,9 @@ class Workshop:
         without_own_data(self.project)
         write_rows(self.project / ROWS)
         text = (self.project / PROFILE).read_text("utf-8")
-        (self.project / OTHER).write_text(text.replace("rkd_angle_loss_weight = 2.0", "rkd_angle_loss_weight = 3.0"), "utf-8")
+        (self.project / OTHER).write_text(
+            text.replace("rkd_angle_loss_weight = 2.0", "rkd_angle_loss_weight = 3.0"), "utf-8"
+        )
 
     def keep(self) -> None:
         """Let every change start from the present state."""
@@ -158,7 +175,9 @@ def write_rows(directory: Path) -> None:
             mine = frame[frame["language"] == language][["id", "sentence1", "sentence2", "label"]].copy()
             if language == "de":
                 mine.iloc[0, 1] = "NS"
-            mine.to_csv(directory / language / f"{train if split == 'train' else split}.tsv", sep="\t", index=False)
+            mine.to_csv(
+                directory / language / f"{train if split == 'train' else split}.tsv", sep="\t", index=False
+            )
 
 
 def copy_project(root: Path, target: Path) -> Path:
@@ -181,5 +200,9 @@ def without_own_data(project: Path) -> None:
 def without_freshness(project: Path) -> None:
     """Turn the project into one that plain Sphinx builds, with nothing of ours."""
     path = project / "_config.yml"
-    text = path.read_text("utf-8").replace("    html_math_renderer: mathml\n", "").replace("kdbook.sphinx_ext", "")
+    text = (
+        path.read_text("utf-8")
+        .replace("    html_math_renderer: mathml\n", "")
+        .replace("kdbook.website.sphinx_ext", "")
+    )
     path.write_text(text, "utf-8")

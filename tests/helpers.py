@@ -1,30 +1,36 @@
 """The command and the build as a user starts them, in processes of their own."""
 
+import io
 import os
 import re
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 
-from kdbook.store import Run, Store
+from kdbook.store.local import Store
+from kdbook.store.run import Run
+from kdbook.website.chapters import page_names
 
-CHAPTERS = (
-    "index",
-    "data",
-    "teacher",
-    "baseline",
-    "distillation",
-    "customization",
-    "evaluation",
-    "deployment",
-    "own-data",
-    "reproduce",
-)
+ROOT = Path(__file__).parents[1]
+PAGES = [Path(page).name for page in page_names(ROOT)]
+CHAPTERS = [page for page in PAGES if "{code-cell}" in (ROOT / "book" / f"{page}.md").read_text("utf-8")]
 
 Done = subprocess.CompletedProcess[str]
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 120, interval: float = 0.05) -> None:
+    """Wait for a condition; it must come true within a deadline."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds:g} seconds in vain"
+        time.sleep(interval)
 
 
 def kdbook(*arguments: str, store: Path, expect: int = 0) -> Done:
@@ -36,17 +42,42 @@ def kdbook(*arguments: str, store: Path, expect: int = 0) -> Done:
     return done
 
 
+def kdbook_here(*arguments: str, store: Path, expect: int = 0) -> Done:
+    """Run the command in this process, which saves seconds of imports."""
+    from kdbook.cli import main
+
+    output, errors, code = io.StringIO(), io.StringIO(), 0
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(output), redirect_stderr(errors):
+        patch.setenv("KDBOOK_STORE", str(store))
+        patch.setenv("COLUMNS", "200")
+        patch.setattr(sys, "argv", ["kdbook", *arguments])
+        patch.setattr(sys, "stdin", io.StringIO())
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+    assert code == expect, errors.getvalue()
+    return subprocess.CompletedProcess(["kdbook", *arguments], code, output.getvalue(), errors.getvalue())
+
+
 def building(project: Path, store: Path, **environment: str) -> dict[str, Any]:
     """Arguments that start a build of a copy of the project with the smoke profile; stderr lists what the process imports."""
     script = str(Path(sys.executable).with_name("jupyter-book"))
     command = [sys.executable, "-X", "importtime", script, "build", "-W", "--keep-going", "."]
-    settings = {"KDBOOK_PROFILE": "smoke", "KDBOOK_STORE": str(store), "PYTHONPATH": str(project / "src"), "NO_COLOR": "1"}
+    settings = {
+        "KDBOOK_PROFILE": "smoke",
+        "KDBOOK_STORE": str(store),
+        "PYTHONPATH": str(project / "src"),
+        "NO_COLOR": "1",
+    }
     return {"args": command, "cwd": project, "env": os.environ | settings | environment}
 
 
 def build(project: Path, store: Path, **environment: str) -> Done:
     """Build the book of a copy of the project."""
-    return subprocess.run(**building(project, store, **environment), capture_output=True, text=True, check=False)
+    return subprocess.run(
+        **building(project, store, **environment), capture_output=True, text=True, check=False
+    )
 
 
 def executed(done: Done) -> set[str]:
@@ -56,26 +87,43 @@ def executed(done: Done) -> set[str]:
 
 def assert_same_results(one: Path, other: Path) -> None:
     """Every run of the smoke profile in a store has the key and the predictions of that in another."""
-    runs = {run.key: run for run in Store(one) if run.record["profile"] == "smoke"}
-    assert runs.keys() == {run.key for run in Store(other) if run.record["profile"] == "smoke"}
+    runs = {run.key: run for run in Store(one) if run.record.profile == "smoke"}
+    assert runs.keys() == {run.key for run in Store(other) if run.record.profile == "smoke"}
     for run in runs.values():
         pd.testing.assert_frame_equal(run.predictions, Run(other / run.key).predictions)
 
 
-def stock_fit(path, train, validation, checkpoint, hyperparameters, seed, teacher=None, callbacks=()):
+def stock_fit(path, train, validation, settings, teacher=None, callbacks=()):
     """The fit that AutoMM makes when nothing of it is replaced."""
     from autogluon.multimodal import MultiModalPredictor
 
     from kdbook.data import inputs
-    from kdbook.train import _added_callbacks
+    from kdbook.training import automm
 
-    predictor = MultiModalPredictor(label="label", eval_metric="accuracy", path=str(path), verbosity=0, enable_progress_bar=False)
-    with _added_callbacks(predictor, callbacks):
+    predictor = MultiModalPredictor(
+        label="label", eval_metric="accuracy", path=str(path), verbosity=0, enable_progress_bar=False
+    )
+    hyperparameters = {
+        "model.names": ["hf_text"],
+        "model.hf_text.checkpoint_name": settings.checkpoint,
+        **settings.hyperparameters,
+    }
+    with automm.added_callbacks(predictor, callbacks):
         predictor.fit(
             train_data=train[inputs(train)],
             tuning_data=validation[inputs(validation)],
             teacher_predictor=str(teacher.predictor) if teacher else None,
-            hyperparameters={"model.names": ["hf_text"], "model.hf_text.checkpoint_name": checkpoint, **hyperparameters},
-            seed=seed,
+            hyperparameters=hyperparameters,
+            seed=settings.seed,
         )
     return predictor
+
+
+def fit_settings(study, name: str, seed: int | None = None, **changes):
+    """What a run of a study tells AutoMM; ``changes`` are settings by key with underscores for dots."""
+    from kdbook.encoders import checkpoints
+    from kdbook.training.fit import FitSettings
+
+    spec = study.specs[name]
+    checkpoint = str(checkpoints.locate(spec.checkpoint).path)
+    return FitSettings(checkpoint, spec.hyperparameters | changes, spec.seed if seed is None else seed)

@@ -44,4 +44,9 @@ def test_each_reason():
 
 
 def test_ids_whose_labels_differ_are_counted_before_anything_is_dropped():
-    assert audit(frame(("1", "en", "a", "b", 1), ("1", "de", "NS", "NS", 0), ("2", "en", "a", "b", 1))).differing_ids() == 1
+    assert (
+        audit(
+            frame(("1", "en", "a", "b", 1), ("1", "de", "NS", "NS", 0), ("2", "en", "a", "b", 1))
+        ).differing_ids()
+        == 1
+    )

@@ -27,7 +27,9 @@ def written(path: Path, rows: list[tuple[str, str]]) -> Path:
     elif path.suffix == ".tsv":
         path.write_bytes("".join("\t".join(row) + "\n" for row in table).encode())
     elif path.suffix == ".jsonl":
-        path.write_text("".join(json.dumps(dict(zip(HEADER, row, strict=True))) + "\n" for row in rows), "utf-8")
+        path.write_text(
+            "".join(json.dumps(dict(zip(HEADER, row, strict=True))) + "\n" for row in rows), "utf-8"
+        )
     else:
         pd.DataFrame(rows, columns=HEADER, dtype=str).to_parquet(path)
     return path
@@ -39,9 +41,9 @@ def written(path: Path, rows: list[tuple[str, str]]) -> Path:
 def test_no_row_is_lost_or_changed(tmp_path, suffix, rows):
     if suffix == ".jsonl" and not rows:
         return  # without a row it has no columns either
-    header, found = files.read(written(tmp_path / f"rows{suffix}", rows))
-    assert header == HEADER
-    assert [tuple(row) for _, row in found] == rows
+    table = files.read(written(tmp_path / f"rows{suffix}", rows))
+    assert table.columns == HEADER
+    assert [tuple(row.cells) for row in table.rows] == rows
 
 
 @pytest.mark.parametrize("suffix", files.FORMATS)
@@ -51,23 +53,32 @@ def test_any_bytes_are_rows_or_one_clear_line(tmp_path, suffix, content):
     path = tmp_path / f"rows{suffix}"
     path.write_bytes(content)
     try:
-        header, rows = files.read(path)
-        assert all(len(row) == len(header) for _, row in rows)
+        table = files.read(path)
+        assert all(len(row.cells) == len(table.columns) for row in table.rows)
     except KdbookError as error:
         assert "\n" not in str(error).replace(str(path), "") or suffix != ".parquet"
 
 
 def test_each_row_knows_its_place(tmp_path):
-    for suffix, place in ((".csv", "line 3"), (".tsv", "line 3"), (".jsonl", "line 2"), (".parquet", "row 2")):
+    for suffix, place in (
+        (".csv", "line 3"),
+        (".tsv", "line 3"),
+        (".jsonl", "line 2"),
+        (".parquet", "row 2"),
+    ):
         path = written(tmp_path / f"rows{suffix}", [("1", "2"), ("3", "4")])
-        assert [where for where, _ in files.read(path)[1]][1] == f"{path}, {place}"
+        assert [row.where for row in files.read(path).rows][1] == f"{path}, {place}"
 
 
 def test_numbers_and_missing_values_become_text(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"a": 1, "b": null}\n{"b": 1.5}\n\n{"a": true, "b": "x"}\n')
-    assert [row for _, row in files.read(tmp_path / "a.jsonl")[1]] == [["1", ""], ["", "1.5"], ["True", "x"]]
+    assert [row.cells for row in files.read(tmp_path / "a.jsonl").rows] == [
+        ["1", ""],
+        ["", "1.5"],
+        ["True", "x"],
+    ]
     pd.DataFrame({"a": [1, 2], "b": ["x", None]}).to_parquet(tmp_path / "a.parquet")
-    assert [row for _, row in files.read(tmp_path / "a.parquet")[1]] == [["1", "x"], ["2", ""]]
+    assert [row.cells for row in files.read(tmp_path / "a.parquet").rows] == [["1", "x"], ["2", ""]]
 
 
 @pytest.mark.parametrize(
@@ -85,13 +96,13 @@ def test_numbers_and_missing_values_become_text(tmp_path):
         ("a.jsonl", b'{"a": 1}\n[1]\n', "line 2: '.1.' is no JSON object"),
         ("a.jsonl", b'{"a": 1\n', "line 1: not valid JSON"),
         ("a.jsonl", b'{"a": {"b": 1}}\n', "neither text nor number"),
-        ("a.parquet", b"PAR1", "is no Parquet file"),
+        ("a.parquet", b"PAR1", "is no readable Parquet file"),
     ],
 )
 def test_what_is_no_table_is_one_clear_line(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(KdbookError, match=message) as raised:
-        list(files.read(tmp_path / name)[1])
+        list(files.read(tmp_path / name).rows)
     assert "\n" not in str(raised.value)
 
 

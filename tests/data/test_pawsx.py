@@ -7,12 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdbook import data, profile
+from kdbook import data
 from kdbook.data import pawsx
 from kdbook.errors import KdbookError
+from kdbook.settings import profile
 
 TEXT = st.text(
-    st.characters(codec="utf-8", exclude_characters="\t\n\r\x00\x1c\x1d\x1e\x85\u2028\u2029\ufeff", exclude_categories=["Cs"]), max_size=30
+    st.characters(
+        codec="utf-8",
+        exclude_characters="\t\n\r\x00\x1c\x1d\x1e\x85\u2028\u2029\ufeff",
+        exclude_categories=["Cs"],
+    ),
+    max_size=30,
 )
 
 
@@ -27,7 +33,10 @@ def release(tmp_path: Path) -> Path:
     for language in ("en", "de"):
         train = "train.tsv" if language == "en" else "translated_train.tsv"
         for name in (train, "dev_2k.tsv", "test_2k.tsv"):
-            rows = [(str(number), f"{language} first {number}", f'{language} "second" {number}', str(number % 2)) for number in range(6)]
+            rows = [
+                (str(number), f"{language} first {number}", f'{language} "second" {number}', str(number % 2))
+                for number in range(6)
+            ]
             if language == "de":
                 rows[2] = ("2", "NS", "NS", "1")
             write(tmp_path / "x-final" / language / name, rows)
@@ -47,7 +56,9 @@ def test_a_subset_has_the_same_ids_in_every_language_and_is_fixed(release):
     assert chosen["id"].nunique() == 3
     audit = data.load(profile.Data(source=str(release), train_items=3)).audit_table()
     assert audit.loc[("train", "en"), "read"] == 6  # the audit is of all rows, whatever is used
-    assert set(chosen["id"]) == set(data.load(profile.Data(source=str(release), train_items=3, test_items=2))["train"]["id"])
+    assert set(chosen["id"]) == set(
+        data.load(profile.Data(source=str(release), train_items=3, test_items=2))["train"]["id"]
+    )
 
 
 @settings(deadline=None)  # the files are written to disk, which a busy machine does slowly
@@ -55,7 +66,9 @@ def test_a_subset_has_the_same_ids_in_every_language_and_is_fixed(release):
 def test_any_text_survives_reading(tmp_path_factory, sentences):
     path = tmp_path_factory.mktemp("any") / "train.tsv"
     write(path, [(str(number), *pair, "1") for number, pair in enumerate(sentences)])
-    assert list(pawsx.read_tsv(path)[["sentence1", "sentence2"]].itertuples(index=False, name=None)) == sentences
+    assert (
+        list(pawsx.read_tsv(path)[["sentence1", "sentence2"]].itertuples(index=False, name=None)) == sentences
+    )
 
 
 def test_missing_folder_file_and_column_are_named(release):
@@ -77,7 +90,10 @@ HEADER = b"id\tsentence1\tsentence2\tlabel\n"
     [
         (b"", "lacks the column 'id'.*found nothing"),
         (b"id\tsentence1\tsentence2\n1\ta\tb\n", "line 1 lacks the column 'label'"),
-        (b"id\tsentence1\tsentence2\tlabel\tlabel\n1\ta\tb\t0\t1\n", "line 1 has more than once the column 'label'"),
+        (
+            b"id\tsentence1\tsentence2\tlabel\tlabel\n1\ta\tb\t0\t1\n",
+            "line 1 has more than once the column 'label'",
+        ),
         (b"id,sentence1,sentence2,label\n1,a,b,1\n", "line 1 lacks the column 'id'.*separated by tabs"),
         (b"id\tsentence1\tsentence2\tlabel\r1\ta\tb\t1\r", "line 1 lacks the column 'label'"),
         (HEADER + b"1\ta\tb\t1\n2\t\xff\xfe\tb\t1\n", "line 3: byte 3 is not UTF-8"),
@@ -102,11 +118,16 @@ def test_what_is_no_row_is_one_clear_line(tmp_path, content, message):
     assert "\n" not in str(raised.value) and len(str(raised.value)) < 400
 
 
-@pytest.mark.parametrize("content", [b"\xef\xbb\xbf" + HEADER + b"1\ta\tb\t1\n", HEADER.replace(b"\n", b"\r\n") + b"1\ta\tb\t1\r\n"])
+@pytest.mark.parametrize(
+    "content",
+    [b"\xef\xbb\xbf" + HEADER + b"1\ta\tb\t1\n", HEADER.replace(b"\n", b"\r\n") + b"1\ta\tb\t1\r\n"],
+)
 def test_a_byte_order_mark_and_the_line_ends_of_windows_are_no_text(tmp_path, content):
     path = tmp_path / "train.tsv"
     path.write_bytes(content)
-    assert pawsx.read_tsv(path).to_dict("records") == [{"id": "1", "sentence1": "a", "sentence2": "b", "label": 1}]
+    assert pawsx.read_tsv(path).to_dict("records") == [
+        {"id": "1", "sentence1": "a", "sentence2": "b", "label": 1}
+    ]
 
 
 def test_files_that_are_not_aligned_are_refused(release):
@@ -118,7 +139,9 @@ def test_files_that_are_not_aligned_are_refused(release):
 
 def test_a_language_without_usable_rows_is_named(release):
     write(release / "de" / "dev_2k.tsv", [("1", "NS", "NS", "1")])
-    with pytest.raises(KdbookError, match="validation: no usable row in the language 'de' .1 dropped as placeholder"):
+    with pytest.raises(
+        KdbookError, match="validation: no usable row in the language 'de' .1 dropped as placeholder"
+    ):
         data.load(profile.Data(source=str(release)))
 
 
@@ -128,14 +151,22 @@ def test_hub_layout_loads_through_datasets(tmp_path):
     (tmp_path / "en").mkdir()
     for split in ("train", "validation", "test"):
         rows.to_parquet(tmp_path / "en" / f"{split}-00000-of-00001.parquet")
-    files = "".join(f"  - split: {split}\n    path: en/{split}-*\n" for split in ("train", "validation", "test"))
+    files = "".join(
+        f"  - split: {split}\n    path: en/{split}-*\n" for split in ("train", "validation", "test")
+    )
     (tmp_path / "README.md").write_text(f"---\nconfigs:\n- config_name: en\n  data_files:\n{files}---\n")
     loaded = pawsx.from_hub(str(tmp_path), "en")
-    assert loaded["test"].to_dict("list") == {"id": ["1", "2"], "sentence1": ["a", "b"], "sentence2": ["c", "d"], "label": [0, 1]}
+    assert loaded["test"].to_dict("list") == {
+        "id": ["1", "2"],
+        "sentence1": ["a", "b"],
+        "sentence2": ["c", "d"],
+        "label": [0, 1],
+    }
 
 
 def test_unreachable_hub_is_one_clear_line(monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
     with pytest.raises(KdbookError, match="KDBOOK_DATA"):
         pawsx.from_hub("nobody/nothing-here", "en")
 

@@ -8,21 +8,22 @@ import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer
 
-from kdbook import encoders
-from kdbook.data import corpus
-from kdbook.encoders import pretrain
+from kdbook.data.generated import corpus
+from kdbook.encoders import checkpoints, pretrain, sampling
 from kdbook.errors import KdbookError
+
+pytestmark = pytest.mark.training
 
 
 @pytest.fixture(scope="module")
-def sampler() -> pretrain.Sampler:
-    tokenizer = AutoTokenizer.from_pretrained(encoders.locate("embedded:student").path)
-    return pretrain.Sampler(tokenizer, pretrain.Settings("student", steps=1, learning_rate=1e-3))
+def sampler() -> sampling.Sampler:
+    tokenizer = AutoTokenizer.from_pretrained(checkpoints.locate("embedded:student").path)
+    return sampling.Sampler(tokenizer, sampling.PretrainingSettings("student", steps=1, learning_rate=1e-3))
 
 
 def test_masked_batches_hide_words_and_keep_their_tokens_as_targets(sampler):
     batch = sampler.masked(64)
-    chosen = batch.targets != pretrain.IGNORED
+    chosen = batch.targets != sampling.IGNORED
     assert 0.15 < chosen.sum() / batch.mask.sum() < 0.35
     assert (batch.ids[chosen] == sampler.tokenizer.mask_token_id).float().mean() > 0.6
     assert not torch.isin(batch.targets[chosen], torch.tensor(sampler.tokenizer.all_special_ids)).any()
@@ -30,7 +31,7 @@ def test_masked_batches_hide_words_and_keep_their_tokens_as_targets(sampler):
 
 def test_detection_judges_the_words_of_the_second_sentence_only(sampler):
     batch = sampler.detection(64)
-    chosen = batch.targets != pretrain.IGNORED
+    chosen = batch.targets != sampling.IGNORED
     assert (batch.segments[chosen] == 1).all()
     assert set(batch.targets[chosen].tolist()) == {0, 1}
     corrupted = ((batch.targets == 1) & chosen).any(1).float().mean()
@@ -39,18 +40,20 @@ def test_detection_judges_the_words_of_the_second_sentence_only(sampler):
 
 def test_changed_words():
     original = ["Anna", "met", "Peter", "in", "1987", "."]
-    assert pretrain._changed_words(original, ["Anna", "met", "Peter", "in", "1990", "."]) == {4}
-    assert pretrain._changed_words(original, ["Anna", "visited", "Peter", "in", "1987", "."]) == {1}
-    assert 0 in pretrain._changed_words(original, ["Peter", "met", "Anna", "in", "1987", "."])
-    assert pretrain._changed_words(original, original) == set()
+    assert sampling._changed_words(original, ["Anna", "met", "Peter", "in", "1990", "."]) == {4}
+    assert sampling._changed_words(original, ["Anna", "visited", "Peter", "in", "1987", "."]) == {1}
+    assert 0 in sampling._changed_words(original, ["Peter", "met", "Anna", "in", "1987", "."])
+    assert sampling._changed_words(original, original) == set()
 
 
 @pytest.mark.parametrize("name", ["teacher", "student"])
 def test_the_result_is_a_checkpoint_with_a_card(name, tmp_path):
     lines: list[str] = []
-    settings = pretrain.Settings(name, steps=2, learning_rate=1e-3, batch_size=8, vocabulary_facts=500)
+    settings = sampling.PretrainingSettings(
+        name, steps=2, learning_rate=1e-3, batch_size=8, vocabulary_facts=500
+    )
     pretrain.pretrain(settings, tmp_path / "out", lines.append)
-    model = AutoModel.from_pretrained(encoders.locate(str(tmp_path / "out")).path)
+    model = AutoModel.from_pretrained(checkpoints.locate(str(tmp_path / "out")).path)
     assert all(torch.isfinite(weight).all() for weight in model.parameters())
     assert json.loads((tmp_path / "out" / "pretraining.json").read_text())["steps"] == 2
     assert "pretrain" in (tmp_path / "out" / "README.md").read_text()
@@ -59,21 +62,30 @@ def test_the_result_is_a_checkpoint_with_a_card(name, tmp_path):
 
 def test_shipped_settings_are_those_of_the_shipped_encoders():
     for name, settings in pretrain.SHIPPED.items():
-        recorded = json.loads((encoders.locate(f"embedded:{name}").path / "pretraining.json").read_text())
+        recorded = json.loads((checkpoints.locate(f"embedded:{name}").path / "pretraining.json").read_text())
         assert {key: recorded[key] for key in vars(settings)} == vars(settings)
 
 
 def test_pretraining_and_corpus_share_no_pair(sampler):
-    told = [sampler._tell_twice(corrupt, translate)[:2] for corrupt in (True, False) for translate in (True, False) for _ in range(100)]
+    told = [
+        sampler._sentences(corrupt, translate)[:2]
+        for corrupt in (True, False)
+        for translate in (True, False)
+        for _ in range(100)
+    ]
     assert all(corpus.for_pretraining(*pair) and corpus.for_pretraining(*reversed(pair)) for pair in told)
     rows = pd.concat(corpus.generate({"train": 200, "test": 100}, seed=0).values())
-    assert not any(corpus.for_pretraining(*pair) for pair in zip(rows["sentence1"], rows["sentence2"], strict=True))
+    assert not any(
+        corpus.for_pretraining(*pair) for pair in zip(rows["sentence1"], rows["sentence2"], strict=True)
+    )
 
 
 @pytest.mark.parametrize("name", ["teacher", "student"])
 def test_an_interrupted_pretraining_ends_as_it_would_have(name, tmp_path, monkeypatch):
     monkeypatch.setattr(pretrain, "REPORT_EVERY", 2)
-    settings = pretrain.Settings(name, steps=4, learning_rate=1e-3, batch_size=8, vocabulary_facts=500)
+    settings = sampling.PretrainingSettings(
+        name, steps=4, learning_rate=1e-3, batch_size=8, vocabulary_facts=500
+    )
     pretrain.pretrain(settings, tmp_path / "whole", lambda line: None)
 
     def interrupt(line: str) -> None:
@@ -84,14 +96,16 @@ def test_an_interrupted_pretraining_ends_as_it_would_have(name, tmp_path, monkey
         pretrain.pretrain(settings, tmp_path / "cut", interrupt)
     lines: list[str] = []
     pretrain.pretrain(settings, tmp_path / "cut", lines.append)
-    assert lines[0] == "going on after step 2"
+    assert lines[0] == "continuing after step 2"
     for file in ("model.safetensors", "tokenizer.json"):
         assert (tmp_path / "cut" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
     assert not list(tmp_path.glob("*.state"))
 
 
 def test_a_state_of_other_settings_is_refused(tmp_path):
-    settings = pretrain.Settings("student", steps=2, learning_rate=1e-3, batch_size=8, vocabulary_facts=500)
-    pretrain.Pretraining(settings).keep(tmp_path / "out.state")
+    settings = sampling.PretrainingSettings(
+        "student", steps=2, learning_rate=1e-3, batch_size=8, vocabulary_facts=500
+    )
+    pretrain.Pretraining(settings).save(tmp_path / "out.state")
     with pytest.raises(KdbookError, match="other settings"):
         pretrain.pretrain(replace(settings, steps=3), tmp_path / "out", lambda line: None)

@@ -1,7 +1,8 @@
 """One table of all that was tried, survived and lost, each number from this run."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,15 +17,24 @@ class Tally:
     rows: dict[str, list[int]] = field(default_factory=dict)
     figures: list[str] = field(default_factory=list)
 
-    def count(self, fault: str, tried: int = 1, survived: int = 1, lost: int = 0) -> None:
-        """Add cases: how many were tried, how many ended as promised, and how much of what was finished got lost."""
-        row = self.rows.setdefault(fault, [0, 0, 0])
-        for place, number in enumerate((tried, survived, lost)):
-            row[place] += number
+    @contextmanager
+    def trial(self, fault: str) -> Iterator[None]:
+        """Count a case as tried, and as survived once everything in the context has been as promised."""
+        row = self._row(fault)
+        row[0] += 1
+        yield
+        row[1] += 1
+
+    def lost(self, fault: str, number: int) -> None:
+        """Add what was lost of finished work."""
+        self._row(fault)[2] += number
 
     def measured(self, figure: str) -> None:
         """Add a line about time and memory."""
         self.figures.append(figure)
+
+    def _row(self, fault: str) -> list[int]:
+        return self.rows.setdefault(fault, [0, 0, 0])
 
 
 TALLY = Tally()

@@ -7,13 +7,13 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import hub
+import fake_hub
 
 READ = f"""
 from kdbook.data import pawsx
 from kdbook.errors import KdbookError
 try:
-    print(len(pawsx.from_hub({hub.NAME!r}, "de")["train"]))
+    print(len(pawsx.from_hub({fake_hub.NAME!r}, "de")["train"]))
 except KdbookError as error:
     print("error:", error)
 """
@@ -21,13 +21,25 @@ except KdbookError as error:
 
 def read(address: str, home: Path) -> str:
     """What comes of reading the data set; a short patience, so that the test needs none."""
-    settings = {"HF_ENDPOINT": address, "HF_HOME": str(home), "HF_HUB_ETAG_TIMEOUT": "2", "HF_HUB_DOWNLOAD_TIMEOUT": "2"}
+    settings = {
+        "HF_ENDPOINT": address,
+        "HF_HOME": str(home),
+        "HF_HUB_ETAG_TIMEOUT": "2",
+        "HF_HUB_DOWNLOAD_TIMEOUT": "2",
+    }
     command = [sys.executable, "-c", READ]
-    done = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, check=True, timeout=300)
+    done = subprocess.run(
+        command, env=os.environ | settings, capture_output=True, text=True, check=True, timeout=300
+    )
     return done.stdout.strip()
 
 
-BAD_MANNERS = {"garbage": "answers garbage", "error": "fails", "slow": "is slow", "cut": "cuts a download off"}
+BAD_MANNERS = {
+    "garbage": "answers garbage",
+    "error": "fails",
+    "slow": "is slow",
+    "cut": "cuts a download off",
+}
 
 
 def test_every_trouble_with_the_hub_is_one_line_and_the_next_try_succeeds(tmp_path, tally):
@@ -35,18 +47,18 @@ def test_every_trouble_with_the_hub_is_one_line_and_the_next_try_succeeds(tmp_pa
     with ThreadPoolExecutor() as pool:
         meetings = [pool.submit(meet, manner, tmp_path / manner) for manner in BAD_MANNERS]
         meetings += [pool.submit(miss, tmp_path / "unreachable"), pool.submit(leave, tmp_path / "gone")]
-        for meeting in meetings:
-            meeting.result()
-    for words in (*BAD_MANNERS.values(), "can't be reached", "is gone after the first read"):
-        tally.count(f"hub that {words}")
+        troubles = (*BAD_MANNERS.values(), "can't be reached", "is gone after the first read")
+        for trouble, meeting in zip(troubles, meetings, strict=True):
+            with tally.trial(f"hub that {trouble}"):
+                meeting.result()
 
 
 def meet(manner: str, home: Path) -> None:
-    with hub.running(manner) as (address, its):
+    with fake_hub.running(manner) as (address, server):
         assert_one_line(read(address, home))
-        its.manner = "good"
-        assert read(address, home) == str(hub.ROWS)
-        assert set(its.asked) <= {"GET", "HEAD"}  # nothing is uploaded
+        server.manner = "good"
+        assert read(address, home) == str(fake_hub.ROWS)
+        assert set(server.methods) <= {"GET", "HEAD"}  # nothing is uploaded
 
 
 def miss(home: Path) -> None:
@@ -56,10 +68,15 @@ def miss(home: Path) -> None:
 
 
 def leave(home: Path) -> None:
-    with hub.running() as (address, _):
-        assert read(address, home) == str(hub.ROWS)
-    assert read(address, home) == str(hub.ROWS)
+    with fake_hub.running() as (address, _):
+        assert read(address, home) == str(fake_hub.ROWS)
+    assert read(address, home) == str(fake_hub.ROWS)
 
 
-def assert_one_line(said: str) -> None:
-    assert said.startswith("error: ") and "\n" not in said and hub.NAME in said and "KDBOOK_DATA" in said, said
+def assert_one_line(output: str) -> None:
+    assert (
+        output.startswith("error: ")
+        and "\n" not in output
+        and fake_hub.NAME in output
+        and "KDBOOK_DATA" in output
+    ), output

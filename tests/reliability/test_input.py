@@ -10,10 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kdbook import profile, store
 from kdbook.data import pawsx
 from kdbook.data.audit import REASONS, audit
 from kdbook.errors import KdbookError
+from kdbook.settings import profile
+from kdbook.store.run import read_manifest
 
 CASES = 3_500  # of each kind
 many = settings(max_examples=CASES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
@@ -44,9 +45,13 @@ ODD = [
     "0" * 40,
 ]
 CELLS = st.one_of(st.sampled_from(ODD), st.text(max_size=12))
-ROWS = st.tuples(st.one_of(st.integers(0, 30).map(str), CELLS), CELLS, CELLS, st.one_of(st.sampled_from(["0", "1"]), CELLS))
+ROWS = st.tuples(
+    st.one_of(st.integers(0, 30).map(str), CELLS), CELLS, CELLS, st.one_of(st.sampled_from(["0", "1"]), CELLS)
+)
 LINE_ENDS = st.sampled_from(["\n", "\n", "\r\n", "\r"])
-HEADERS = st.one_of(st.just(HEADER), st.just(HEADER), st.permutations(HEADER.split("\t")).map("\t".join), st.text(max_size=30))
+HEADERS = st.one_of(
+    st.just(HEADER), st.just(HEADER), st.permutations(HEADER.split("\t")).map("\t".join), st.text(max_size=30)
+)
 ENCODINGS = st.sampled_from(["utf-8", "utf-8", "utf-8-sig", "utf-16", "latin-1"])
 
 
@@ -63,9 +68,13 @@ def tables(draw) -> bytes:
 @st.composite
 def spoilt(draw) -> bytes:
     """Good files with some bytes changed."""
-    rows = [f"{number}\tone {number}\ttwo {number}\t{number % 2}" for number in range(draw(st.integers(0, 9)))]
+    rows = [
+        f"{number}\tone {number}\ttwo {number}\t{number % 2}" for number in range(draw(st.integers(0, 9)))
+    ]
     content = bytearray("\n".join([HEADER, *rows, ""]).encode())
-    for place, byte in draw(st.lists(st.tuples(st.integers(0, len(content) - 1), st.integers(0, 255)), max_size=3)):
+    for place, byte in draw(
+        st.lists(st.tuples(st.integers(0, len(content) - 1), st.integers(0, 255)), max_size=3)
+    ):
         content[place] = byte
     return bytes(content[: draw(st.integers(0, len(content)))])
 
@@ -77,7 +86,12 @@ def assert_one_line(error: KdbookError) -> None:
 
 @many
 @given(st.one_of(tables(), spoilt(), st.binary(max_size=200)))
-def read_any_file(path, content):
+def read_any_file(tally, path, content):
+    with tally.trial("any bytes as data"):
+        check_file(path, content)
+
+
+def check_file(path, content):
     path.write_bytes(content)
     try:
         rows = pawsx.read_tsv(path)
@@ -95,20 +109,25 @@ def read_any_file(path, content):
 
 
 def test_any_file_is_read_whole_or_refused_in_one_line(tmp_path, tally):
-    read_any_file(tmp_path / "train.tsv")
-    tally.count("any bytes as data", CASES, CASES)
+    read_any_file(tally, tmp_path / "train.tsv")
 
 
-SMOKE = tomllib.loads((files("kdbook") / "profiles" / "smoke.toml").read_text("utf-8"))
+SMOKE = tomllib.loads((files("kdbook") / "settings" / "profiles" / "smoke.toml").read_text("utf-8"))
 NAMES = st.one_of(
     st.sampled_from(["source", "seeds", "optim.lr", "teacher", "x", "", "data", "threads", "name"]),
     st.text(string.ascii_letters, max_size=6),
 )
 SCALARS = st.one_of(
-    st.integers(), st.floats(), st.booleans(), st.text(max_size=8), st.sampled_from([10**400, -1, 0, 2**63, "own", "none", "embedded:x"])
+    st.integers(),
+    st.floats(),
+    st.booleans(),
+    st.text(max_size=8),
+    st.sampled_from([10**400, -1, 0, 2**63, "own", "none", "embedded:x"]),
 )
 VALUES = st.recursive(
-    SCALARS, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(NAMES, inner, max_size=3)), max_leaves=6
+    SCALARS,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(NAMES, inner, max_size=3)),
+    max_leaves=6,
 )
 
 
@@ -127,7 +146,9 @@ def profiles(draw) -> bytes:
     table = json.loads(json.dumps(SMOKE))
     for _ in range(draw(st.integers(0, 3))):
         place = table
-        while isinstance(inner := place.get(draw(st.sampled_from(sorted(place)))) if place else None, dict) and draw(st.booleans()):
+        while isinstance(
+            inner := place.get(draw(st.sampled_from(sorted(place)))) if place else None, dict
+        ) and draw(st.booleans()):
             place = inner
         key = draw(st.one_of(st.sampled_from(sorted(place)), NAMES)) if place else draw(NAMES)
         if draw(st.integers(0, 4)):
@@ -140,24 +161,31 @@ def profiles(draw) -> bytes:
 @st.composite
 def spoilt_profiles(draw) -> bytes:
     """The text of a profile with some of it replaced."""
-    content = (files("kdbook") / "profiles" / "smoke.toml").read_bytes()
+    content = (files("kdbook") / "settings" / "profiles" / "smoke.toml").read_bytes()
     start = draw(st.integers(0, len(content)))
     return content[:start] + draw(st.binary(max_size=6)) + content[start + draw(st.integers(0, 20)) :]
 
 
 @many
-@given(st.one_of(profiles(), spoilt_profiles(), st.binary(max_size=100), st.integers(1, 3000).map(lambda depth: b"x = " + b"[" * depth)))
-def read_any_profile(path, content):
+@given(
+    st.one_of(
+        profiles(),
+        spoilt_profiles(),
+        st.binary(max_size=100),
+        st.integers(1, 3000).map(lambda depth: b"x = " + b"[" * depth),
+    )
+)
+def read_any_profile(tally, path, content):
     path.write_bytes(content)
-    try:
-        profile.load(str(path))
-    except KdbookError as error:
-        assert_one_line(error)
+    with tally.trial("any bytes as a profile"):
+        try:
+            profile.load(str(path))
+        except KdbookError as error:
+            assert_one_line(error)
 
 
 def test_any_profile_is_read_or_refused_in_one_line(tmp_path, tally):
-    read_any_profile(tmp_path / "mine.toml")
-    tally.count("any bytes as a profile", CASES, CASES)
+    read_any_profile(tally, tmp_path / "mine.toml")
 
 
 JSON = st.recursive(
@@ -166,31 +194,32 @@ JSON = st.recursive(
     max_leaves=8,
 )
 MANIFESTS = st.dictionaries(
-    st.one_of(st.text(max_size=12), st.sampled_from(["run.json", "../x", "/x", "a//b", "a\\b", "."])), st.text(max_size=4) | JSON
+    st.one_of(st.text(max_size=12), st.sampled_from(["run.json", "../x", "/x", "a//b", "a\\b", "."])),
+    st.text(max_size=4) | JSON,
 ).map(json.dumps)
 
 
 @many
 @given(st.one_of(MANIFESTS, JSON.map(json.dumps), st.text(max_size=60)))
-def read_any_manifest(text):
-    try:
-        names = store.read_manifest(text)
-    except ValueError:
-        return
-    assert "run.json" in names
-    for name in names:
-        assert not name.startswith("/") and ".." not in name.split("/") and "\\" not in name
+def read_any_manifest(tally, text):
+    with tally.trial("any text as a manifest"):
+        try:
+            names = read_manifest(text)
+        except ValueError:
+            return
+        assert "run.json" in names
+        for name in names:
+            assert not name.startswith("/") and ".." not in name.split("/") and "\\" not in name
 
 
 def test_no_manifest_names_a_file_outside_its_run(tally):
-    read_any_manifest()
-    tally.count("any text as a manifest", CASES, CASES)
+    read_any_manifest(tally)
 
 
 def test_a_table_of_the_hub_is_checked_like_a_file(tally, monkeypatch):
     import datasets
 
-    for column, value, said in (
+    for column, value, message in (
         ("label", -1, "row 2: the label is '-1'"),
         ("id", 1, "row 2: the id '1' was given before"),
         ("sentence1", "a\0", "row 2: a character"),
@@ -198,7 +227,10 @@ def test_a_table_of_the_hub_is_checked_like_a_file(tally, monkeypatch):
         rows = pd.DataFrame({"id": [1, 2], "sentence1": ["a", "b"], "sentence2": ["c", "d"], "label": [0, 1]})
         rows[column] = [rows[column][0], value]
         split = datasets.Dataset.from_pandas(rows)
-        monkeypatch.setattr(datasets, "load_dataset", lambda name, language, split=split: dict.fromkeys(pawsx.HUB_SPLITS, split))
-        with pytest.raises(KdbookError, match=said):
+        monkeypatch.setattr(
+            datasets,
+            "load_dataset",
+            lambda name, language, split=split: dict.fromkeys(pawsx.HUB_SPLITS, split),
+        )
+        with tally.trial("bad row from the hub"), pytest.raises(KdbookError, match=message):
             pawsx.from_hub("name", "de")
-        tally.count("bad row from the hub")

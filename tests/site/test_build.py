@@ -33,7 +33,9 @@ def test_a_cell_that_raises_fails_the_build_and_leaves_the_site(site, project, s
     chapter = project / "book" / "baseline.md"
     text = chapter.read_text("utf-8")
     try:
-        chapter.write_text(text + '\n```{code-cell} ipython3\nraise RuntimeError("on purpose")\n```\n', "utf-8")
+        chapter.write_text(
+            text + '\n```{code-cell} ipython3\nraise RuntimeError("on purpose")\n```\n', "utf-8"
+        )
         done = build(project, smoke_store)
         assert done.returncode != 0
         assert "on purpose" in done.stdout + done.stderr

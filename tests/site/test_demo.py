@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from kdbook import browser as demo
-from kdbook.sphinx_ext.downloads import DEMO
+from kdbook.export import browser as demo
+from kdbook.website.sphinx_ext.downloads import DEMO
 
 PAIRS = 50
 ODD = [("", ""), ("Ünknown ☃☃ wörds", "日本"), ("a " * 300, "In March"), ("  In  March\n", "In March")]
@@ -19,15 +19,21 @@ def page(browser, address, site):
 
 
 def asked(page, pairs) -> list[float]:
-    return page.evaluate("async pairs => Promise.all(pairs.map(([one, other]) => window.kdbookStudent(one, other)))", pairs)
+    return page.evaluate(
+        "async pairs => Promise.all(pairs.map(([one, other]) => window.kdbookStudent(one, other)))", pairs
+    )
 
 
 def test_it_answers_as_python_does(page, smoke):
-    run = smoke.run("distilled")
-    rows = smoke.data["test"].merge(run.predictions, on=["id", "language", "label"]).sample(PAIRS, random_state=0)
+    run = smoke.get_or_train("distilled")
+    rows = (
+        smoke.data["test"]
+        .merge(run.predictions, on=["id", "language", "label"])
+        .sample(PAIRS, random_state=0)
+    )
     assert set(rows["language"]) == {"en", "de"}
     here = np.array(asked(page, rows[["sentence1", "sentence2"]].to_numpy().tolist()))
-    np.testing.assert_allclose(here, rows["probability"], atol=1e-4)
+    np.testing.assert_allclose(here, rows["probability_1"], atol=1e-4)
     assert ((here > 0.5) == rows["prediction"]).all()
 
 
@@ -35,8 +41,10 @@ def test_odd_texts_are_read_as_autoMM_reads_them(page, smoke):
     import pandas as pd
     from autogluon.multimodal import MultiModalPredictor
 
-    predictor = MultiModalPredictor.load(str(smoke.run("distilled").predictor), verbosity=0)
-    there = predictor.predict_proba(pd.DataFrame(ODD, columns=["sentence1", "sentence2"]), as_pandas=False)[:, 1]
+    predictor = MultiModalPredictor.load(str(smoke.get_or_train("distilled").predictor), verbosity=0)
+    there = predictor.predict_proba(pd.DataFrame(ODD, columns=["sentence1", "sentence2"]), as_pandas=False)[
+        :, 1
+    ]
     np.testing.assert_allclose(asked(page, ODD), there, atol=1e-4)
 
 
@@ -67,5 +75,5 @@ def test_without_scripts_the_answers_stay(site, page_without_scripts, address):
 
 
 def test_a_model_of_another_kind_has_no_demo(smoke, tmp_path):
-    assert not demo.write(smoke.run("teacher"), tmp_path / DEMO)
+    assert not demo.write(smoke.get_or_train("teacher"), tmp_path / DEMO)
     assert not (tmp_path / DEMO).exists()

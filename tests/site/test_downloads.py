@@ -12,10 +12,10 @@ import pytest
 from helpers import CHAPTERS, build, executed
 from nbclient import NotebookClient
 
-from kdbook.sphinx_ext.downloads import ALL, FOLDER, WITH_OUTPUTS
-from kdbook.store import Store
+from kdbook.store.local import Store
+from kdbook.website.sphinx_ext.downloads import ALL_CHAPTERS, FOLDER, WITH_OUTPUTS
 
-TIMES = re.compile(r"\d+ (seconds|rows a second)|[\d.]+ times as fast")
+TIMES = re.compile(r"\d+ (seconds|rows per second)|[\d.]+ times as fast")
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,9 @@ def elsewhere(tmp_path_factory) -> Path:
     subprocess.run([sys.executable, "-m", "venv", home], check=True)
     packages = next(path for path in sys.path if path.endswith("site-packages"))
     (next(home.glob("lib/*/site-packages")) / "others.pth").write_text(packages)
-    missing = subprocess.run([home / "bin" / "python", "-c", "import torch, kdbook"], capture_output=True, text=True, check=False)
+    missing = subprocess.run(
+        [home / "bin" / "python", "-c", "import torch, kdbook"], capture_output=True, text=True, check=False
+    )
     assert "No module named 'kdbook'" in missing.stderr
     return home
 
@@ -47,7 +49,9 @@ def run(notebook: Path, environment: Path, monkeypatch, store: Path | None = Non
     kernel = notebook.parent / "kernels" / "python3"
     kernel.mkdir(parents=True, exist_ok=True)
     command = f'["{environment}/bin/python", "-m", "ipykernel_launcher", "-f", "{{connection_file}}"]'
-    (kernel / "kernel.json").write_text(f'{{"argv": {command}, "display_name": "Python 3", "language": "python"}}')
+    (kernel / "kernel.json").write_text(
+        f'{{"argv": {command}, "display_name": "Python 3", "language": "python"}}'
+    )
     monkeypatch.setenv("JUPYTER_PATH", str(notebook.parent))
     for name in ("KDBOOK_PROFILE", "KDBOOK_STORE", "PYTHONPATH"):
         monkeypatch.delenv(name, raising=False)
@@ -61,7 +65,12 @@ def run(notebook: Path, environment: Path, monkeypatch, store: Path | None = Non
 def sentences(notebook: nbformat.NotebookNode) -> list[str]:
     """What the chapter's cells say, without times."""
     cells = [cell for cell in notebook.cells[2:] if cell.cell_type == "code"]
-    said = [output.data["text/markdown"] for cell in cells for output in cell.outputs if "text/markdown" in output.get("data", {})]
+    said = [
+        output.data["text/markdown"]
+        for cell in cells
+        for output in cell.outputs
+        if "text/markdown" in output.get("data", {})
+    ]
     return [TIMES.sub("", text) for text in said]
 
 
@@ -74,8 +83,8 @@ def test_a_chapter_runs_in_an_empty_folder_and_reaches_the_numbers_of_the_page(
     here = run(plain, elsewhere, monkeypatch)
     assert len(sentences(here)) == 4 and sentences(here) == sentences(nbformat.read(before, as_version=4))
     trained = list(Store(tmp_path / ".runs"))
-    assert [run.key for run in trained] == [smoke.run("teacher").key]
-    pd.testing.assert_frame_equal(trained[0].predictions, smoke.run("teacher").predictions)
+    assert [run.key for run in trained] == [smoke.get_or_train("teacher").key]
+    pd.testing.assert_frame_equal(trained[0].predictions, smoke.get_or_train("teacher").predictions)
     said = " ".join(str(output) for cell in here.cells for output in cell.get("outputs", []))
     assert "trained 1 of 1 runs" in said and "stderr" not in said
     where = [elsewhere / "bin" / "python", "-c", "import kdbook; print(kdbook.__file__)"]
@@ -84,7 +93,7 @@ def test_a_chapter_runs_in_an_empty_folder_and_reaches_the_numbers_of_the_page(
 
 
 def test_all_chapters_come_in_one_file_and_hold_no_myst(site, tmp_path):
-    with zipfile.ZipFile(site / FOLDER / ALL) as archive:
+    with zipfile.ZipFile(site / FOLDER / ALL_CHAPTERS) as archive:
         archive.extractall(tmp_path)
     assert {path.stem for path in tmp_path.iterdir()} == set(CHAPTERS)
     for path in tmp_path.iterdir():
@@ -112,10 +121,14 @@ def test_a_chapter_that_is_read_again_keeps_its_outputs_and_the_site_its_pages(s
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
-def test_every_chapter_runs_elsewhere_and_finds_the_runs_of_the_page(site, smoke_store, elsewhere, tmp_path, monkeypatch, chapter):
+def test_every_chapter_runs_elsewhere_and_finds_the_runs_of_the_page(
+    site, smoke_store, elsewhere, tmp_path, monkeypatch, chapter
+):
     """With the package of the site's wheel, and the runs that the page was made from: their keys are the same."""
-    with zipfile.ZipFile(site / FOLDER / ALL) as archive:
+    with zipfile.ZipFile(site / FOLDER / ALL_CHAPTERS) as archive:
         archive.extract(f"{chapter}.ipynb", tmp_path)
     done = run(tmp_path / f"{chapter}.ipynb", elsewhere, monkeypatch, store=smoke_store)
     assert not re.search(r"<progress|trained \d+ of", str([cell.get("outputs") for cell in done.cells]))
-    assert sentences(done) == sentences(nbformat.read(site / FOLDER / f"{chapter}{WITH_OUTPUTS}.ipynb", as_version=4))
+    assert sentences(done) == sentences(
+        nbformat.read(site / FOLDER / f"{chapter}{WITH_OUTPUTS}.ipynb", as_version=4)
+    )

@@ -19,13 +19,19 @@ SETTLED = 300  # milliseconds in which the theme puts on its colours
 def page(browser, address, request) -> Iterator:
     """A page of the given width and colour scheme, which reaches nothing but the site."""
     width, scheme = getattr(request, "param", (1440, "light"))
-    opened = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce")
-    opened.route("**/*", lambda route: route.continue_() if route.request.url.startswith(address) else route.abort())
+    opened = browser.new_page(
+        viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce"
+    )
+    opened.route(
+        "**/*", lambda route: route.continue_() if route.request.url.startswith(address) else route.abort()
+    )
     yield opened
     opened.close()
 
 
-LOOKS = pytest.mark.parametrize("page", [(width, scheme) for width in (390, 1440) for scheme in ("light", "dark")], indirect=True)
+LOOKS = pytest.mark.parametrize(
+    "page", [(width, scheme) for width in (390, 1440) for scheme in ("light", "dark")], indirect=True
+)
 
 
 @LOOKS
@@ -35,11 +41,15 @@ def test_pages_fit_and_say_nothing_on_the_console(site, page, address):
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     for name in PAGES:
         page.goto(f"{address}/book/{name}.html", wait_until="load")
-        too_wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        too_wide = page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
         assert too_wide <= 0, f"{name} is {too_wide} pixels too wide"
         assert page.locator("article h1").count() == 1
         assert not RAW.search(page.locator("article").inner_text())
-        broken = page.evaluate("[...document.images].filter(image => image.complete && !image.naturalWidth).map(image => image.src)")
+        broken = page.evaluate(
+            "[...document.images].filter(image => image.complete && !image.naturalWidth).map(image => image.src)"
+        )
         assert not broken
     assert not errors
 
@@ -50,8 +60,12 @@ def test_everybody_can_read_the_pages(site, page, address):
     for name in PAGES:
         page.goto(f"{address}/book/{name}.html", wait_until="load")
         page.wait_for_timeout(SETTLED)
-        found = Axe().run(page).response["violations"]
-        grave = [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in found if rule["impact"] in ("serious", "critical")]
+        violations = Axe().run(page).response["violations"]
+        grave = [
+            (rule["id"], rule["nodes"][0]["html"][:200])
+            for rule in violations
+            if rule["impact"] in ("serious", "critical")
+        ]
         assert not grave, (name, grave)
 
 
@@ -101,7 +115,9 @@ def test_the_sliders_change_targets_and_gradients(site, page, address):
     for name, value in {"teacher": 3, "temperature": 5, "hard": 0, "soft": 2}.items():
         explorer.locator(f"input[name={name}]").fill(str(value))
     assert shares() != before and explorer.locator("path.loss-explorer-soft").get_attribute("d") != curve
-    assert shares() == pytest.approx([0, sigmoid(3), sigmoid(3 / 5), sigmoid(3)], abs=0.01)  # the soft term alone: as the teacher
+    assert shares() == pytest.approx(
+        [0, sigmoid(3), sigmoid(3 / 5), sigmoid(3)], abs=0.01
+    )  # the soft term alone: as the teacher
     explorer.locator("input[name=hard]").fill("5")
     assert shares()[3] < sigmoid(3) - 0.1  # the label says 0
 

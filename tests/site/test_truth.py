@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from changes import copy_project, without_own_data
 from helpers import CHAPTERS, build
+from runs import with_probabilities
 
-from kdbook.store import MANIFEST, PREDICTIONS, Store, hash_of
+from kdbook.store.local import Store
+from kdbook.store.run import MANIFEST, PREDICTIONS, hash_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,11 +25,15 @@ def doctored(store: Path, wrong: dict[str, slice]) -> None:
     for run in Store(store):
         frame = run.predictions
         ids = frame["id"].unique()
-        errs = frame["id"].isin(ids[wrong.get(run.record["spec"]["arm"], slice(0))])
+        errs = frame["id"].isin(ids[wrong.get(run.record.spec.arm, slice(0))])
         frame = frame.assign(prediction=np.where(errs, 1 - frame["label"], frame["label"]))
-        frame.assign(probability=frame["prediction"] * 0.8 + 0.1).to_parquet(run.path / PREDICTIONS, index=False)
+        with_probabilities(frame, frame["prediction"] * 0.8 + 0.1).to_parquet(
+            run.path / PREDICTIONS, index=False
+        )
         manifest = json.loads((run.path / MANIFEST).read_text())
-        (run.path / MANIFEST).write_text(json.dumps(manifest | {PREDICTIONS: hash_of(run.path / PREDICTIONS)}))
+        (run.path / MANIFEST).write_text(
+            json.dumps(manifest | {PREDICTIONS: hash_of(run.path / PREDICTIONS)})
+        )
 
 
 def words_of(page: Path) -> str:
@@ -40,21 +46,34 @@ CASES = {
     "distillation hurts": (
         {"baseline": slice(0, 8), "distilled": slice(0, 24)},
         {
-            "index": ["the distilled student is worse", "the students lost by learning"],
+            "index": ["the distilled student is worse", "distillation made students worse"],
             "distillation": ["the distilled student is worse"],
-            "evaluation": ["in English and German it clearly hurts", "It is clearly worse than", "less often than the baseline"],
+            "evaluation": [
+                "it hurts in English and German",
+                "It is significantly worse than",
+                "less often than the baseline",
+            ],
         },
-        r"student is better|clearly helps|clearly beats",
+        r"student is better|distillation helps|significantly outperforms",
     ),
     "nothing is clear": (
-        {"teacher": slice(0, 8), "baseline": slice(8, 16), "distilled": slice(16, 24), "longer": slice(0, 8), "shuffled": slice(8, 16)},
         {
-            "index": ["this study is too small to tell which is better", "undefined"],
-            "baseline": ["do not show that it has anything to teach"],
-            "distillation": ["this study is too small to tell which is better"],
-            "evaluation": ["these runs do not tell whether it helps", "It is not shown to beat"],
+            "teacher": slice(0, 8),
+            "baseline": slice(8, 16),
+            "distilled": slice(16, 24),
+            "longer": slice(0, 8),
+            "shuffled": slice(8, 16),
         },
-        r"student is (better|worse)|clearly (helps|hurts|beats|worse)",
+        {
+            "index": ["inconclusive, since this study is too small", "undefined"],
+            "baseline": ["not shown to have anything to teach"],
+            "distillation": ["inconclusive, since this study is too small"],
+            "evaluation": [
+                "the result is inconclusive in English and German",
+                "It is not shown to outperform",
+            ],
+        },
+        r"student is (better|worse)|(distillation|it) (helps|hurts)|significantly (outperforms|worse)",
     ),
 }
 
@@ -78,7 +97,9 @@ def test_the_pages_say_what_the_results_say(case, smoke_store, tmp_path):
         assert not re.search(never, pages[name]), (name, re.search(never, pages[name]))
 
 
-FENCED = re.compile(r"^(?P<fence>`{3,})\{?(code-cell|literalinclude|python|toml)\b.*?^(?P=fence)", re.MULTILINE | re.DOTALL)
+FENCED = re.compile(
+    r"^(?P<fence>`{3,})\{?(code-cell|literalinclude|python|toml)\b.*?^(?P=fence)", re.MULTILINE | re.DOTALL
+)
 NOT_PROSE = re.compile(
     r"\A---\n.*?^---\n|\$\$.*?\$\$|\$[^$\n]+\$|`[^`\n]+`|\{[\w:]+\}`[^`]+`|Python 3\.\d+|Apache-2\.0|^:[\w-]+:[^\n]*$",
     re.MULTILINE | re.DOTALL,

@@ -1,0 +1,88 @@
+"""Every figure is drawn with what it promises to show."""
+
+import pandas as pd
+import pytest
+from runs import make_arms
+
+from kdbook.analysis import comparisons, fidelity, figures
+from kdbook.data import load
+from kdbook.settings import profile
+from kdbook.study.arms import Arms
+
+
+@pytest.fixture
+def arms(tmp_path) -> Arms:
+    """Two teachers, and two students of each arm."""
+    return make_arms(tmp_path, 0.9, 0.6, 0.7, seeds=2)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return load(profile.load("smoke").data)
+
+
+def test_accuracy_by_language_has_a_dot_for_each_run(arms):
+    axes = figures.accuracy_by_language(arms).axes[0]
+    dots = sum(len(line.get_xdata()) for line in axes.lines if line.get_marker() == "o")
+    assert dots == 3 * (2 + 2 + 2)
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == list(arms)
+    assert len(axes.collections) == 3 * 3  # an interval for each arm and test set
+
+
+def test_zero_shot_languages_have_a_background(arms):
+    axes = figures.accuracy_by_language(arms, ["de"]).axes[0]
+    assert "zero-shot" in [text.get_text() for text in axes.get_legend().get_texts()]
+
+
+def test_agreement_has_a_dot_for_each_student(arms):
+    axes = figures.agreement(arms).axes[0]
+    dots = [line for line in axes.lines if line.get_marker() == "o"]
+    assert sum(len(line.get_xdata()) for line in dots) == 3 * (2 + 2)
+    assert fidelity.fidelity(arms).loc["distilled", "agreement (test)"] == pytest.approx(
+        dots[3].get_ydata().mean()
+    )
+
+
+def test_learning_curves_have_a_line_for_each_run(arms):
+    assert len(figures.learning_curves(arms).axes[0].lines) == 2 + 2 + 2 + 1
+
+
+def test_edits_have_a_row_each(arms):
+    table = pd.DataFrame(
+        {arm: [0.5, 0.9] for arm in arms}, index=pd.MultiIndex.from_tuples([(0, "swap"), (1, "same")])
+    )
+    axes = figures.by_edit(table.assign(pairs=3)).axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["swap (different)", "same (same)"]
+
+
+def test_surface_cues_have_a_curve_for_each_class_and_an_opaque_background(data):
+    figure = figures.surface_cues(data)
+    assert len(figure.axes[0].patches) == 2
+    assert figure.get_facecolor() == (1.0, 1.0, 1.0, 1.0)
+
+
+def test_calibration_latency_and_differences(arms, data):
+    assert len(figures.calibration_curves(arms, data).axes[0].lines) == 1 + 3
+    dots = sum(len(line.get_xdata()) for line in figures.accuracy_against_latency(arms).axes[0].lines)
+    assert dots == 2 + 2 + 2
+    table = comparisons.differences_between(arms, [("baseline", "distilled")])
+    labels = figures.differences(table).axes[0].get_yticklabels()
+    assert [label.get_text() for label in labels] == ["distilled − baseline"]
+
+
+@pytest.mark.training
+def test_gradients_are_those_of_the_losses():
+    """Against automatic differentiation of cross-entropies, as AutoMM computes them for two answers."""
+    import torch
+
+    teacher, label, temperature, hard_weight, soft_weight = 1.5, 1, 3.0, 0.7, 2.0
+    student = torch.linspace(-6, 6, 121, requires_grad=True)
+    logits = torch.stack([torch.zeros_like(student), student], dim=1)
+    hard = torch.nn.functional.cross_entropy(logits, torch.full((121,), label), reduction="sum")
+    target = torch.softmax(torch.tensor([0.0, teacher]) / temperature, 0).expand(121, 2)
+    soft = torch.nn.functional.cross_entropy(logits / temperature, target, reduction="sum")
+    (hard_weight * hard + soft_weight * soft).backward()
+    figure = figures.gradients(teacher, label, temperature, hard_weight, soft_weight)
+    *_, total, _ = figure.axes[1].lines
+    assert total.get_label() == "sum"
+    assert total.get_ydata() == pytest.approx(student.grad.numpy(), abs=1e-5)

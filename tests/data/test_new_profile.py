@@ -1,0 +1,86 @@
+"""A profile for data of one's own is written only if it can be used."""
+
+import tomllib
+
+import pytest
+from helpers import kdbook_here
+
+from kdbook.data import new_profile
+from kdbook.data.generated import reviews
+from kdbook.data.new_profile import ProfileRequest
+from kdbook.errors import KdbookError
+from kdbook.settings import profile
+from kdbook.store.local import Store
+from kdbook.study.study import Study
+
+REQUEST = ProfileRequest("rows.csv", texts=("review",), label="mood", language="language", base="smoke")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    reviews.generate(items=60).to_csv(tmp_path / "rows.csv", index=False)
+    return tmp_path
+
+
+def test_a_profile_takes_all_but_its_data_from_its_base(folder):
+    rows = new_profile.write(folder / "mine.toml", REQUEST)
+    assert rows.classes == ("bad", "fair", "good") and rows.languages == ("de", "en", "fr")
+    mine, base = profile.load(str(folder / "mine.toml")), profile.load("smoke")
+    assert mine.data.source == str(folder / "rows.csv") and mine.data.train_items is None
+    same = ("hyperparameters", "teacher", "student", "distiller", "controls", "ablations")
+    assert all(getattr(mine, name) == getattr(base, name) for name in same)
+    opened = Study(mine, Store(folder / "store"))
+    assert "Data: `rows.csv` (" in opened.describe() and "rows)." in opened.describe()
+    assert opened.data_digest == rows.digest()
+
+
+def test_encoders_and_languages_of_ones_own(folder):
+    request = ProfileRequest(
+        "rows.csv", ("review",), "mood", "language", None, ("en", "de"), "embedded", "one/large", "one/small"
+    )
+    new_profile.write(folder / "mine.toml", request)
+    mine = profile.load(str(folder / "mine.toml"))
+    assert (mine.teacher.checkpoint, mine.student.checkpoint) == ("one/large", "one/small")
+    assert mine.data.languages == ("en", "de") and mine.data.train_label_noise == 0
+
+
+def test_odd_names_are_written_as_toml_reads_them():
+    odd = ProfileRequest('a "b" \\ c.csv', ("té\nxt", "t2"), "l'abel")
+    written = tomllib.loads(new_profile.toml(odd, ("en",)))
+    assert written["data"] == {
+        "source": 'a "b" \\ c.csv',
+        "languages": ["en"],
+        "columns": {"texts": ["té\nxt", "t2"], "label": "l'abel"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("mine.txt", {}, "does not end in .toml"),
+        ("there.toml", {}, "exists already"),
+        ("mine.toml", {"label": "nothing"}, "has no column 'nothing'"),
+        ("mine.toml", {"language": None}, "name the languages"),
+        ("mine.toml", {"base": "nothing"}, "is no shipped profile"),
+        ("mine.toml", {"source": "nowhere.csv"}, "does not exist"),
+        ("no/folder/mine.toml", {"languages": ("en",)}, "can't be written"),
+    ],
+)
+def test_what_can_t_be_used_is_not_written(folder, name, change, message):
+    (folder / "there.toml").write_text("")
+    with pytest.raises(KdbookError, match=message):
+        new_profile.write(folder / name, ProfileRequest(**{**vars(REQUEST), **change}))
+    assert sorted(path.name for path in folder.iterdir()) == ["rows.csv", "there.toml"]
+
+
+def test_the_command_says_what_it_wrote(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    options = ("--data", "rows.csv", "--text", "review", "--label", "mood")
+    done = kdbook_here("new", "mine", *options, "--language", "language", "--base", "smoke", store=folder)
+    assert "3 classes: bad, fair, good" in done.stderr and "make book PROFILE=mine.toml" in done.stderr
+    assert "to train: 11," in kdbook_here("status", "--profile", "mine.toml", store=folder).stderr
+    assert (
+        "give --languages or --language"
+        in kdbook_here("new", "other", *options, store=folder, expect=1).stderr
+    )
+    assert not (folder / "other.toml").exists()

@@ -1,0 +1,93 @@
+"""Runs trained on a Ray cluster are the runs that one process trains, also where a worker is lost."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from helpers import assert_same_results, kdbook
+
+from kdbook.execution import ray_cluster
+from kdbook.settings import profile
+from kdbook.store.local import PARTIAL
+from kdbook.store.run import PROGRESS
+
+pytestmark = pytest.mark.training
+
+
+@pytest.fixture(autouse=True)
+def no_cluster_of_someone(monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+
+
+def test_two_workers_give_the_same_results_and_a_killed_one_loses_nothing(smoke_store, tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "kdbook.cli",
+        "run",
+        "--profile",
+        "smoke",
+        "--executor",
+        "ray",
+        "--jobs",
+        "2",
+    ]
+    environment = os.environ | {"KDBOOK_STORE": str(tmp_path)}
+    running = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    killed = kill_a_worker(running.pid, tmp_path)
+    said = running.communicate(timeout=600)[1]
+    assert running.returncode == 0, said
+    assert killed and not list((tmp_path / PARTIAL).iterdir())
+    finished = re.findall(r"run \d+ of 11: (\S+) finished", said)
+    assert len(finished) == len(set(finished)) == 11
+    assert_same_results(tmp_path, smoke_store)
+
+
+def kill_a_worker(pid: int, store: Path) -> bool:
+    """Kill a worker that has begun to train; Ray calls it by the name of its run."""
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline:
+        if list((store / PARTIAL).glob(f"*/{PROGRESS}")) or list((store / PARTIAL).glob("*/predictor")):
+            for worker in psutil.Process(pid).children(recursive=True):
+                if any(part.startswith("ray::") and "-" in part for part in worker.cmdline()[:1]):
+                    os.kill(worker.pid, signal.SIGKILL)
+                    return True
+        time.sleep(0.05)
+    return False
+
+
+def test_what_no_machine_has_is_said_at_once(tmp_path):
+    (tmp_path / "large.toml").write_text('base = "smoke"\n[teacher]\ngpus = 8\n')
+    said = kdbook(
+        "run",
+        "--profile",
+        str(tmp_path / "large.toml"),
+        "--executor",
+        "ray",
+        store=tmp_path / "store",
+        expect=1,
+    ).stderr
+    assert (
+        "no machine of the cluster has the 1 cores and 8 GPUs that the profile 'large' gives to a teacher"
+        in said
+    )
+    assert "Traceback" not in said
+
+
+def test_a_cluster_that_can_t_be_reached_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    monkeypatch.setenv("RAY_gcs_rpc_server_connect_timeout_s", "1")
+    monkeypatch.setenv("RAY_NUM_REDIS_GET_RETRIES", "1")
+    said = kdbook("run", "--profile", "smoke", "--executor", "ray", store=tmp_path, expect=1).stderr
+    assert "the Ray cluster '127.0.0.1:1' can't be reached" in said and "Traceback" not in said
+
+
+def test_an_error_of_a_training_is_not_taken_for_one_of_the_cluster():
+    with pytest.raises(ValueError, match="^of a training$"), ray_cluster._connected(1, profile.load("smoke")):
+        raise ValueError("of a training")

@@ -1,0 +1,135 @@
+"""Profiles: what ships is valid, and what is wrong is said with the choices."""
+
+import pytest
+
+from kdbook.errors import KdbookError
+from kdbook.settings import profile
+
+
+def test_all_shipped_profiles_are_valid_and_turn_augmentation_off():
+    assert set(profile.names()) == {
+        "embedded",
+        "smoke",
+        "pawsx",
+        "pawsx-small",
+        "pawsx-seven",
+        "pawsx-zero-shot",
+    }
+    for name in profile.names():
+        loaded = profile.load(name)
+        assert loaded.hyperparameters["model.hf_text.text_trivial_aug_maxscale"] == 0
+        assert loaded.hyperparameters["env.precision"] == "32"
+        assert loaded.primary == profile.PrimaryComparison(arm="distilled", against="baseline", test="all")
+
+
+@pytest.mark.parametrize(("name", "teachers", "students"), [("embedded", 2, 5), ("pawsx", 3, 10)])
+def test_studies_are_large_enough_to_tell(name, teachers, students):
+    loaded = profile.load(name)
+    assert (len(loaded.teacher.seeds), len(loaded.student.seeds)) == (teachers, students)
+    assert {"longer", "label-smoothing", "shuffled"} <= set(loaded.controls)
+    assert (loaded.control_seeds or students) >= 3
+    assert loaded.ablation_seeds >= 2 and len(loaded.ablations) >= 6
+
+
+def test_environment_chooses_profile_and_data(monkeypatch):
+    monkeypatch.setenv("KDBOOK_PROFILE", "smoke")
+    monkeypatch.setenv("KDBOOK_DATA", "somewhere")
+    assert (profile.load().name, profile.load().data.source) == ("smoke", "somewhere")
+
+
+def write(tmp_path, text: str) -> str:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    return str(path)
+
+
+MINIMAL = """
+description = "mine"
+[data]
+source = "generated"
+[hyperparameters]
+[teacher]
+checkpoint = "embedded:teacher"
+seeds = [0]
+[student]
+checkpoint = "embedded:student"
+seeds = [0]
+"""
+
+
+def test_a_profile_of_ones_own(tmp_path):
+    assert profile.load(write(tmp_path, MINIMAL)).name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("[data]", "[data]\nsauce = 1", "unknown key 'data.sauce'.*source"),
+        ('description = "mine"', 'description = "mine"\ncolour = 1', "unknown key 'colour'.*teacher"),
+        ("seeds = [0]", "seeds = []", "seeds"),
+        ("seeds = [0]", 'seeds = ["x"]', "teacher.seeds"),
+        ('source = "generated"', "", "data.source"),
+        (
+            "[hyperparameters]",
+            "[hyperparameters]\noptim.learning = 1",
+            "unknown setting 'optim.learning'.*optim.lr",
+        ),
+        ("[hyperparameters]", "[hyperparameters]\noptimization.learning_rate = 1", "use optim.lr"),
+        ("[hyperparameters]", "[hyperparameters]\noptimization.max_epochs = 1", "use optim.max_epochs"),
+        ("[hyperparameters]", '[hyperparameters]\noptim.lr = "fast"', "float"),
+        ("[data]", "[data", "not valid TOML"),
+        ("[data]", "x = " + "[" * 5000 + "\n[data]", "can't be read"),
+        ("[data]", "x = " + "1" * 5000 + "\n[data]", "can't be read"),
+        ('description = "mine"', 'description = "mine"\nname = "mine"', "remove 'name'"),
+        ("[hyperparameters]", "[hyperparameters]\noptim = 1\n", "unknown setting 'optim'"),
+        ("[data]", '[primary]\narm = "nope"\n[data]', "primary.arm = 'nope'.*baseline, distilled"),
+        ("[data]", '[primary]\narm = "teacher"\n[data]', "primary.arm = 'teacher'"),
+        ("[data]", '[primary]\ntest = "fr"\n[data]', "primary.test = 'fr'.*en, de, all"),
+        ("[data]", '[controls.baseline]\ntitle = "x"\n[data]', "'baseline' is taken"),
+        ("[data]", '[controls.x]\ntitle = "x"\nteacher = "mine"\n[data]', "controls.x.teacher"),
+        ("[data]", '[controls.x]\ntitle = "x"\nname = "x"\n[data]', "unknown key 'controls.x.name'.*title"),
+    ],
+)
+def test_mistakes_are_named_in_one_line(tmp_path, old, new, message):
+    with pytest.raises(KdbookError, match=message) as raised:
+        profile.load(write(tmp_path, MINIMAL.replace(old, new, 1)))
+    assert "\n" not in str(raised.value)
+
+
+def test_a_profile_in_another_encoding_is_one_line(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_bytes(MINIMAL.replace("mine", "größer").encode("latin-1"))
+    with pytest.raises(KdbookError, match="mine.toml.*utf-8"):
+        profile.load(str(path))
+
+
+def test_unknown_profile_names_the_choices():
+    with pytest.raises(KdbookError, match="embedded, pawsx, pawsx-seven"):
+        profile.load("nope")
+
+
+def test_a_profile_changes_what_it_names_of_its_base(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        'base = "embedded"\ndescription = "Mine"\n[student.hyperparameters]\noptim.max_epochs = 1\n[data]\nlanguages = ["de"]\n'
+    )
+    mine, base = profile.load(str(path)), profile.load("embedded")
+    assert (mine.name, mine.description) == ("mine", "Mine")
+    assert mine.student.hyperparameters == base.student.hyperparameters | {"optim.max_epochs": 1}
+    assert mine.data == base.data.model_copy(update={"languages": ("de",)})
+    assert (mine.teacher, mine.controls, mine.ablations) == (base.teacher, base.controls, base.ablations)
+
+
+@pytest.mark.parametrize("base", ['"nothing"', "7", "[]", "true", "{}"])
+def test_a_base_that_is_no_profile(base, tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(f"base = {base}\n")
+    with pytest.raises(KdbookError, match="is no shipped profile. Choose from: embedded"):
+        profile.load(str(path))
+
+
+def test_languages_to_train_on_are_languages_of_the_data(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('base = "embedded"\n[data]\ntrain_languages = ["en", "fr"]\n')
+    with pytest.raises(KdbookError, match="train_languages has 'fr', which is not in data.languages"):
+        profile.load(str(path))

@@ -1,0 +1,276 @@
+"""A store on an S3 server of this machine: whole runs or none, whatever happens to the connection."""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import s3fs
+from runs import make_record
+
+from kdbook.errors import KdbookError
+from kdbook.settings import profile
+from kdbook.store import archive
+from kdbook.store.local import Store
+from kdbook.store.location import open_store
+from kdbook.store.remote import FILES, MARKERS, RemoteStore
+from kdbook.store.run import RECORD
+from kdbook.study.study import Study
+
+pytestmark = pytest.mark.training
+
+BUCKET = "runs"
+RECORD_OF = make_record()
+KEY = RECORD_OF.identity.key
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def server():
+    """Port of an S3 server in a process of its own."""
+    port = free_port()
+    command = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.1)
+    yield port
+    process.kill()
+    process.wait()
+
+
+class Cable:
+    """A connection to the server that can be cut after some bytes, or altogether."""
+
+    def __init__(self, server: int) -> None:
+        self.server, self.cut_after, self.cuts = server, None, 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self.listener.accept()
+            except OSError:
+                return
+            far = socket.create_connection(("127.0.0.1", self.server))
+            for source, sink in ((near, far), (far, near)):
+                threading.Thread(target=self._carry, args=(source, sink), daemon=True).start()
+
+    def _carry(self, source: socket.socket, sink: socket.socket) -> None:
+        carried = 0
+        try:
+            while data := source.recv(4096):
+                carried += len(data)
+                if self.cut_after is not None and carried > self.cut_after:
+                    self.cuts += 1
+                    break
+                sink.sendall(data)
+        except OSError:
+            pass
+        for end in (source, sink):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self.listener.close()
+
+
+@pytest.fixture
+def cable(server):
+    laid = Cable(server)
+    yield laid
+    laid.close()
+
+
+@pytest.fixture
+def bucket(server, cable, tmp_path, monkeypatch):
+    """Name of an empty folder on the server, reached through the cable; tests see the server itself as a file system."""
+    for name, value in (("ACCESS_KEY_ID", "x"), ("SECRET_ACCESS_KEY", "x"), ("DEFAULT_REGION", "us-east-1")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{cable.port}")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
+    s3fs.S3FileSystem.clear_instance_cache()
+    files(server).makedirs(BUCKET, exist_ok=True)
+    return f"s3://{BUCKET}/{tmp_path.name}"
+
+
+def files(server: int) -> s3fs.S3FileSystem:
+    return s3fs.S3FileSystem(
+        endpoint_url=f"http://127.0.0.1:{server}",
+        key="x",
+        secret="x",
+        use_listings_cache=False,
+        skip_instance_cache=True,
+    )
+
+
+def keep(store: Store, key: str, numbers=(1, 2, 3)) -> None:
+    """Write a small run into a store."""
+    with store.writing(key) as directory:
+        (directory / "predictor").mkdir(exist_ok=True)
+        (directory / "predictor" / "model.ckpt").write_bytes(os.urandom(200_000))
+        pd.DataFrame({"a": numbers}).to_parquet(directory / "predictions.parquet")
+        store.finish(directory, make_record(interruptions=numbers[0]))
+
+
+def test_what_one_machine_keeps_another_reads(bucket, tmp_path):
+    one, other = RemoteStore(bucket, tmp_path / "one"), RemoteStore(bucket, tmp_path / "other")
+    assert other.get("a") is None and list(other) == [] and other.keys() == []
+    keep(one, "a")
+    run = other.get("a")
+    assert run.record == one.get("a").record and run.predictions["a"].tolist() == [1, 2, 3]
+    assert not (run.path / "predictor").exists()  # weights come when they are asked for
+    assert (run.predictor / "model.ckpt").read_bytes() == (
+        one.root / "a" / "predictor" / "model.ckpt"
+    ).read_bytes()
+    assert other.verify("a") == [] and [run.key for run in RemoteStore(bucket, tmp_path / "third")] == ["a"]
+
+
+def test_the_first_of_two_markers_stays(bucket, tmp_path, server):
+    one, other = RemoteStore(bucket, tmp_path / "one"), RemoteStore(bucket, tmp_path / "other")
+    with other.writing("a") as directory:  # looked when nothing was there
+        keep(one, "a", (1,))
+        pd.DataFrame({"a": (2,)}).to_parquet(directory / "predictions.parquet")
+        other.finish(directory, make_record())
+    assert RemoteStore(bucket, tmp_path / "third").get("a").predictions["a"].tolist() == [1]
+    assert len(files(server).ls(f"{bucket}/{FILES}")) == 1
+
+
+def test_two_that_send_at_once_leave_a_whole_run(bucket, tmp_path):
+    stores = [RemoteStore(bucket, tmp_path / str(n)) for n in range(4)]
+    threads = [threading.Thread(target=keep, args=(store, "a", (n,))) for n, store in enumerate(stores)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    reader = RemoteStore(bucket, tmp_path / "reader")
+    run = reader.get("a")
+    assert [run.measurements.interruptions] == run.predictions["a"].tolist()  # of one and the same writer
+    assert run.predictor and reader.verify("a") == []
+
+
+@pytest.mark.parametrize("after", [0, 300, 5_000, 50_000, 150_000])
+def test_a_cut_connection_is_one_clear_line_and_nothing_is_lost(bucket, cable, tmp_path, after):
+    one = RemoteStore(bucket, tmp_path / "one")
+    cable.cut_after = after
+    with pytest.raises(
+        KdbookError, match=r"can't be reached: .*kept in .* and uploaded once it can"
+    ) as raised:
+        keep(one, "a")
+    assert cable.cuts and "\n" not in str(raised.value)
+    cable.cut_after = None
+    assert RemoteStore(bucket, tmp_path / "other").get("a") is None  # no half of it
+    assert one.get("a").predictions["a"].tolist() == [1, 2, 3]  # is sent now
+    other = RemoteStore(bucket, tmp_path / "third")
+    assert other.get("a").measurements.interruptions == 1
+    cable.cut_after = after
+    with pytest.raises(KdbookError, match="can't be reached"):
+        assert other.get("a").predictor and other.get("b")
+    cable.cut_after = None
+    assert other.get("a").predictor and other.verify("a") == []
+    assert not list((other.root / "partial").iterdir())
+
+
+@pytest.mark.parametrize("name", [RECORD, "predictor/model.ckpt"])
+def test_what_was_changed_on_the_server_is_never_read(bucket, tmp_path, server, name):
+    keep(RemoteStore(bucket, tmp_path / "one"), "a")
+    there = files(server)
+    (folder,) = there.ls(f"{bucket}/{FILES}")
+    there.pipe_file(f"{folder}/{name}", there.cat_file(f"{folder}/{name}")[:-1] + b"!")
+    other = RemoteStore(bucket, tmp_path / "other")
+    with pytest.raises(KdbookError, match=f"{name} of a-.* is not what its commit marker says"):
+        assert other.get("a").predictor
+    if name != RECORD:
+        assert other.verify("a") and not there.exists(f"{bucket}/{MARKERS}/a.json")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda marker: {},
+        lambda marker: marker | {"folder": "../../a"},
+        lambda marker: marker | {"layout": "99"},
+        lambda marker: [marker],
+    ],
+)
+def test_a_marker_that_is_none(bucket, tmp_path, server, change):
+    keep(RemoteStore(bucket, tmp_path / "one"), "a")
+    there, marker = files(server), f"{bucket}/{MARKERS}/a.json"
+    there.pipe_file(marker, json.dumps(change(json.loads(there.cat_file(marker)))).encode())
+    with pytest.raises(KdbookError, match="the commit marker of the run a in .* can't be read"):
+        RemoteStore(bucket, tmp_path / "other").get("a")
+
+
+def test_a_removed_run_is_gone_everywhere(bucket, tmp_path, server):
+    one = RemoteStore(bucket, tmp_path / "one")
+    keep(one, "a")
+    one.remove("a")
+    assert one.get("a") is None and RemoteStore(bucket, tmp_path / "other").get("a") is None
+    assert not files(server).exists(f"{bucket}/{FILES}")
+
+
+def test_a_run_damaged_here_is_copied_anew(bucket, tmp_path):
+    one = RemoteStore(bucket, tmp_path / "one")
+    keep(one, "a")
+    (one.root / "a" / "predictor" / "model.ckpt").write_bytes(b"!")
+    assert RemoteStore(bucket, tmp_path / "one").verify("a")
+    assert (
+        RemoteStore(bucket, tmp_path / "one").get("a").predictor
+        and RemoteStore(bucket, tmp_path / "one").verify("a") == []
+    )
+
+
+def test_an_export_holds_the_weights(bucket, tmp_path):
+    keep(RemoteStore(bucket, tmp_path / "one"), KEY)
+    other = RemoteStore(bucket, tmp_path / "other")
+    archive.export([other.get(KEY)], tmp_path / "runs.zip")
+    archive.import_runs(tmp_path / "runs.zip", target := Store(tmp_path / "target"))
+    assert target.verify(KEY) == []
+
+
+def test_urls_that_lead_nowhere(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("KDBOOK_STORE", "nothing://bucket")
+    with pytest.raises(KdbookError, match="the run store nothing://bucket can't be used"):
+        open_store().get("a")
+
+
+def test_two_builds_at_once_on_machines_of_their_own_end_alike(bucket, smoke, tmp_path):
+    """Each distils from teachers that it may not have trained; what a third reads is whole, and that of one process."""
+    with ThreadPoolExecutor() as pool:
+        places = [tmp_path / name for name in ("first", "second")]
+        done = list(pool.map(lambda place: _build(place, bucket), places))
+    assert all("11 runs, 11 to train" in said for said in done)
+    reader = RemoteStore(bucket, tmp_path / "reader")
+    opened = Study(profile.load("smoke"), reader)
+    assert opened.missing() == [] and len(reader.keys()) == 11
+    for spec, run in opened.completed_runs():
+        pd.testing.assert_frame_equal(run.predictions, smoke.get_or_train(spec.name).predictions)
+        assert reader.verify(run.key) == []
+
+
+def _build(cache: Path, bucket: str) -> str:
+    command = [sys.executable, "-m", "kdbook.cli", "run", "--profile", "smoke", "--jobs", "1"]
+    environment = os.environ | {"KDBOOK_STORE": bucket, "XDG_CACHE_HOME": str(cache)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stderr

@@ -1,0 +1,30 @@
+"""The results in the README are those of the code, as ``make readme`` writes them."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+from kdbook.settings import profile
+from kdbook.store.local import Store
+from kdbook.study.study import Study
+
+ROOT = Path(__file__).parents[1]
+SPEC = importlib.util.spec_from_file_location("readme", ROOT / "bench" / "readme.py")
+readme = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(readme)
+RESULTS = json.loads(readme.RESULTS.read_text("utf-8"))
+
+
+def test_the_readme_states_the_results():
+    text = readme.README.read_text("utf-8")
+    assert text.partition(readme.BEGIN)[2].partition(readme.END)[0] == readme.block(RESULTS)
+
+
+@pytest.mark.training
+def test_the_results_are_those_of_this_code(tmp_path):
+    """Keys need no training: they are hashes of settings, rows, checkpoints and code."""
+    study = Study(profile.load(RESULTS["profile"]), Store(tmp_path))
+    keys = {run.spec.name: run.key for run in study.resolved_runs()}
+    assert keys == RESULTS["keys"], "train the embedded profile, and run: make readme"

@@ -1,0 +1,153 @@
+"""A fit on prepared tokens, with teacher outputs computed once, is AutoMM's own fit, step by step."""
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import fit_settings, stock_fit
+
+from kdbook.errors import KdbookError
+from kdbook.settings.automm import defaults
+from kdbook.training import automm
+from kdbook.training.fit import TeacherSource, fit
+
+pytestmark = pytest.mark.training
+
+TERMS = {
+    "hard_label_weight": (0.05, 1.0),
+    "soft_label_weight": (0.1, 5.0),
+    "softmax_regression_weight": (0.01, 1.0),
+    "output_feature_loss_weight": (0.001, 0.1),
+    "rkd_distance_loss_weight": (0.1, 2.0),
+    "rkd_angle_loss_weight": (0.1, 2.0),
+}
+CASES = [None, *((term,) for term in TERMS), tuple(TERMS)]
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> None:
+    automm.import_quietly()
+
+
+def settings_for(*terms: str) -> dict[str, Any]:
+    """Random weights of some loss terms, none of the others, and a random temperature."""
+    rng = random.Random(len(terms))
+    weights = {
+        f"distiller.{term}": rng.uniform(*limits) if term in terms else 0.0 for term, limits in TERMS.items()
+    }
+    return weights | {"distiller.temperature": rng.uniform(1, 8)}
+
+
+def teacher_of(smoke, folder) -> TeacherSource:
+    from kdbook.training.teacher_outputs import OutputFile
+
+    return TeacherSource(smoke.get_or_train("teacher").predictor, OutputFile(folder / "outputs.safetensors"))
+
+
+@pytest.mark.parametrize("terms", CASES, ids=lambda terms: "+".join(terms) if terms else "no teacher")
+def test_every_step_has_the_loss_of_stock_automm(smoke, tmp_path, terms):
+    changes = settings_for(*terms) if terms else {}
+    settings = fit_settings(smoke, "distilled-0", 3, **changes, **{"optim.max_epochs": 2})
+    teacher = teacher_of(smoke, tmp_path) if terms else None
+    losses, probabilities = [], []
+    for name, fitter in (("stock", stock_fit), ("ours", fit)):
+        recorder = loss_recorder()
+        rows = smoke.data["train"].head(48)
+        predictor = fitter(
+            tmp_path / name, rows, smoke.data["validation"], settings, teacher, callbacks=(recorder,)
+        )
+        losses.append(recorder.losses)
+        texts = smoke.data["test"][["sentence1", "sentence2"]]
+        probabilities.append(predictor.predict_proba(texts, as_pandas=False))
+    assert len(losses[0]) == 6
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(probabilities[1], probabilities[0], atol=1e-4)
+
+
+def test_the_teacher_is_not_run_again(smoke, tmp_path, monkeypatch):
+    given = (
+        smoke.data["train"],
+        smoke.data["validation"],
+        fit_settings(smoke, "distilled-0"),
+        teacher_of(smoke, tmp_path),
+    )
+    first = fit(tmp_path / "fills", *given)
+    run_again = "kdbook.training.teacher_outputs.compute"
+    monkeypatch.setattr(run_again, lambda *arguments: pytest.fail("the teacher was run again"))
+    again = fit(tmp_path / "reads", *given)
+    texts = smoke.data["test"][["sentence1", "sentence2"]]
+    np.testing.assert_array_equal(*(each.predict_proba(texts, as_pandas=False) for each in (first, again)))
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"model.hf_text.text_trivial_aug_maxscale": 0.1},
+        {"data.modality_dropout": 0.1},
+        {"model.hf_text.stochastic_chunk": True},
+    ],
+)
+def test_texts_that_vary_are_refused_with_a_teacher_and_left_to_automm_without(smoke, tmp_path, setting):
+    settings = fit_settings(smoke, "distilled-0", 0, **setting)
+    given = (smoke.data["train"].head(16), smoke.data["validation"], settings)
+    with pytest.raises(KdbookError, match=r"can't be kept.*set "):
+        fit(tmp_path / "distilled", *given, teacher_of(smoke, tmp_path))
+    texts = smoke.data["test"][["sentence1", "sentence2"]]
+    ours, stock = fit(tmp_path / "plain", *given), stock_fit(tmp_path / "stock", *given)
+    np.testing.assert_array_equal(*(each.predict_proba(texts, as_pandas=False) for each in (ours, stock)))
+
+
+def test_tokens_are_shared_by_fits_on_the_same_texts_and_by_no_others(smoke, tmp_path):
+    from kdbook.training import pretokenized
+
+    def tokens(name, rows, **changes):
+        fit(tmp_path / name, rows, smoke.data["validation"], fit_settings(smoke, "baseline-0", **changes))
+        return pretokenized._latest["train"][1]
+
+    rows = smoke.data["train"].head(16)
+    first = tokens("first", rows)
+    assert tokens("again", rows, **{"optim.lr": 1e-5}) is first
+    assert tokens("shorter", rows, **{"model.hf_text.max_text_len": 20}) is not first
+    flipped = tokens("flipped", rows.assign(label=1 - rows["label"]))
+    assert not np.array_equal(flipped.whole["hf_text_label"], first.whole["hf_text_label"])
+
+
+@pytest.mark.parametrize(("ratio", "batch_size"), [(None, 64), (2, 32)])
+def test_an_epoch_is_validated_in_batches_of_automms_size_for_predictions(
+    smoke, tmp_path, monkeypatch, ratio, batch_size
+):
+    from kdbook.training import pretokenized
+
+    sizes = []
+    stock = pretokenized.PretokenizedDataModule.val_dataloader
+
+    def spy(self):
+        loader = stock(self)
+        sizes.append(loader.batch_size)
+        return loader
+
+    monkeypatch.setattr(pretokenized.PretokenizedDataModule, "val_dataloader", spy)
+    changes = {"env.inference_batch_size_ratio": ratio} if ratio else {}
+    settings = fit_settings(smoke, "baseline-0", **changes)
+    fit(tmp_path / "fit", smoke.data["train"], smoke.data["validation"], settings)
+    assert set(sizes) == {batch_size}
+
+
+def test_the_batch_ratio_is_automms_default():
+    from kdbook.training import pretokenized
+
+    assert defaults()[pretokenized.BATCH_RATIO] == pretokenized.DEFAULT_BATCH_RATIO
+
+
+def loss_recorder():
+    from lightning.pytorch import Callback
+
+    class Recorder(Callback):
+        def __init__(self) -> None:
+            self.losses: list[float] = []
+
+        def on_train_batch_end(self, trainer, module, outputs, batch, batch_index) -> None:
+            self.losses.append(float(outputs["loss"]))
+
+    return Recorder()
