@@ -1,16 +1,19 @@
 # make book    build the site into _build/html (PROFILE=smoke|embedded|pawsx-small|pawsx|FILE.toml)
-# make test    all tests but those that break things
-# make test-reliability   breaks things, and says what was tried, survived and lost
+# make test    all tests except fault injection (about 25 minutes on two cores)
+# make test-fast   the tests that train nothing and build no site (a minute)
+# make test-reliability   the fault-injection tests, and a table of what was tried, survived and lost
 # make serve   show the site on http://127.0.0.1:8000
 # make bench-freshness   what a change costs: runs trained, chapters executed, seconds
-# make bench-distillation   what distillation costs against fine-tuning and stock AutoMM
-# make bench-deployment   what a shipped student costs against AutoMM's predict
-# make bench-cluster   how much of a Ray cluster's time a study uses
-# make coverage   how much of the package the tests run, by branch
-# make env     set up the environment alone
-# make lint    style and types
-# make audit   known vulnerabilities of the packages, as PyPI knows them
+# make bench-distillation   the cost of distillation compared with fine-tuning and with stock AutoMM
+# make bench-deployment   latency and size of an exported student compared with AutoMM's predict
+# make bench-cluster   the share of a Ray cluster's time that a study uses
+# make readme   update the results in README.md from the finished runs of the embedded profile
+# make coverage   branch coverage of the package by the tests
+# make env     set up the environment
+# make lint    style, types and layers
+# make audit   known vulnerabilities of the packages, according to PyPI
 # make clean   remove the built site; finished runs in .runs stay
+# make help    this list
 
 PROFILE ?= $(or $(KDBOOK_PROFILE),embedded)
 PORT ?= 8000
@@ -19,12 +22,18 @@ UV := .uv/bin/uv
 READY := .venv/.ready
 
 export KDBOOK_PROFILE := $(PROFILE)
-unexport PYTHONDONTWRITEBYTECODE # without bytecode each of many processes would compile thousands of modules anew
+unexport PYTHONDONTWRITEBYTECODE # without bytecode, each of many processes would compile thousands of modules
 
-.PHONY: book test test-reliability coverage serve env lint audit clean bench-freshness bench-distillation bench-deployment bench-cluster
+.PHONY: help book test test-fast test-reliability readme coverage serve env lint audit clean bench-freshness bench-distillation bench-deployment bench-cluster
 
 book: $(READY)
 	.venv/bin/jupyter-book build -W --keep-going .
+
+help:
+	@sed -n 's/^# make /make /p' Makefile
+
+test-fast: $(READY)
+	env -u KDBOOK_PROFILE .venv/bin/pytest --numprocesses 2 --dist loadfile -m "not training and not site" --ignore tests/reliability
 
 test: $(READY)
 	env -u KDBOOK_PROFILE .venv/bin/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --ignore tests/reliability
@@ -41,6 +50,9 @@ coverage: $(READY)
 serve:
 	@test -f _build/html/index.html || { echo "There is no site yet; build it with: make book"; exit 1; }
 	python3 -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+
+readme: $(READY)
+	env -u KDBOOK_DATA PYTHONPATH=tests .venv/bin/python bench/readme.py
 
 bench-freshness: $(READY)
 	env -u KDBOOK_PROFILE PYTHONPATH=tests .venv/bin/python bench/freshness.py
@@ -60,6 +72,7 @@ lint: $(READY)
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	.venv/bin/lint-imports --no-logo
 
 audit: | $(UV)
 	$(UV) export --locked --all-extras --no-emit-project --quiet --output-file .uv/requirements.txt

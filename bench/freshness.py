@@ -35,11 +35,16 @@ def main() -> None:
         for change in CHANGES:
             built = ours.make(change)
             seconds = statistics.median(times.get(change.name, [built.seconds]))
-            print(f"| {change.name} | {len(built.runs)} | {len(built.chapters)} | {seconds:.1f} | {seconds / unchanged:.2f} |", flush=True)
+            print(
+                f"| {change.name} | {len(built.runs)} | {len(built.chapters)} | {seconds:.1f} | {seconds / unchanged:.2f} |",
+                flush=True,
+            )
         ours.reset()
         shutil.rmtree(ours.project / "_build")
         print(f"\nplain Sphinx build with no change: {unchanged:.1f} s (median of {REPEATS})")
-        print(f"all {len(cold.chapters)} chapters from an empty execution cache, full store: {ours.build().seconds:.1f} s")
+        print(
+            f"all {len(cold.chapters)} chapters from an empty execution cache, full store: {ours.build().seconds:.1f} s"
+        )
         print(f"cold build of {len(cold.runs)} runs: {cold.seconds:.1f} s")
 
 
