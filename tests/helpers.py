@@ -25,7 +25,7 @@ CHAPTERS = [page for page in PAGES if "{code-cell}" in (ROOT / "book" / f"{page}
 Done = subprocess.CompletedProcess[str]
 
 
-def wait_until(condition: Callable[[], Any], seconds: float = 120, interval: float = 0.05) -> None:
+def wait_until(condition: Callable[[], Any], seconds: float = 300, interval: float = 0.05) -> None:
     """Wait for a condition; it must come true within a deadline."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -168,9 +168,12 @@ def end_politely(root: Path, number: signal.Signals) -> None:
     environment = os.environ | {"KDBOOK_STORE": str(root)}
     running = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=listen)
     store = Store(root)
-    wait_until(lambda: store.keys() or running.poll() is not None, interval=0.2)
-    assert running.poll() is None
-    running.send_signal(number)
-    running.communicate(timeout=60)
+    try:
+        wait_until(lambda: store.keys() or running.poll() is not None, seconds=500, interval=0.2)
+        assert running.poll() is None
+        running.send_signal(number)
+        running.communicate(timeout=60)
+    finally:
+        _kill(_tree(running.pid))
     assert running.returncode != 0
     assert store.keys() and not any(Run(root / key).problems() for key in sorted(store.keys()))
