@@ -172,7 +172,7 @@ def end_politely(root: Path, number: signal.Signals) -> None:
         wait_until(lambda: store.keys() or running.poll() is not None, seconds=500, interval=0.2)
         assert running.poll() is None
         running.send_signal(number)
-        running.communicate(timeout=60)
+        running.communicate(timeout=500)  # workers end the runs that they have begun
     finally:
         _kill(_tree(running.pid))
     assert running.returncode != 0

@@ -12,7 +12,7 @@ from kdbook.store.local import Store
 from kdbook.store.run import MANIFEST, RECORD, Run, hash_of
 
 PAIRS = {"train": 440_000, "dev_2k": 20_000, "test_2k": 40_000}  # of each of two languages
-SECONDS, GIGABYTES = 300, 3.0  # that a million pairs may take
+SECONDS, GIGABYTES = 300, 3.0  # of processor time and memory that a million pairs may take
 RUNS = 10_000
 
 READ = """
@@ -49,10 +49,10 @@ def test_a_million_pairs(tmp_path, tally):
     settings = {"PYTHONPATH": str(Path(__file__).parents[1])}
     command = [sys.executable, "-c", READ, str(tmp_path / "x-final")]
     with tally.trial("a million pairs"):
-        start = time.perf_counter()
+        start = os.times().children_user
         done = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-        assert time.perf_counter() - start < SECONDS
+        assert os.times().children_user - start < SECONDS
         assert max(map(float, re.findall(r"([\d.]+) GB", done.stdout))) < GIGABYTES
     for line in done.stdout.splitlines():
         tally.measured(f"a million pairs, {line}")
