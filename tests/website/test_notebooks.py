@@ -74,7 +74,8 @@ WORDS = st.lists(st.from_regex(r"[a-zäöüß]{1,9}", fullmatch=True), min_size=
             WORDS,
             WORDS.map(lambda words: f":::{{note}}\n{words}\n:::"),
             WORDS.map(lambda words: f"```\n{words}\n```"),
-        )
+        ),
+        max_size=5,
     )
 )
 def test_no_word_is_lost(blocks):

@@ -93,7 +93,7 @@ def test_no_shortcut_through_single_words_or_one_sentence(splits, columns):
 
 
 @given(share=st.floats(0, 0.49), seed=st.integers(0, 99))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_label_noise_flips_about_the_share_the_same_in_both_languages(splits, share, seed):
     clean = splits["train"]
     noisy = corpus.with_label_noise(clean, share, seed)
