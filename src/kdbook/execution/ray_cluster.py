@@ -93,10 +93,8 @@ class RayCluster:
         done, _ = ray.wait(list(self.running), timeout=SECONDS_BETWEEN_REPORTS)
         for message in self.messages.get_nowait_batch(self.messages.qsize()):
             self.tell(message)
-        return {
-            name: self._result(result, name)
-            for result, name in [(each, self.running.pop(each)) for each in done]
-        }
+        finished = [(self.running.pop(result), result) for result in done]
+        return {name: self._result(result, name) for name, result in finished}
 
     def _result(self, result: Any, name: str) -> bool:
         import ray
@@ -108,14 +106,13 @@ class RayCluster:
         except ray.exceptions.RayError as error:
             raise KdbookError(
                 f"the process that trained {name} was lost {self.retries + 1} times, perhaps for lack of "
-                "memory. "
-                "The finished runs are kept; go on with fewer at once"
+                "memory. The finished runs are kept; go on with fewer at once"
             ) from error
         if not self.study.resolve(self.study.specs[name]).stored:
             raise KdbookError(
                 f"{name} was trained, but is not in the store {self.study.store.root}: the cluster's "
-                "machines do not "
-                "share it. Name one that they all see with KDBOOK_STORE, on a shared disk or as s3://bucket/folder"
+                "machines do not share it. Name one that they all see with KDBOOK_STORE, on a shared disk or "
+                "as s3://bucket/folder"
             )
         return trained_here
 
@@ -161,8 +158,7 @@ def _check_resources(profile: Profile) -> None:
         if not any(machine.get("CPU", 0) >= cores and machine.get("GPU", 0) >= gpus for machine in machines):
             raise KdbookError(
                 f"no machine of the cluster has the {cores:g} cores and {gpus:g} GPUs that the profile "
-                f"{profile.name!r} "
-                f"gives to a {arm}. Set threads and {arm}.gpus in it"
+                f"{profile.name!r} gives to a {arm}. Set threads and {arm}.gpus in it"
             )
 
 

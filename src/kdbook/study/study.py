@@ -50,9 +50,7 @@ class Study:
     @cached_property
     def data(self) -> "TextData":
         """The rows of the study."""
-        from kdbook.data import (
-            load,
-        )  # imports pandas, which a build that finds everything current does not need
+        from kdbook.data import load  # imports pandas, which a build with nothing to do does not need
 
         return load(self.profile.data)
 
@@ -159,9 +157,7 @@ class Study:
         report: "Callable[[FitProgress], None]",
     ) -> RunRecord:
         from kdbook.training.fit import FitSettings
-        from kdbook.training.run import (
-            train_run,
-        )  # imports AutoMM when it is called, which takes tens of seconds
+        from kdbook.training.run import train_run  # when called, it imports AutoMM for tens of seconds
 
         checkpoint = str(self._checkpoint(spec.checkpoint).path)
         measurements = train_run(
@@ -213,24 +209,17 @@ class Study:
 
     def _get_or_train(self, specs: Iterable[RunSpec]) -> list[Run]:
         specs = list(specs)
-        needed = {
-            name
-            for spec in specs
-            for name in (spec.name, spec.teacher)
-            if name and not self.resolve(spec).stored
-        }
-        missing = [
-            spec for spec in self.specs.values() if spec.name in needed and not self.resolve(spec).stored
-        ]
+        lacking = [spec for spec in specs if not self.resolve(spec).stored]
+        needed = {name for spec in lacking for name in (spec.name, spec.teacher)}
+        resolved = [self.resolve(spec) for spec in self.specs.values() if spec.name in needed]
+        missing = [run for run in resolved if not run.stored]
         if missing:
             if not self._trainer:
-                names = ", ".join(spec.name for spec in missing)
+                names = ", ".join(run.spec.name for run in missing)
                 raise KdbookError(
                     f"{names} must be trained first, with: kdbook run --profile {self.profile.name}"
                 )
-            self._trainer(
-                self, [status_of(self.resolve(spec), self.store, self.profile.name) for spec in missing]
-            )
+            self._trainer(self, [status_of(run, self.store, self.profile.name) for run in missing])
         runs = [self.resolve(spec).stored for spec in specs]
         return [run for run in runs if run]
 
@@ -260,10 +249,8 @@ class Study:
         if self.store.imported(run.key):
             raise KdbookError(
                 f"{name} was imported, and to distil from it AutoMM would unpickle files from another "
-                "machine, which can run "
-                "any code. If you trust that machine, import it again with: kdbook import --trust FILE; "
-                "otherwise train "
-                "it here, in a store of its own"
+                "machine, which can run any code. If you trust that machine, import it again with: "
+                "kdbook import --trust FILE; otherwise train it here, in a store of its own"
             )
         if self.store.verify(run.key):
             return self.train(spec)
