@@ -42,8 +42,7 @@ def task(data: TextData) -> str:
     if data.task == "paraphrase":
         return (
             "Each row contains two sentences in one language, and the task is to predict whether they "
-            "mean the same (1) "
-            "or not (0)."
+            "mean the same (1) or not (0)."
         )
     content = "two texts" if data.pairs else "one text"
     classes = conjunction(map(emphasized, data.classes))
@@ -58,8 +57,7 @@ def surface_cues(data: TextData) -> str:
     if data.task == "paraphrase":
         return (
             f"Pairs with the same meaning share {means[1]:.2f} of their words on average, pairs with "
-            "different meaning "
-            f"{means[0]:.2f}."
+            f"different meaning {means[0]:.2f}."
         )
     digits = 2 if data.pairs else 1
     by_class = conjunction(
@@ -144,10 +142,8 @@ def sizes(arms: Arms) -> str:
     speed = costs.seconds_per_row(teacher) / costs.seconds_per_row(student)
     return (
         f"Without embeddings, the teacher has {large.backbone / small.backbone:.1f} times as many "
-        "parameters as the "
-        f"student; with embeddings, {large.total / small.total:.1f} times. In large batches, the student "
-        "predicts "
-        f"{times(speed)} as many rows per second."
+        f"parameters as the student; with embeddings, {large.total / small.total:.1f} times. In large "
+        f"batches, the student predicts {times(speed)} as many rows per second."
     )
 
 

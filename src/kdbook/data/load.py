@@ -94,8 +94,7 @@ def _check_usable(result: Audit, where: str, languages: tuple[str, ...]) -> None
     if conflicts > MAX_CONFLICTING_SHARE * (conflicts + in_several_languages):
         raise KdbookError(
             f"{where}: for {conflicts} of {conflicts + in_several_languages} ids the languages differ in "
-            "the label, "
-            "so the ids are not aligned; give translations of a pair the same id"
+            "the label, so the ids are not aligned; give translations of a pair the same id"
         )
     for language in languages:
         if not (result.kept["language"] == language).any():

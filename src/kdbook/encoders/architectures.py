@@ -103,9 +103,8 @@ def _match_same_tokens(encoder: Any, query_name: str, key_name: str) -> None:
         query, key = getattr(attention, query_name), getattr(attention, key_name)
         width = attention.attention_head_size
         half = attention.num_attention_heads // 2 * width
-        expected = (
-            INITIALIZER_RANGE**2 * query.in_features * width**0.5
-        )  # score of a normalised token with itself
+        # the score of a normalised token with itself
+        expected = INITIALIZER_RANGE**2 * query.in_features * width**0.5
         with torch.no_grad():
             query.weight[:half] *= (SAME_TOKEN_SCORE / expected) ** 0.5
             key.weight[:half] = query.weight[:half]

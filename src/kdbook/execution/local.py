@@ -79,9 +79,8 @@ class _Worker:
 
 def _begin(profile: Profile, store: Store, messages: "SimpleQueue[Message]") -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # the main process reports an interruption
-    threading.excepthook = lambda failure: (
-        None
-    )  # of AutoMM's logging threads; a run that fails reports its own error
+    # AutoMM's logging threads may fail silently; a run that fails reports its own error.
+    threading.excepthook = lambda failure: None
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _Worker.study, _Worker.messages = Study(profile, store), messages
 

@@ -67,9 +67,8 @@ class ExportReport:
         change = self.change
         return (
             f"In 32 bits the exported student makes AutoMM's prediction on **{same:,} of {self.rows:,}** "
-            "test rows; the "
-            f"largest difference of a probability is {self.distance:.1e}. In 8 bits its accuracy changes by "
-            f"**{points(change)} points** ({interval(change)}, over items), {verdict}."
+            f"test rows; the largest difference of a probability is {self.distance:.1e}. In 8 bits its "
+            f"accuracy changes by **{points(change)} points** ({interval(change)}, over items), {verdict}."
         )
 
     def speed(self) -> str:
@@ -79,8 +78,8 @@ class ExportReport:
         speed = self.latencies[AUTOMM] / self.latencies[smallest]
         return (
             f"The 8-bit model has {size:.2f} of the size of AutoMM's predictor and processes one row "
-            f"{times(speed)} as fast as "
-            "AutoMM's tokenizer and network, not counting the start of AutoMM's trainer."
+            f"{times(speed)} as fast as AutoMM's tokenizer and network, not counting the start of "
+            "AutoMM's trainer."
         )
 
 

@@ -125,9 +125,8 @@ class Store:
                 raise
             raise KdbookError(
                 f"the disk of the run store {self.root} is full ({free / 1e6:.1f} MB are free). The "
-                "finished runs are "
-                "kept; free some space, perhaps with kdbook gc, or choose another store with "
-                "KDBOOK_STORE, and go on"
+                "finished runs are kept; free some space, perhaps with kdbook gc, or choose another store "
+                "with KDBOOK_STORE, and go on"
             ) from error
 
     def finish(self, directory: Path, record: RunRecord) -> None:

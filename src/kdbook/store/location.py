@@ -29,8 +29,7 @@ def open_store() -> Store:
     if layout != OUR_LAYOUT:
         raise KdbookError(
             f"the run store {root} has the layout {layout!r} of another version of kdbook, and this one "
-            "reads "
-            f"{OUR_LAYOUT!r}. Remove it, or choose another with KDBOOK_STORE"
+            f"reads {OUR_LAYOUT!r}. Remove it, or choose another with KDBOOK_STORE"
         )
     return Store(root)
 

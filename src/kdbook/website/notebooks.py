@@ -91,8 +91,7 @@ def convert(executed: NotebookNode, page: Path, site: NotebookContext, outputs: 
     """
     about = (
         f"*A chapter of [{site.title}]({site.address_of(page)}). Run the first cell first; it installs "
-        "what the "
-        "chapter needs.*"
+        "what the chapter needs.*"
     )
     cells = [
         nbformat.v4.new_markdown_cell(about, id="about"),
