@@ -178,13 +178,19 @@ def test_an_unreadable_checkpoint_starts_the_run_again(smoke, tmp_path):
     predictor.mkdir(parents=True)
     (predictor / "last.ckpt").write_bytes(b"cut off")
     (predictor / "epoch=0-step=4.ckpt").write_bytes(b"")
-    run = some.train(spec)
+    assert some.train(spec)
+    run = some.get_or_train("baseline-0")
     assert run.measurements.interruptions == 0
     np.testing.assert_allclose(
         run.predictions["probability_1"],
         smoke.get_or_train("baseline").predictions["probability_1"],
         atol=1e-5,
     )
+
+
+def test_a_run_that_the_store_has_is_not_trained(smoke):
+    """As when another process finishes it after this one found it missing."""
+    assert not smoke.train(smoke.specs["baseline-0"])
 
 
 def test_results_match_the_predictions(smoke):

@@ -31,6 +31,7 @@ from kdbook.data.generated import corpus
 from kdbook.encoders.architectures import ARCHITECTURES
 from kdbook.encoders.sampling import IGNORED, Batch, PretrainingSettings, Sampler
 from kdbook.errors import KdbookError
+from kdbook.store.atomic import atomic
 
 REPORT_EVERY = 100  # steps
 PARTS = ("trainer", "optimizer", "schedule")
@@ -138,9 +139,8 @@ class Pretraining:
             "seconds": self.seconds,
             "averages": self.averages,
         }
-        partial = path.with_suffix(".partial")
-        torch.save(parts | state | {"random": self.sampler.rng.getstate()}, partial)
-        partial.replace(path)
+        with atomic(path) as partial:
+            torch.save(parts | state | {"random": self.sampler.rng.getstate()}, partial)
 
     def resume_from(self, path: Path) -> None:
         """Continue from the state that :meth:`save` wrote.

@@ -126,24 +126,16 @@ class InProcess(AbstractContextManager["InProcess"]):
 
 def train_one(study: Study, name: str, tell: Tell) -> bool:
     """Train a run and report progress at intervals; returns False if another process trained it."""
-    waited = False
     last_report = 0.0
 
     def on_progress(progress: "FitProgress") -> None:
-        nonlocal waited, last_report
-        waited = False
+        nonlocal last_report
         now = time.perf_counter()
         if now - last_report >= SECONDS_BETWEEN_REPORTS:
             last_report = now
             tell((name, progress))
 
-    def on_wait() -> None:
-        nonlocal waited
-        waited = True
-        tell((name, Waiting()))
-
-    study.train(study.specs[name], on_progress, on_wait)
-    return not waited
+    return study.train(study.specs[name], on_progress, lambda: tell((name, Waiting())))
 
 
 def _report(reporter: Reporter, message: Message) -> None:

@@ -21,6 +21,7 @@ from kdbook.data import texts
 from kdbook.errors import KdbookError
 from kdbook.export import student, weights
 from kdbook.export.report import AUTOMM, ExportReport, model_card
+from kdbook.store.atomic import atomic
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
 from kdbook.study.study import Study
@@ -62,19 +63,14 @@ def export(study: Study, arms: Arms, run: Run, folder: Path) -> ExportReport:
     if folder.exists():
         raise KdbookError(f"{str(folder)!r} exists already; name a new directory")
     settings = _settings(study, run)
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
+    with atomic(folder) as partial:
+        partial.mkdir(parents=True)
         _write_models(run, partial)
         (partial / student.SETTINGS).write_text(json.dumps(settings, indent=2), "utf-8")
         shutil.copyfile(weights.encoder_folder(run) / student.TOKENIZER, partial / student.TOKENIZER)
         shutil.copyfile(student.__file__, partial / CODE)
         report = _compare(run, partial, study.data["test"])
         (partial / CARD).write_text(model_card(study, arms, run, report), "utf-8")
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return report
 
 

@@ -13,6 +13,7 @@ from kdbook.data import files
 from kdbook.data.table import Row
 from kdbook.errors import KdbookError
 from kdbook.export.student import Student
+from kdbook.store.atomic import atomic
 
 PREDICTION = "prediction"
 BATCH = 256
@@ -61,20 +62,16 @@ def predict_file(path: Path, output: Path, folder: Path) -> int:
     positions = [table.position(name) for name in student.columns]
     if taken := [name for name in added if name in table.columns]:
         raise KdbookError(f"{path} has a column {taken[0]!r} already; rename it")
-    partial = output.with_name(output.name + ".partial")
     rows = 0
     try:
-        with partial.open("w", encoding="utf-8", newline="") as sink:
+        with atomic(output) as partial, partial.open("w", encoding="utf-8", newline="") as sink:
             writer = csv.writer(sink, dialect)
             _write(writer, output, [*table.columns, *added])
             for cells, predicted in _predict(student, table.rows, positions):
                 _write(writer, output, [*cells, *predicted])
                 rows += 1
-        partial.replace(output)
     except OSError as error:
         raise KdbookError(f"{error.filename or output}: {error.strerror}") from error
-    finally:
-        partial.unlink(missing_ok=True)
     return rows
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 
 from kdbook.errors import KdbookError
+from kdbook.store.atomic import atomic
 from kdbook.store.local import Store
 from kdbook.store.run import MANIFEST, Manifest, Run, read_manifest
 
@@ -27,23 +28,21 @@ def export(runs: Iterable[Run], path: Path, report: Callable[[Run], None] = lamb
     KdbookError
         If a run is damaged; then there is no file.
     """
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            for run in runs:
-                if problems := run.problems():
-                    raise KdbookError(
-                        f"the run {run.key} is damaged ({problems[0]}); set it aside with kdbook verify, "
-                        "and retrain it with kdbook run"
-                    )
-                if run.download_weights:
-                    run.download_weights()
-                for file in sorted(file for file in run.path.rglob("*") if file.is_file()):
-                    archive.write(file, f"{run.key}/{file.relative_to(run.path).as_posix()}")
-                report(run)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with (
+        atomic(path) as partial,
+        zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+    ):
+        for run in runs:
+            if problems := run.problems():
+                raise KdbookError(
+                    f"the run {run.key} is damaged ({problems[0]}); set it aside with kdbook verify, "
+                    "and retrain it with kdbook run"
+                )
+            if run.download_weights:
+                run.download_weights()
+            for file in sorted(file for file in run.path.rglob("*") if file.is_file()):
+                archive.write(file, f"{run.key}/{file.relative_to(run.path).as_posix()}")
+            report(run)
 
 
 def import_runs(

@@ -14,6 +14,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from kdbook.errors import KdbookError
+from kdbook.store.atomic import atomic
 from kdbook.store.run import (
     MANIFEST,
     PROGRESS,
@@ -143,9 +144,9 @@ class Store:
         except OSError:
             digest = compute()
         with suppress(OSError, KdbookError):
-            partial = self.ensure_folder(DIGESTS) / f"{origin}.{os.getpid()}"
-            write(partial, digest)
-            partial.replace(path)
+            self.ensure_folder(DIGESTS)
+            with atomic(path) as partial:
+                write(partial, digest)
         return digest
 
     def interrupted(self, key: str) -> FitCheckpoint | None:

@@ -117,8 +117,10 @@ class Study:
         spec: RunSpec,
         report: "Callable[[FitProgress], None]" = lambda progress: None,
         wait: Callable[[], None] | None = None,
-    ) -> Run:
+    ) -> bool:
         """Train a run, and its teacher first if that is missing or damaged, and put it into the store.
+
+        Returns whether it was trained here: False if another process has put it into the store meanwhile.
 
         Parameters
         ----------
@@ -136,17 +138,13 @@ class Study:
         """
         teacher = self._verified_teacher(spec.teacher) if spec.teacher else None
         run_identity = self.resolve(spec).identity
-        key = run_identity.key
-        with self.store.writing(key, wait) as directory:
-            if not self.store.get(key):
-                with self.store.explaining_full_disk():
-                    record = self._train(
-                        spec, run_identity, self._source_of(teacher, spec), directory, report
-                    )
-                    self.store.finish(directory, record)
-        run = self.store.get(key)
-        assert run
-        return run
+        with self.store.writing(run_identity.key, wait) as directory:
+            if self.store.get(run_identity.key):
+                return False
+            with self.store.explaining_full_disk():
+                record = self._train(spec, run_identity, self._source_of(teacher, spec), directory, report)
+                self.store.finish(directory, record)
+        return True
 
     def _train(
         self,
@@ -245,15 +243,20 @@ class Study:
             If it was imported and is not trusted, since AutoMM would unpickle its files.
         """
         spec = self.specs[name]
-        run = self.resolve(spec).stored or self.train(spec)
+        run = self.resolve(spec).stored or self._trained(spec)
         if self.store.imported(run.key):
             raise KdbookError(
                 f"{name} was imported, and to distil from it AutoMM would unpickle files from another "
                 "machine, which can run any code. If you trust that machine, import it again with: "
                 "kdbook import --trust FILE; otherwise train it here, in a store of its own"
             )
-        if self.store.verify(run.key):
-            return self.train(spec)
+        return self._trained(spec) if self.store.verify(run.key) else run
+
+    def _trained(self, spec: RunSpec) -> Run:
+        """The run of this spec, trained now."""
+        self.train(spec)
+        run = self.resolve(spec).stored
+        assert run
         return run
 
     def _source_of(self, teacher: Run | None, spec: RunSpec) -> "TeacherSource | None":
