@@ -70,6 +70,7 @@ def test_reliability_agrees_with_scikit_learn(rows):
     assert result["rows"].sum() == len(rows)
 
 
+@pytest.mark.training
 def test_calibration_error_agrees_with_torchmetrics():
     from torch import from_numpy
     from torchmetrics.functional.classification import binary_calibration_error

@@ -1,6 +1,7 @@
 """Every page says where its numbers come from."""
 
 import subprocess
+from html import unescape
 
 import numpy as np
 from runs import HARDWARE, make_run, make_spec, simulated
@@ -32,7 +33,7 @@ def test_runs_and_machines(tmp_path):
     ]
     table = provenance.provenance_table(runs)
     assert table.loc["baseline-1", ["seed", "all (s)", "interruptions"]].tolist() == [1, 12.0, 1]
-    said = provenance.machines(runs)
+    said = unescape(provenance.machines(runs))
     assert (
         "- 2 of 3 runs: x86_64, 1 of 2 cores, Linux" in said and "- 1 of 3 runs: NVIDIA H100, Linux" in said
     )

@@ -8,7 +8,7 @@ import pytest
 from runs import latency, make_arms, make_run, replaced, simulated
 
 from kdbook import data
-from kdbook.analysis import comparisons, sentences, tables
+from kdbook.analysis import comparisons, descriptions, sentences, tables
 from kdbook.analysis.metrics import accuracy
 from kdbook.data.load import CLASSES, MEANINGS
 from kdbook.settings import profile
@@ -153,7 +153,7 @@ def test_a_slower_student_is_not_called_faster(tmp_path):
 def test_what_the_data_and_the_teacher_are_like(tmp_path):
     rows = pd.DataFrame({"sentence1": ["a b c", "a b c"], "sentence2": ["a b c", "a b d"], "label": [1, 0]})
     pairs = data.TextData("generated", "paraphrase", ("en",), CLASSES, MEANINGS, {}, {"train": rows})
-    sentence = sentences.surface_cues(pairs)
+    sentence = descriptions.surface_cues(pairs)
     assert "same meaning share 1.00 of" in sentence and "different meaning 0.50" in sentence
     run = make_run(tmp_path, "teacher-0", simulated(np.random.default_rng(0), 0.9), fit_seconds=12.0)
     assert f"{accuracy(run.predictions)['all']:.3f} on all test rows" in sentences.teacher(run)

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -43,7 +44,8 @@ def test_no_row_is_lost_or_changed(tmp_path, suffix, rows):
         return  # without a row it has no columns either
     table = files.read(written(tmp_path / f"rows{suffix}", rows))
     assert table.columns == HEADER
-    assert [tuple(row.cells) for row in table.rows] == rows
+    assert [tuple(row.cells) for row in table.rows(HEADER)] == rows
+    assert [tuple(row.cells) for row in table.rows(["b"])] == [row[1:] for row in rows]
 
 
 @pytest.mark.parametrize("suffix", files.FORMATS)
@@ -54,7 +56,8 @@ def test_any_bytes_are_rows_or_one_clear_line(tmp_path, suffix, content):
     path.write_bytes(content)
     try:
         table = files.read(path)
-        assert all(len(row.cells) == len(table.columns) for row in table.rows)
+        columns = [name for name in table.columns if table.columns.count(name) == 1]
+        assert all(len(row.cells) == len(columns) for row in table.rows(columns))
     except KdbookError as error:
         assert "\n" not in str(error).replace(str(path), "") or suffix != ".parquet"
 
@@ -67,18 +70,29 @@ def test_each_row_knows_its_place(tmp_path):
         (".parquet", "row 2"),
     ):
         path = written(tmp_path / f"rows{suffix}", [("1", "2"), ("3", "4")])
-        assert [row.where for row in files.read(path).rows][1] == f"{path}, {place}"
+        assert [row.where for row in files.read(path).rows(HEADER)][1] == f"{path}, {place}"
 
 
 def test_numbers_and_missing_values_become_text(tmp_path):
-    (tmp_path / "a.jsonl").write_text('{"a": 1, "b": null}\n{"b": 1.5}\n\n{"a": true, "b": "x"}\n')
-    assert [row.cells for row in files.read(tmp_path / "a.jsonl").rows] == [
-        ["1", ""],
-        ["", "1.5"],
-        ["True", "x"],
-    ]
-    pd.DataFrame({"a": [1, 2], "b": ["x", None]}).to_parquet(tmp_path / "a.parquet")
-    assert [row.cells for row in files.read(tmp_path / "a.parquet").rows] == [["1", "x"], ["2", ""]]
+    (tmp_path / "a.jsonl").write_text(
+        '{"a": 1, "b": null}\n{"b": 1.5}\n\n{"a": true, "b": "x"}\n{"a": NaN, "b": -Infinity}\n'
+    )
+    expected = [["1", ""], ["", "1.5"], ["True", "x"], ["", ""]]
+    assert [row.cells for row in files.read(tmp_path / "a.jsonl").rows(HEADER)] == expected
+    pd.DataFrame({"a": [1.5, math.nan, math.inf], "b": ["x", None, "nan"]}).to_parquet(tmp_path / "a.parquet")
+    expected = [["1.5", "x"], ["", ""], ["", "nan"]]  # the text "nan" is a text
+    assert [row.cells for row in files.read(tmp_path / "a.parquet").rows(HEADER)] == expected
+
+
+def test_columns_that_nobody_asked_for_may_hold_anything(tmp_path):
+    (tmp_path / "a.csv").write_text("a,b,,,c,c\n1,2,,x,y,z\n")
+    (tmp_path / "a.jsonl").write_text('{"a": 1, "b": 2, "more": {"x": [1]}}\n{"b": 4, "a": 3, "late": []}\n')
+    pd.DataFrame({"a": [1], "b": [2], "list": [[1, 2]], "bytes": [b"\xff"]}).to_parquet(
+        tmp_path / "a.parquet"
+    )
+    for path, rows in (("a.csv", 1), ("a.jsonl", 2), ("a.parquet", 1)):
+        cells = [row.cells for row in files.read(tmp_path / path).rows(["b", "a"])]
+        assert cells == [["2", "1"], ["4", "3"]][:rows]
 
 
 @pytest.mark.parametrize(
@@ -86,23 +100,34 @@ def test_numbers_and_missing_values_become_text(tmp_path):
     [
         ("a.xlsx", b"", "is no .csv, .tsv, .jsonl, .parquet file"),
         ("a.csv", b"", "is empty"),
-        ("a.csv", b"a,a\n", "names the column 'a' twice"),
+        ("a.csv", b"a,a\n1,2\n", "has 2 columns 'a'; it has a, a"),
+        (
+            "a.csv",
+            b"a;b\n1;2\n",
+            "has no column 'a'; it has a;b. Its cells seem to be separated by semicolons",
+        ),
+        ("a.tsv", b"a,b\n1,2\n", "separated by commas; use commas in .csv and tabs in .tsv"),
+        ("a.tsv", b'"a"\t"b"\n"1"\t"2"\n', "quotes are plain text; save it as .csv"),
+        ("a.tsv", b'a\tb\n1\t"2\n3"\n', "line 3: 1 cells .* quotes do not enclose cells"),
         ("a.csv", b"a,b\n1\n", "line 2: 1 cells where the header has 2"),
         ("a.csv", b'a,b\n1,"2\n', "unexpected end of data"),
         ("a.tsv", b"a\tb\n1\t\xff\n", "line 2: byte 3 is not UTF-8"),
-        ("a.csv", b"a,b\n1,\xff\n", "not in UTF-8"),
-        ("a.tsv", b"a\tb\n1\t\x00\n", "line 2: a character of code 0"),
-        ("a.jsonl", b'{"a": 1}\n{"c": 1}\n', "line 2: the field 'c' is not in the first row"),
+        ("a.csv", b"a,b\n1,2\n1,\xff\n", "line 3: byte 3 is not UTF-8"),
+        ("a.csv", "a,b\n1,2\n".encode("utf-16"), "line 1: the file is in UTF-16"),
+        ("a.tsv", b"a\tb\n1\t\x00\n", "line 2: a cell contains a character of code 0"),
+        ("a.jsonl", b'{"a": 1}\n{"c": 1}\n', "has no column 'b'; it has a, c"),
+        ("a.jsonl", b'{"a": 1, "b": "x \\ud83d"}\n', "line 1: .* half of a surrogate pair"),
+        ("a.jsonl", b'{"a": 1, "b": 1, "a": 2}\n', "line 1: not valid JSON .the field 'a' occurs twice"),
         ("a.jsonl", b'{"a": 1}\n[1]\n', "line 2: '.1.' is no JSON object"),
         ("a.jsonl", b'{"a": 1\n', "line 1: not valid JSON"),
-        ("a.jsonl", b'{"a": {"b": 1}}\n', "neither text nor number"),
+        ("a.jsonl", b'{"a": {"b": 1}, "b": 1}\n', "line 1: .* neither text nor number"),
         ("a.parquet", b"PAR1", "is no readable Parquet file"),
     ],
 )
 def test_what_is_no_table_is_one_clear_line(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(KdbookError, match=message) as raised:
-        list(files.read(tmp_path / name).rows)
+        list(files.read(tmp_path / name).rows(HEADER))
     assert "\n" not in str(raised.value)
 
 

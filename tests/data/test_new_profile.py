@@ -1,12 +1,15 @@
 """A profile for data of one's own is written only if it can be used."""
 
 import tomllib
+from pathlib import Path
 
 import pytest
 from helpers import kdbook_here
 
+from kdbook.analysis import descriptions
 from kdbook.data import new_profile
 from kdbook.data.generated import reviews
+from kdbook.data.load import load
 from kdbook.data.new_profile import ProfileRequest
 from kdbook.errors import KdbookError
 from kdbook.settings import profile
@@ -30,7 +33,7 @@ def test_a_profile_takes_all_but_its_data_from_its_base(folder):
     same = ("hyperparameters", "teacher", "student", "distiller", "controls", "ablations")
     assert all(getattr(mine, name) == getattr(base, name) for name in same)
     opened = Study(mine, Store(folder / "store"))
-    assert "Data: `rows.csv` (" in opened.describe() and "rows)." in opened.describe()
+    assert "Data: `rows.csv` (" in descriptions.about(opened) and "rows)." in descriptions.about(opened)
     assert opened.data_digest == rows.digest()
 
 
@@ -45,12 +48,12 @@ def test_encoders_and_languages_of_ones_own(folder):
 
 
 def test_odd_names_are_written_as_toml_reads_them():
-    odd = ProfileRequest('a "b" \\ c.csv', ("té\nxt", "t2"), "l'abel")
+    odd = ProfileRequest('a "b" \\ c.csv', ("té xt", "t2"), "l'abel")
     written = tomllib.loads(new_profile.toml(odd, ("en",)))
     assert written["data"] == {
         "source": 'a "b" \\ c.csv',
         "languages": ["en"],
-        "columns": {"texts": ["té\nxt", "t2"], "label": "l'abel"},
+        "columns": {"texts": ["té xt", "t2"], "label": "l'abel"},
     }
 
 
@@ -59,6 +62,9 @@ def test_odd_names_are_written_as_toml_reads_them():
     [
         ("mine.txt", {}, "does not end in .toml"),
         ("there.toml", {}, "exists already"),
+        ("smoke.toml", {}, "ships with this package"),
+        ("mine.toml", {"languages": ("all", "de")}, "can't be called 'all'"),
+        ("mine.toml", {"languages": ("de", "de")}, "has 'de' twice"),
         ("mine.toml", {"label": "nothing"}, "has no column 'nothing'"),
         ("mine.toml", {"language": None}, "name the languages"),
         ("mine.toml", {"base": "nothing"}, "is no shipped profile"),
@@ -84,3 +90,37 @@ def test_the_command_says_what_it_wrote(folder, monkeypatch):
         in kdbook_here("new", "other", *options, store=folder, expect=1).stderr
     )
     assert not (folder / "other.toml").exists()
+
+
+def test_the_source_is_found_from_the_profile_and_is_what_is_read(folder, monkeypatch):
+    """Whatever the working directory is, and though another source is chosen in the environment."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("KDBOOK_DATA", "generated")
+    (folder / "sub").mkdir()
+    written = new_profile.write(Path("sub/mine.toml"), REQUEST)
+    monkeypatch.delenv("KDBOOK_DATA")
+    monkeypatch.chdir("/")
+    assert load(profile.load(str(folder / "sub" / "mine.toml")).data).digest() == written.digest()
+
+
+def test_what_is_dropped_or_odd_is_said(folder, monkeypatch):
+    rows = reviews.generate(items=60)
+    rows["mood"] = rows["mood"].mask(rows.index % 20 == 3)
+    rows["review"] = rows["review"].mask(rows.index == 5, "word " * 100)
+    rows["language"] = rows["language"].mask(rows.index % 30 == 4, "EN")
+    rows.to_csv(folder / "rows.csv", index=False)
+    monkeypatch.chdir(folder)
+    options = ("--data", "rows.csv", "--text", "review", "--label", "mood", "--language", "language")
+    said = kdbook_here(
+        "new", "mine", *options, "--languages", "en,de", "--base", "smoke", store=folder
+    ).stderr
+    assert "rows are dropped: it has no label" in said
+    assert "in the language 'EN' are left out; should it be 'en'?" in said
+    assert "1 of" in said and "have more than 64 words, and models read at most 64 tokens" in said
+
+
+def test_a_profile_with_a_byte_order_mark(folder):
+    new_profile.write(folder / "mine.toml", REQUEST)
+    content = (folder / "mine.toml").read_bytes()
+    (folder / "mine.toml").write_bytes(b"\xef\xbb\xbf" + content)
+    assert profile.load(str(folder / "mine.toml")).data.columns.label == "mood"

@@ -88,20 +88,22 @@ HEADER = b"id\tsentence1\tsentence2\tlabel\n"
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "lacks the column 'id'.*found nothing"),
-        (b"id\tsentence1\tsentence2\n1\ta\tb\n", "line 1 lacks the column 'label'"),
+        (b"", "is empty"),
+        (b"id\tsentence1\tsentence2\n1\ta\tb\n", "has no column 'label'"),
         (
             b"id\tsentence1\tsentence2\tlabel\tlabel\n1\ta\tb\t0\t1\n",
-            "line 1 has more than once the column 'label'",
+            "has 2 columns 'label'",
         ),
-        (b"id,sentence1,sentence2,label\n1,a,b,1\n", "line 1 lacks the column 'id'.*separated by tabs"),
-        (b"id\tsentence1\tsentence2\tlabel\r1\ta\tb\t1\r", "line 1 lacks the column 'label'"),
+        (
+            b"id,sentence1,sentence2,label\n1,a,b,1\n",
+            "has no column 'id'.*separated by commas; use .* tabs in .tsv",
+        ),
+        (b"id\tsentence1\tsentence2\tlabel\r1\ta\tb\t1\r", "has no column 'label'"),
         (HEADER + b"1\ta\tb\t1\n2\t\xff\xfe\tb\t1\n", "line 3: byte 3 is not UTF-8"),
-        (HEADER.decode().encode("utf-16"), "line 1: byte 1 is not UTF-8"),
-        (HEADER + b"1\ta\tb\t1\n2\ta\tb\t1\tmore\tmore\n", "line 3: 6 columns instead of 4"),
-        (HEADER + b"1\ta\tb\t1\n\n2\ta\tb\t1\n", "line 3: 1 columns instead of 4"),
-        (HEADER + b"1\ta\0\tb\t1\n", "line 2: a character of code 0"),
-        (HEADER + b"1\t" + b"a" * 2**20 + b"\tb\t1\n", "line 2: a cell of 1,048,576 characters"),
+        (HEADER.decode().encode("utf-16"), "line 1: the file is in UTF-16"),
+        (HEADER + b"1\ta\tb\t1\n2\ta\tb\t1\tmore\tmore\n", "line 3: 6 cells where the header has 4"),
+        (HEADER + b"1\ta\0\tb\t1\n", "line 2: a cell contains a character of code 0"),
+        (HEADER + b"1\t" + b"a" * 2**20 + b"\tb\t1\n", "line 2: a cell has 1,048,576 characters"),
         (HEADER + b"1\ta\tb\t1.0\n", "line 2: the label is '1.0'; write 0 or 1"),
         (HEADER + b"1\ta\tb\tyes\n", "line 2: the label is 'yes'"),
         (HEADER + b"1\ta\tb\t-1\n", "line 2: the label is '-1'"),
@@ -120,9 +122,9 @@ def test_what_is_no_row_is_one_clear_line(tmp_path, content, message):
 
 @pytest.mark.parametrize(
     "content",
-    [b"\xef\xbb\xbf" + HEADER + b"1\ta\tb\t1\n", HEADER.replace(b"\n", b"\r\n") + b"1\ta\tb\t1\r\n"],
+    [b"\xef\xbb\xbf" + HEADER + b"1\ta\tb\t1\n\n", HEADER.replace(b"\n", b"\r\n") + b"1\ta\tb\t1\r\n"],
 )
-def test_a_byte_order_mark_and_the_line_ends_of_windows_are_no_text(tmp_path, content):
+def test_a_byte_order_mark_line_ends_of_windows_and_empty_lines_are_no_text(tmp_path, content):
     path = tmp_path / "train.tsv"
     path.write_bytes(content)
     assert pawsx.read_tsv(path).to_dict("records") == [

@@ -10,6 +10,7 @@ from kdbook.errors import KdbookError
 LIMIT = 15_000_000  # bytes of all shipped weights together
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("name", ["teacher", "student"])
 def test_shipped_encoders_load_with_the_auto_classes(name):
     from transformers import AutoModel, AutoTokenizer

@@ -85,7 +85,7 @@ def test_no_row_is_lost_or_changed(tmp_path, rows):
         ("sentence1,sentence2\na,b\nc\n", "line 3: 1 cells where the header has 2"),
         ('sentence1,sentence2\na,"b\n', "line 2: unexpected end of data"),
         ("sentence1,sentence2,prediction\na,b,c\n", "has a column 'prediction' already"),
-        (b"sentence1,sentence2\nGr\xfc\xdfe,b\n", "not in UTF-8"),
+        (b"sentence1,sentence2\nGr\xfc\xdfe,b\n", "line 2: byte 3 is not UTF-8"),
         ("sentence1,sentence2\n" + "a" * 1_100_000 + ",b\n", "line 2: field larger than field limit"),
     ],
 )

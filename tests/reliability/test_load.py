@@ -21,7 +21,7 @@ import numpy as np
 from runs import simulated
 
 from kdbook import data
-from kdbook.analysis import bootstrap, sentences
+from kdbook.analysis import bootstrap, descriptions
 from kdbook.settings.profile import Data
 
 def report(what, start):
@@ -35,7 +35,7 @@ table = pairs.audit_table()
 assert table["read"].sum() == table["kept"].sum() == 1_000_000
 pairs.digest()
 start = report("load and audit", start)
-sentences.surface_cues(pairs)
+descriptions.surface_cues(pairs)
 start = report("statistics of the words", start)
 rng = np.random.default_rng(0)
 arms = [[simulated(rng, accuracy, len(pairs["test"]) // 2) for seed in range(5)] for accuracy in (0.95, 0.7, 0.8)]

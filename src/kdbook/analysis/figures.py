@@ -1,8 +1,6 @@
-"""Figures of the book, in one style: safe for colour-blind readers, legible in the light and the dark
-theme.
-"""
+"""Figures of the book."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -11,37 +9,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from kdbook.analysis import bootstrap, costs
+from kdbook.analysis import bootstrap, canvas, costs
+from kdbook.analysis.canvas import COLOURS
 from kdbook.analysis.fidelity import fidelity_by_run, reliability
 from kdbook.analysis.metrics import majority_accuracy, scores
 from kdbook.analysis.predictions import LANGUAGE_NAMES, binary_events, on_test
 from kdbook.data import TextData
 from kdbook.data.statistics import word_counts, word_overlap
-from kdbook.settings.environment import notebook_shell
 from kdbook.study.arms import Arms
 
-COLOURS = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#E69F00",
-    "#56B4E9",
-    "#F0E442",
-)  # Okabe and Ito (2008)
-# The colours are those of Okabe and Ito (2008), which colour-blind readers can tell apart.
-STYLE: dict[str, object] = {
-    "figure.facecolor": "white",
-    "savefig.facecolor": "white",
-    "figure.constrained_layout.use": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.alpha": 0.3,
-    "font.size": 11,
-    "svg.fonttype": "none",  # text stays text
-    "svg.hashsalt": "kdbook",
-}
 CHANCE = 0.5
 
 
@@ -52,7 +28,7 @@ def accuracy_by_language(arms: Arms, zero_shot_languages: Sequence[str] = ()) ->
     """
     table = scores(arms)
     tests = list(dict.fromkeys(table["test"]))
-    figure, axes = _figure(max(7, 1.2 * len(tests)), 3.6)
+    figure, axes = canvas.empty(max(7, 1.2 * len(tests)), 3.6)
     for position, test in enumerate(tests):
         for number, (arm, runs) in enumerate(arms.items()):
             values = table["accuracy"][(table["arm"] == arm) & (table["test"] == test)]
@@ -64,11 +40,11 @@ def accuracy_by_language(arms: Arms, zero_shot_languages: Sequence[str] = ()) ->
             label = "zero-shot" if test == zero_shot_languages[0] else None
             axes.axvspan(position - 0.45, position + 0.45, color="grey", alpha=0.15, label=label)
     _majority_line(axes, arms)
-    axes.set_xticks(range(len(tests)), [LANGUAGE_NAMES.get(test, test) for test in tests])
+    axes.set_xticks(range(len(tests)), [canvas.shortened(LANGUAGE_NAMES.get(test, test)) for test in tests])
     axes.set_ylabel("accuracy")
     columns = len(arms) + bool(zero_shot_languages)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.18), ncols=columns, frameon=False)
-    return figure
+    return canvas.finished(figure)
 
 
 def _majority_line(axes: Axes, arms: Arms) -> None:
@@ -79,7 +55,7 @@ def _majority_line(axes: Axes, arms: Arms) -> None:
 
 def learning_curves(arms: Arms) -> Figure:
     """Validation accuracy after each epoch against the seconds spent, a line for each run."""
-    figure, axes = _figure(7, 3.6)
+    figure, axes = canvas.empty(7, 3.6)
     for number, (arm, runs) in enumerate(arms.items()):
         for index, run in enumerate(runs):
             curve = run.history
@@ -90,7 +66,7 @@ def learning_curves(arms: Arms) -> Figure:
     axes.set_xlabel("seconds of training")
     axes.set_ylabel("validation accuracy")
     axes.legend(frameon=False)
-    return figure
+    return canvas.finished(figure)
 
 
 def by_edit(table: pd.DataFrame) -> Figure:
@@ -99,7 +75,7 @@ def by_edit(table: pd.DataFrame) -> Figure:
     ``table`` is that of :func:`kdbook.analysis.tables.edit_table`.
     """
     arms = [column for column in table.columns if column != "pairs"]
-    figure, axes = _figure(7, 0.34 * len(table) + 1.2)
+    figure, axes = canvas.empty(7, 0.34 * len(table) + 1.2)
     rows = range(len(table))
     for number, arm in enumerate(arms):
         axes.plot(table[arm], rows, "o", color=COLOURS[number], markersize=8, label=arm)
@@ -110,13 +86,13 @@ def by_edit(table: pd.DataFrame) -> Figure:
     axes.legend(
         loc="upper center", bbox_to_anchor=(0.4, 1.0 + 0.6 / len(table)), ncols=len(arms), frameon=False
     )
-    return figure
+    return canvas.finished(figure)
 
 
 def surface_cues(data: TextData) -> Figure:
     """Surface cues in the training rows: word overlap of a pair, or length of a text, by class."""
     train = data["train"]
-    figure, axes = _figure(7, 3)
+    figure, axes = canvas.empty(7, 3)
     if data.pairs:
         values, bins = word_overlap(train), np.linspace(0, 1, 21)
         axes.set_xlabel("words shared / all words of the pair")
@@ -124,14 +100,25 @@ def surface_cues(data: TextData) -> Figure:
         values = word_counts(train)
         bins = np.linspace(0, values.max(), min(21, int(values.max()) + 1))
         axes.set_xlabel("words")
-    for label, name in enumerate(data.meanings):
-        colour = COLOURS[label % len(COLOURS)]
-        axes.hist(
-            values[train["label"] == label], bins, histtype="step", linewidth=2, color=colour, label=name
-        )
+    legend: canvas.Legend = []
+    for colour, (name, of_class) in zip(COLOURS, _classes_shown(data), strict=False):
+        _, _, steps = axes.hist(values[of_class], bins, histtype="step", linewidth=2, color=colour)
+        legend.append((steps[0], name))
     axes.set_ylabel("rows")
-    axes.legend(frameon=False, loc="upper left" if data.pairs else "best")
-    return figure
+    canvas.add_legend(axes, legend, frameon=False, loc="upper left" if data.pairs else "best")
+    return canvas.finished(figure)
+
+
+def _classes_shown(data: TextData) -> Iterator[tuple[str, pd.Series]]:
+    """Names of the classes and masks of their training rows; beyond seven classes, the rarer ones in one."""
+    labels = data["train"]["label"]
+    most = len(COLOURS)
+    by_frequency = list(labels.value_counts().index)
+    single = sorted(by_frequency if len(by_frequency) <= most else by_frequency[: most - 1])
+    for label in single:
+        yield data.meanings[label], labels == label
+    if len(single) < len(by_frequency):
+        yield f"{len(by_frequency) - len(single)} other classes", ~labels.isin(single)
 
 
 def agreement(arms: Arms) -> Figure:
@@ -145,7 +132,7 @@ def agreement(arms: Arms) -> Figure:
         "agreement (train)": "training rows",
     }
     names = list(dict.fromkeys(table.index))
-    figure, axes = _figure(7, 3)
+    figure, axes = canvas.empty(7, 3)
     for number, arm in enumerate(names, 1):  # colour 0 is the teacher's
         for position, kind in enumerate(kinds):
             values = table.loc[[arm], kind]
@@ -154,7 +141,7 @@ def agreement(arms: Arms) -> Figure:
     axes.set_xticks(range(len(kinds)), list(kinds.values()))
     axes.set_ylabel("agreement with the teacher")
     axes.legend(frameon=False)
-    return figure
+    return canvas.finished(figure)
 
 
 def _dots_and_mean(axes: Axes, x: float, values: pd.Series, colour: str, label: str | None) -> None:
@@ -168,22 +155,22 @@ def calibration_curves(arms: Arms, data: TextData) -> Figure:
 
     For two classes the event is that a row is of class 1, for more classes that the prediction is correct.
     """
-    figure, axes = _figure(5, 4.4)
+    figure, axes = canvas.empty(5, 4.4)
     axes.plot([0, 1], [0, 1], color="grey", linestyle=":", linewidth=1)
     for number, (arm, runs) in enumerate(arms.items()):
         table = reliability(*binary_events(pd.concat([run.predictions for run in runs])))
         axes.plot(table["probability"], table["share"], "o-", color=COLOURS[number], label=arm)
-    event = f"“{data.meanings[1]}”" if len(data.classes) == 2 else "the predicted class"
+    event = f"“{canvas.shortened(data.meanings[1])}”" if len(data.classes) == 2 else "the predicted class"
     axes.set_xlabel(f"predicted probability of {event}")
     axes.set_ylabel("observed share")
     axes.legend(frameon=False)
-    return figure
+    return canvas.finished(figure)
 
 
 def accuracy_against_latency(arms: Arms) -> Figure:
     """Accuracy against latency for one row, a dot per run."""
     table = costs.accuracy_and_latency(arms)
-    figure, axes = _figure(7, 3.6)
+    figure, axes = canvas.empty(7, 3.6)
     for number, arm in enumerate(arms):
         rows = table[table["arm"] == arm]
         dots = axes.plot(rows["milliseconds"], rows["accuracy"], "o", label=arm)
@@ -192,7 +179,7 @@ def accuracy_against_latency(arms: Arms) -> Figure:
     axes.set_xlabel("milliseconds per row (tokenization and forward pass)")
     axes.set_ylabel("accuracy")
     axes.legend(frameon=False)
-    return figure
+    return canvas.finished(figure)
 
 
 def gradients(
@@ -204,7 +191,7 @@ def gradients(
     derivatives of both terms and of their sum with respect to the student's logit. ``loss-explorer.js`` draws
     the same on the site.
     """
-    figure, (targets, pulls) = _figure(7.4, 3.2, columns=2)
+    figure, (targets, pulls) = canvas.empty(7.4, 3.2, columns=2)
     shares = {
         "label": float(label),
         "teacher": float(_sigmoid(teacher)),
@@ -223,7 +210,7 @@ def gradients(
     pulls.set_xlabel("student's logit")
     pulls.set_ylabel("gradient")
     pulls.legend(frameon=False)
-    return figure
+    return canvas.finished(figure)
 
 
 def _sigmoid(logit: Any) -> Any:
@@ -235,28 +222,12 @@ def differences(table: pd.DataFrame) -> Figure:
 
     ``table`` is that of :func:`kdbook.analysis.comparisons.differences_between`.
     """
-    figure, axes = _figure(7, 0.42 * len(table) + 1)
+    figure, axes = canvas.empty(7, 0.42 * len(table) + 1)
     rows = range(len(table), 0, -1)
     ends = [100 * (table["value"] - table["low"]), 100 * (table["high"] - table["value"])]
     axes.errorbar(100 * table["value"], list(rows), xerr=ends, fmt="o", color=COLOURS[0], capsize=3)
     axes.axvline(0, color="grey", linestyle=":", linewidth=1)
-    axes.set_yticks(list(rows), list(table.index))
+    axes.set_yticks(list(rows), [canvas.shortened(name) for name in table.index])
     axes.set_ylim(0.4, len(table) + 0.6)
     axes.set_xlabel("difference in accuracy (points) with 95 % interval")
-    return figure
-
-
-def _show_as_svg() -> None:
-    """Let a notebook keep figures as vectors, without the date, which would change with every execution."""
-    if shell := notebook_shell():
-        from IPython.core.pylabtools import select_figure_formats
-
-        select_figure_formats(shell, {"svg"}, metadata={"Date": None})
-
-
-def _figure(width: float, height: float, columns: int = 1) -> tuple[Figure, Any]:
-    plt.rcParams.update(STYLE)  # type: ignore[arg-type]
-    figure, axes = plt.subplots(ncols=columns, figsize=(width, height))
-    _show_as_svg()  # not before: a kernel's first figure sets the format
-    plt.close(figure)  # shown as a cell's value, not a second time by the backend
-    return figure, axes
+    return canvas.finished(figure)

@@ -1,8 +1,9 @@
-"""Parts of sentences: numbers, names and enumerations."""
+"""Parts of sentences, in Markdown: numbers, names and enumerations."""
 
 from collections.abc import Iterable
 
 from kdbook.analysis.bootstrap import Estimate
+from kdbook.analysis.markup import plain
 from kdbook.analysis.predictions import LANGUAGE_NAMES
 from kdbook.settings.profile import ALL, DISTILLED
 
@@ -19,7 +20,7 @@ def interval(estimate: Estimate) -> str:
 
 def arm_name(arm: str) -> str:
     """What a sentence calls an arm."""
-    return f"{arm} student" if arm == DISTILLED else arm
+    return f"{arm} student" if arm == DISTILLED else plain(arm)
 
 
 def test_rows(test: str) -> str:
@@ -29,7 +30,7 @@ def test_rows(test: str) -> str:
 
 def language_name(test: str) -> str:
     """The English name of a language code, or the code."""
-    return LANGUAGE_NAMES.get(test, test)
+    return plain(LANGUAGE_NAMES.get(test, test))
 
 
 def count(number: int, noun: str) -> str:
@@ -40,11 +41,6 @@ def count(number: int, noun: str) -> str:
 def times(ratio: float) -> str:
     """A ratio in words."""
     return f"{ratio:.1f} times" if ratio >= 1 else f"only {ratio:.2f} times"
-
-
-def emphasized(text: str) -> str:
-    """A name in italics."""
-    return f"*{text}*"
 
 
 def conjunction(parts: Iterable[str]) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from kdbook.analysis.markup import plain
 from kdbook.settings.profile import BASELINE, DISTILLED, TEACHER
 from kdbook.store.run import Run
 from kdbook.study.study import Study
@@ -78,7 +79,7 @@ def _differences(run: Run, first_of_arm: Mapping[str, Run]) -> str:
 def machines(runs: Sequence[Run]) -> str:
     """The machines on which the runs were trained, a line of Markdown for each kind."""
     counts = Counter(_machine(run) for run in runs)
-    return "\n".join(f"- {count} of {len(runs)} runs: {machine}" for machine, count in counts.items())
+    return "\n".join(f"- {count} of {len(runs)} runs: {plain(machine)}" for machine, count in counts.items())
 
 
 def _machine(run: Run) -> str:

@@ -11,20 +11,18 @@ import pandas as pd
 from kdbook.analysis import bootstrap, comparisons, costs, tables
 from kdbook.analysis.bootstrap import LEVEL, Estimate, ThreeWayComparison, Verdict
 from kdbook.analysis.fidelity import agreement_gain
+from kdbook.analysis.markup import code, emphasized
 from kdbook.analysis.metrics import accuracy, confidence_shares, majority_accuracy
 from kdbook.analysis.phrases import (
     arm_name,
     conjunction,
     count,
-    emphasized,
     interval,
     language_name,
     points,
     test_rows,
     times,
 )
-from kdbook.data import TextData
-from kdbook.data.statistics import word_counts, word_overlap
 from kdbook.settings.profile import ALL, BASELINE, DISTILLED, MAIN_ARMS
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
@@ -35,41 +33,6 @@ LARGEST_PLAUSIBLE_GAIN = (
 )
 HELPS = "helps"
 HURTS = "hurts"
-
-
-def task(data: TextData) -> str:
-    """The task: what a model predicts for a row of these data."""
-    if data.task == "paraphrase":
-        return (
-            "Each row contains two sentences in one language, and the task is to predict whether they "
-            "mean the same (1) or not (0)."
-        )
-    content = "two texts" if data.pairs else "one text"
-    classes = conjunction(map(emphasized, data.classes))
-    number = len(data.classes)
-    return f"Each row contains {content}, and the task is to predict one of {number} classes: {classes}."
-
-
-def surface_cues(data: TextData) -> str:
-    """How far surface cues separate the classes: common words of the two texts, or the length of the one."""
-    train = data["train"]
-    means = (word_overlap(train) if data.pairs else word_counts(train)).groupby(train["label"]).mean()
-    if data.task == "paraphrase":
-        return (
-            f"Pairs with the same meaning share {means[1]:.2f} of their words on average, pairs with "
-            f"different meaning {means[0]:.2f}."
-        )
-    digits = 2 if data.pairs else 1
-    by_class = conjunction(
-        f"{emphasized(name)}: {means[label]:.{digits}f}" for label, name in enumerate(data.classes)
-    )
-    return f"{'Share of common words' if data.pairs else 'Words per text'}, mean by class: {by_class}."
-
-
-def differing_labels(data: TextData) -> str:
-    """How many ids have labels that differ between the languages."""
-    counts = ", ".join(f"{audit.differing_ids()} in {split}" for split, audit in data.audits.items())
-    return f"Ids whose labels differ between the languages before anything is dropped: {counts}."
 
 
 def teacher(run: Run) -> str:
@@ -150,7 +113,7 @@ def sizes(arms: Arms) -> str:
 def failed(arms: Arms) -> str:
     """Runs that are no better than the majority-class baseline; they are included like all others."""
     collapsed = [
-        f"`{run.name}`"
+        code(run.name)
         for runs in arms.values()
         for run in runs
         if accuracy(run.predictions)[ALL] <= majority_accuracy(run.predictions)
@@ -318,6 +281,6 @@ def budget(arms: Arms, control: str) -> str:
         else "so it had less time, which favours distillation"
     )
     return (
-        f"*{control}* took {used:.0f} seconds, distillation including its share of the teachers "
+        f"{emphasized(control)} took {used:.0f} seconds, distillation including its share of the teachers "
         f"{needed:.0f}, {verdict}."
     )

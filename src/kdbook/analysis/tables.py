@@ -10,6 +10,7 @@ from pandas.io.formats.style import Styler
 from kdbook.analysis import bootstrap
 from kdbook.analysis.bootstrap import Estimate, ThreeWayComparison
 from kdbook.analysis.comparisons import compare_by_test, compare_transfer, difference_between, language_groups
+from kdbook.analysis.markup import code
 from kdbook.analysis.metrics import accuracy, scores
 from kdbook.analysis.predictions import in_languages, on_test, tests_of, with_class_names
 from kdbook.data import TextData, texts
@@ -40,7 +41,7 @@ def styled(table: pd.DataFrame, precision: int = 3) -> Styler:
 
 def markdown_table(rows: Mapping[str, Any], heads: tuple[str, str] = ("setting", "value")) -> str:
     """Settings and their values as a Markdown table."""
-    lines = [f"| `{key}` | `{value}` |" for key, value in rows.items()]
+    lines = [f"| {code(key)} | {code(str(value))} |" for key, value in rows.items()]
     return "\n".join([f"| {heads[0]} | {heads[1]} |", "|---|---|", *lines])
 
 

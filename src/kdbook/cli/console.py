@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from kdbook.errors import KdbookError
 
@@ -34,9 +35,9 @@ def print_json(value: object) -> None:
 
 def print_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> None:
     """Print some columns of some rows as a table, on standard output."""
-    table = Table(*columns)
+    table = Table(*(Column(Text(column)) for column in columns))
     for row in rows:
-        table.add_row(*(str(row[column]) for column in columns))
+        table.add_row(*(Text(str(row[column])) for column in columns))
     Console().print(table)
 
 

@@ -8,6 +8,7 @@ import typer
 from kdbook.cli.console import JsonOption, ProfileOption, ask, print_json, print_table, say
 from kdbook.errors import KdbookError
 from kdbook.settings import profile
+from kdbook.settings.automm import MAX_TEXT_LEN, number
 from kdbook.settings.profile import ALL
 
 
@@ -27,6 +28,13 @@ def new(
     item: Annotated[
         str | None, typer.Option("--id", help="Column of the id that translations of a text share.")
     ] = None,
+    configuration: Annotated[
+        str | None, typer.Option("--configuration", help="Configuration of a hub data set with several.")
+    ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option("--without", help="A split to leave out, such as test where its labels are hidden."),
+    ] = None,
     base: Annotated[str, typer.Option("--base", help="Profile to take models and settings from.")] = "pawsx",
     teacher: Annotated[
         str | None, typer.Option("--teacher", help="A text encoder: hub id or directory.")
@@ -34,7 +42,8 @@ def new(
     student: Annotated[str | None, typer.Option("--student", help="A smaller one.")] = None,
 ) -> None:
     """Write a profile for your own data, after reading and auditing all rows; asks for what is missing."""
-    from kdbook.data.new_profile import ProfileRequest, write  # imports pandas, which takes seconds
+    from kdbook.data import remarks  # imports pandas, which takes seconds
+    from kdbook.data.new_profile import ProfileRequest, write
 
     source = source or ask("--data", "Data (a file, a directory, or a hub id)")
     columns = tuple(texts or _split(ask("--text", "Column of the text (two with a comma for pairs)")))
@@ -45,9 +54,21 @@ def new(
         if language == "-":
             language, chosen = None, (ask("--languages", "Language of the texts, such as en"),)
     path = Path(name if name.endswith(".toml") else f"{name}.toml")
-    rows = write(path, ProfileRequest(source, columns, label, language, item, chosen, base, teacher, student))
+    ignored = tuple(without or ())
+    request = ProfileRequest(
+        source, columns, label, language, item, chosen, base, teacher, student, configuration, ignored
+    )
+    rows = write(path, request)
     sizes = ", ".join(f"{count:,} {split}" for split, count in rows.sizes().loc[ALL].items())
     say(f"{path}: {sizes} rows; {len(rows.classes)} classes: {', '.join(rows.classes)[:200]}")
+    models = profile.load(str(path))
+    longest = number(models.hyperparameters | models.student.hyperparameters, MAX_TEXT_LEN)
+    for remark in [
+        *remarks.on_dropped_rows(rows),
+        *rows.notes,
+        *remarks.on_long_texts(rows["train"], longest),
+    ]:
+        say(f"- {remark}")
     say(f"Build its book with: make book PROFILE={path}; or train only, with: kdbook run --profile {path}")
 
 

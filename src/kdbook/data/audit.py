@@ -1,5 +1,6 @@
 """Which rows of a data set can't be used, and why. Such rows are dropped and counted, never repaired."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -7,6 +8,8 @@ import pandas as pd
 PLACEHOLDER = "NS"  # PAWS-X writes it where translators had no sentence
 TEXTS = ("sentence1", "sentence2")  # columns of text; data of single texts have the first alone
 REASONS = {
+    "other language": "its language is none of those that the profile names",
+    "unlabelled": "it has no label",
     "placeholder": f'a text is the placeholder "{PLACEHOLDER}"',
     "blank": "a text is blank",
     "conflict": "another language has a different label for this id",
@@ -23,7 +26,7 @@ class Audit:
     def differing_ids(self) -> int:
         """Number of ids whose label differs between languages, among all rows read."""
         rows = pd.concat([self.kept, self.dropped])
-        labels = rows["label"].groupby(rows["id"])
+        labels = rows["label"].dropna().groupby(rows["id"])
         return int((labels.min() != labels.max()).sum())
 
     def counts(self) -> pd.DataFrame:
@@ -41,14 +44,20 @@ def texts(rows: pd.DataFrame) -> list[str]:
     return [column for column in TEXTS if column in rows.columns]
 
 
-def audit(rows: pd.DataFrame) -> Audit:
+def audit(
+    rows: pd.DataFrame, languages: Sequence[str] | None = None, placeholder: str | None = PLACEHOLDER
+) -> Audit:
     """Split the rows of one split, all languages together, into usable and unusable ones.
 
     Parameters
     ----------
     rows
-        Columns ``id``, ``language``, ``sentence1``, for pairs ``sentence2``, and ``label``; an id occurs at
-        most once per language.
+        Columns ``id``, ``language``, ``sentence1``, for pairs ``sentence2``, and ``label``, NaN where it is
+        missing; an id occurs at most once per language.
+    languages
+        The languages that are used, by default all.
+    placeholder
+        What the source writes where it has no text, if it does.
 
     Returns
     -------
@@ -57,7 +66,9 @@ def audit(rows: pd.DataFrame) -> Audit:
     sentences = rows[texts(rows)].fillna("").apply(lambda column: column.astype(str).str.strip())
     flags = pd.DataFrame(
         {
-            "placeholder": (sentences == PLACEHOLDER).any(axis=1),
+            "other language": ~rows["language"].isin(languages) if languages else False,
+            "unlabelled": rows["label"].isna(),
+            "placeholder": (sentences == placeholder).any(axis=1),
             "blank": (sentences == "").any(axis=1),
         },
         index=rows.index,
@@ -68,4 +79,5 @@ def audit(rows: pd.DataFrame) -> Audit:
         rows.index, fill_value=False
     )
     reason = flags[list(REASONS)].idxmax(axis=1).where(flags.any(axis=1))
-    return Audit(rows[reason.isna()], rows.assign(reason=reason)[reason.notna()])
+    kept = rows[reason.isna()]
+    return Audit(kept.assign(label=kept["label"].astype(int)), rows.assign(reason=reason)[reason.notna()])

@@ -7,54 +7,84 @@ the training rows of each language and class, chosen by a hash: of the id if the
 so that the same text never occurs in two splits.
 """
 
-import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
 from kdbook.data import files, hub
-from kdbook.data.audit import TEXTS, texts
+from kdbook.data.audit import TEXTS
+from kdbook.data.split_off import in_three
 from kdbook.data.table import Row, Table, UniqueIds, in_order_of_languages, quoted
 from kdbook.errors import KdbookError
+from kdbook.settings.names import name_problem
 from kdbook.settings.profile import Columns, Data
 
-SPLITS = {"train": ("train",), "validation": ("validation", "valid", "dev"), "test": ("test",)}
-SPLIT_OFF = 0.1  # of the training rows
+SPLIT_NAMES = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev", "eval", "development", "validation_matched"),
+    "test": ("test", "testing", "test_matched"),
+}
+SUFFIXES_OF_FILES = {  # no hub id ends like this
+    *(".arrow", ".csv", ".feather", ".gz", ".json", ".jsonl", ".ndjson", ".ods", ".parquet", ".pkl", ".tsv"),
+    *(".txt", ".xls", ".xlsx", ".xml", ".zip"),
+}
+QUOTED_CELL = re.compile(r'"(?:[^"]|"")*""(?:[^"]|"")*"')  # as a spreadsheet writes a text with quotes
 
 
-def load(settings: Data) -> tuple[dict[str, pd.DataFrame], tuple[str, ...]]:
-    """The three splits, and the names of the classes in the order of their labels.
+@dataclass(frozen=True)
+class CustomRows:
+    """All rows of a source in three splits.
 
     Frames have the columns ``id``, ``language``, ``sentence1``, for pairs ``sentence2``, and ``label`` (0 for
-    the first class).
+    the first class, NaN where it is missing). ``classes`` are the names of the labels, ``notes`` remarks on
+    what was not read.
+    """
+
+    splits: dict[str, pd.DataFrame]
+    classes: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The tables of a source by split, and remarks on what is not read."""
+
+    tables: dict[str, Table]
+    notes: list[str] = field(default_factory=list)
+
+
+def load(settings: Data) -> CustomRows:
+    """The rows of a source.
 
     Raises
     ------
     KdbookError
-        If rows can't be read or used: the message names file and row and says what to do.
+        If rows can't be read or used: the message says where and what to do.
     """
     columns = settings.columns
     assert columns
-    one_table_per_language = not columns.language and len(settings.languages) > 1
     cells: dict[str, list[list[str]]] = {}
-    for language in settings.languages if one_table_per_language else [None]:
-        for split, table in _tables(settings, language).items():
-            reader = _RowReader(table, split, columns, language or settings.languages[0])
+    notes: list[str] = []
+    for language, source in _sources(settings):
+        notes += source.notes
+        for split, table in source.tables.items():
+            reader = _RowReader(table, split, columns, language)
             cells.setdefault(split, []).extend(reader.read())
+            notes += reader.notes()
     header = ["id", "language", *TEXTS[: len(columns.texts)], "label"]
-    frames = {split: pd.DataFrame(rows, columns=header, dtype=object) for split, rows in cells.items()}
-    frames = {split: frame[frame["language"].isin(settings.languages)] for split, frame in frames.items()}
-    _check_training_rows(frames["train"], settings)
-    splits = _in_three(frames, bool(columns.id), settings.source)
-    classes = _classes(splits, settings.source)
-    labelled = {
-        split: frame.assign(label=frame["label"].map(classes.index)) for split, frame in splits.items()
+    frames = {split: _frame(rows, header) for split, rows in cells.items()}
+    _check_labels(frames, settings)
+    splits = in_three(frames, _usable(frames["train"], settings).index, bool(columns.id), settings.source)
+    classes = _classes(splits, settings)
+    numbers = {name: number for number, name in enumerate(classes)}
+    ordered = {
+        split: in_order_of_languages(frame.assign(label=frame["label"].map(numbers)), settings.languages)
+        for split, frame in splits.items()
     }
-    return {
-        split: in_order_of_languages(frame, settings.languages) for split, frame in labelled.items()
-    }, classes
+    return CustomRows(ordered, classes, tuple(notes))
 
 
 def languages(settings: Data) -> tuple[str, ...]:
@@ -68,28 +98,97 @@ def languages(settings: Data) -> tuple[str, ...]:
     columns = settings.columns
     assert columns
     assert columns.language
-    rows = (
-        row for table in _tables(settings, None).values() for row in _RowReader(table, "", columns, "").read()
-    )
+    tables = [table for _, source in _sources(settings) for table in source.tables.values()]
+    rows = (row for table in tables for row in _RowReader(table, "", columns, "").read())
     return tuple(sorted({language for _, language, *_ in rows}))
 
 
-def _tables(settings: Data, language: str | None) -> Mapping[str, Table]:
-    """The table of each split that exists; of one language if each has its own."""
+def _sources(settings: Data) -> Iterator[tuple[str, _Source]]:
+    """The source of each language if each has its own, else that of all, with the first language."""
+    columns = settings.columns
+    assert columns
+    first, *others = settings.languages
+    if columns.language or not others:
+        source = _open(settings, None if columns.language else first, only_source=True)
+        _require_training_rows(settings, source, settings.source)
+        yield first, source
+        return
+    if settings.configuration:
+        raise KdbookError(
+            "data.configuration is the same for all languages; name the column of the language in "
+            "data.columns.language"
+        )
+    for language in settings.languages:
+        source = _open(settings, language, only_source=False)
+        if language not in settings.zero_shot_languages:
+            _require_training_rows(settings, source, f"{settings.source}, {language}")
+        yield language, source
+
+
+def _require_training_rows(settings: Data, source: _Source, where: str) -> None:
+    if "train" not in source.tables:
+        raise KdbookError(f"{where} has no training file; expected train{', train'.join(files.FORMATS)}")
+
+
+def _open(settings: Data, language: str | None, only_source: bool) -> _Source:
+    """The tables of a source.
+
+    Parameters
+    ----------
+    settings
+        Where the source is.
+    language
+        Names the folder or configuration; None where a column names the language of each row.
+    only_source
+        Whether the source may also have no folders or configurations.
+    """
     path = Path(settings.source).expanduser()
     if path.is_dir():
-        folder = path / language if language else path
-        tables = {
-            split: files.read(file) for split, stems in SPLITS.items() if (file := _file(folder, stems))
-        }
-        if "train" not in tables:
-            raise KdbookError(f"{folder} has no training file; expected train{', train'.join(files.FORMATS)}")
-        return tables
-    if path.suffix.lower() in files.FORMATS:
-        if language:
+        has_folder = language is not None and (not only_source or (path / language).is_dir())
+        return _without_ignored(_open_folder(path / str(language) if has_folder else path), settings)
+    if path.is_file():
+        if not only_source:
             raise KdbookError(f"{path} holds several languages; name their column in data.columns.language")
-        return {"train": files.read(path)}
-    return hub.tables(settings.source, language, SPLITS)
+        return _Source({"train": files.read(path)})
+    if looks_like_a_path(settings.source):
+        raise KdbookError(f"the file or directory {settings.source!r} does not exist")
+    configuration = settings.configuration or (None if only_source else language)
+    tables = hub.tables(settings.source, configuration, SPLIT_NAMES, language)
+    unused = [f"{settings.source}: the split {split!r} is not used" for split in tables.unused]
+    return _without_ignored(_Source(tables.tables, unused), settings)
+
+
+def _open_folder(folder: Path) -> _Source:
+    """The tables of a directory, and the names of files that are none of a split."""
+    if not folder.is_dir():
+        raise KdbookError(
+            f"{folder.parent} has no directory for the language {folder.name!r}; give it one, or name the "
+            "column of the language in data.columns.language"
+        )
+    chosen = {split: file for split, stems in SPLIT_NAMES.items() if (file := _file(folder, stems))}
+    unused = [
+        f"{path} is not read, since its name is that of no split"
+        for path in sorted(folder.iterdir())
+        if path.is_file() and path.suffix.lower() in files.FORMATS and path not in chosen.values()
+    ]
+    return _Source({split: files.read(file) for split, file in chosen.items()}, unused)
+
+
+def _without_ignored(source: _Source, settings: Data) -> _Source:
+    """A source without the splits that the profile ignores; how many rows these have is noted."""
+    ignored = {split: table for split, table in source.tables.items() if split in settings.ignored_splits}
+    counts = [
+        f"{table.name}: {sum(1 for _ in table.read([])):,} rows are not used (data.ignored_splits)"
+        for table in ignored.values()
+    ]
+    tables = {split: table for split, table in source.tables.items() if split not in ignored}
+    return _Source(tables, [*source.notes, *counts])
+
+
+def looks_like_a_path(source: str) -> bool:
+    """Whether a source can't be a hub id."""
+    suffix = Path(source).suffix.lower()
+    return source.startswith((".", "/", "~")) or source.count("/") > 1 or suffix in SUFFIXES_OF_FILES
 
 
 def _file(folder: Path, stems: Iterable[str]) -> Path | None:
@@ -104,41 +203,70 @@ class _RowReader:
     """Reads id, language, texts and label of each row of a table."""
 
     def __init__(self, table: Table, split: str, columns: Columns, language: str) -> None:
-        self.table, self.split, self.language = table, split, language
-        self.id = table.position(columns.id) if columns.id else None
-        self.language_column = table.position(columns.language) if columns.language else None
-        self.others = [table.position(column) for column in (*columns.texts, columns.label)]
+        self.table, self.split, self.columns, self.language = table, split, columns, language
+        self.names: set[str] = set()  # that were checked
+        self.quoted_cells = 0
 
     def read(self) -> Iterator[list[str]]:
-        """The cells of each row, checked."""
+        """The cells of each row, checked; the label is empty where it is missing."""
+        columns = self.columns
         ids = UniqueIds()
-        for number, row in enumerate(self.table.rows, start=1):
-            cells = [row.cells[position].strip() for position in self.others]
-            if not cells[-1]:
-                raise KdbookError(f"{row.where}: the label is empty; label the row or remove it")
-            language = self.language
-            if self.language_column is not None:
-                language = row.cells[self.language_column].strip()
-            item = self._item(row, number)
+        optional = [column for column in (columns.id, columns.language) if column]
+        for number, row in enumerate(self.table.rows([*columns.texts, columns.label, *optional]), start=1):
+            cells = [cell.strip() for cell in row.cells]
+            *content, label = cells[: len(columns.texts) + 1]
+            language = self._language(row, cells[-1]) if columns.language else self.language
+            item = cells[len(columns.texts) + 1] if columns.id else f"{self.split}-{self.language}-{number}"
+            if not item:
+                raise KdbookError(
+                    f"{row.where}: the id is empty; give each row an id, or leave data.columns.id out"
+                )
             ids.add(row, item, language, advice="an id may occur only once per language")
-            yield [item, language, *cells]
+            self._check_name(row, label)
+            self.quoted_cells += any(QUOTED_CELL.fullmatch(cell) for cell in content)
+            yield [item, language, *content, label]
 
-    def _item(self, row: Row, number: int) -> str:
-        if self.id is None:
-            return f"{self.split}-{self.language}-{number}"
-        item = row.cells[self.id].strip()
-        if not item:
-            raise KdbookError(
-                f"{row.where}: the id is empty; give each row an id, or leave data.columns.id out"
+    def notes(self) -> list[str]:
+        """What looks like an oversight in the rows that were read."""
+        if not self.quoted_cells or not self.table.name.lower().endswith(".tsv"):
+            return []
+        problem = f"{self.quoted_cells} texts are quoted as in a .csv file"
+        return [f"{self.table.name}: {problem}; in a .tsv file quotes are part of the text"]
+
+    def _language(self, row: Row, language: str) -> str:
+        if not language:
+            raise KdbookError(f"{row.where}: the language is empty; name it, or remove the row")
+        self._check_name(row, language)
+        return language
+
+    def _check_name(self, row: Row, name: str) -> None:
+        if name not in self.names:
+            if problem := name_problem(name):
+                raise KdbookError(f"{row.where}: {problem}")
+            self.names.add(name)
+
+
+def _frame(rows: list[list[str]], columns: list[str]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=columns, dtype=object)
+    return frame.assign(label=frame["label"].mask(frame["label"] == ""))
+
+
+def _check_labels(frames: Mapping[str, pd.DataFrame], settings: Data) -> None:
+    """Stop where nothing is labelled, or too many labels are."""
+    for split, frame in frames.items():
+        if len(frame) and frame["label"].isna().all():
+            advice = (
+                f'leave the split out with data.ignored_splits = ["{split}"] (kdbook new --without {split}), '
+                "and a tenth of the training rows takes its place"
+                if split != "train"
+                else "is data.columns.label right?"
             )
-        return item
-
-
-def _check_training_rows(train: pd.DataFrame, settings: Data) -> None:
+            raise KdbookError(f"{settings.source}: no {split} row has a label; {advice}")
+    train = _usable(frames["train"], settings)
     if train.empty:
         names = ", ".join(settings.languages)
         raise KdbookError(
-            f"{settings.source}: there is no training row in {names}; are data.languages right?"
+            f"{settings.source}: there is no labelled training row in {names}; are data.languages right?"
         )
     classes = train["label"].nunique()
     if classes > len(train) / 2:
@@ -148,58 +276,46 @@ def _check_training_rows(train: pd.DataFrame, settings: Data) -> None:
         )
 
 
-def _in_three(frames: Mapping[str, pd.DataFrame], by_id: bool, source: str) -> dict[str, pd.DataFrame]:
-    """All three splits, the missing ones taken from the training rows."""
-    missing = [split for split in SPLITS if split not in frames]
-    train = frames["train"]
-    items = train["id"] if by_id else train[texts(train)].apply("\x1f".join, axis=1)
-    split_of_row = items.map(_split_off(items, train, missing))
-    for split in missing:
-        if not (split_of_row == split).any():
-            raise KdbookError(
-                f"{source}: {len(train)} rows are too few to split off {split} rows; give more, or a "
-                f"{split} file"
-            )
-    taken = {split: train[split_of_row == split] for split in missing}
-    splits = {**frames, "train": train[split_of_row.isna()], **taken}
-    return {split: frame.reset_index(drop=True) for split, frame in splits.items()}
+def _usable(rows: pd.DataFrame, settings: Data) -> pd.DataFrame:
+    """The rows with a label in a language of the profile."""
+    return rows[rows["language"].isin(settings.languages) & rows["label"].notna()]
 
 
-def _split_off(items: pd.Series, rows: pd.DataFrame, splits: Sequence[str]) -> dict[str, str]:
-    """For each split a tenth of the items with the same languages and labels, at least one where there are
-    enough.
-    """
-    strata: dict[tuple[tuple[str, str], ...], list[str]] = {}
-    for item, group in rows.groupby(items):
-        stratum = tuple(sorted(set(zip(group["language"], group["label"], strict=True))))
-        strata.setdefault(stratum, []).append(str(item))
-    split_of_item = {}
-    for members in strata.values():
-        members.sort(key=lambda item: hashlib.sha256(item.encode()).digest())
-        share = max(1, round(SPLIT_OFF * len(members)))
-        if len(members) > share * len(splits):
-            for number, split in enumerate(splits):
-                split_of_item.update(dict.fromkeys(members[number * share : (number + 1) * share], split))
-    return split_of_item
-
-
-def _classes(frames: Mapping[str, pd.DataFrame], source: str) -> tuple[str, ...]:
-    classes = tuple(sorted(frames["train"]["label"].unique(), key=_natural))
+def _classes(frames: Mapping[str, pd.DataFrame], settings: Data) -> tuple[str, ...]:
+    labels = _usable(frames["train"], settings)["label"].unique()
+    classes = tuple(sorted(labels, key=_numeric if all(map(_is_number, labels)) else _natural))
     if len(classes) < 2:
         raise KdbookError(
-            f"{source}: the training rows have {len(classes)} class; a classifier needs at least two"
+            f"{settings.source}: the training rows have {len(classes)} class; a classifier needs at least two"
         )
     for split, frame in frames.items():
-        unknown = frame["label"][~frame["label"].isin(classes)]
+        usable = _usable(frame, settings)["label"]
+        unknown = usable[~usable.isin(classes)]
         if len(unknown):
-            name = quoted(unknown.iloc[0])
+            hidden = len(unknown) == len(usable) and unknown.nunique() == 1 and split != "train"
+            advice = (
+                f'if its labels are hidden, leave the split out with data.ignored_splits = ["{split}"]'
+                if hidden
+                else "give it more rows, or drop it"
+            )
             raise KdbookError(
-                f"{source}: the {split} rows have the class {name!r}, which no training row has; "
-                "give it more rows, or drop it"
+                f"{settings.source}: the {split} rows have the class {quoted(unknown.iloc[0])!r}, which no "
+                f"training row has; {advice}"
             )
     return classes
 
 
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"[-+]?\d+(\.\d*)?", text, re.ASCII) is not None
+
+
+def _numeric(text: str) -> tuple[float, str]:
+    return float(text), text
+
+
 def _natural(text: str) -> list[tuple[int, int, str]]:
     """Sorts ``class 2`` before ``class 10``."""
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", text)]
+    return [
+        (0, int(part), "") if part.isdecimal() else (1, 0, part)
+        for part in re.split(r"(\d+)", text, flags=re.ASCII)
+    ]

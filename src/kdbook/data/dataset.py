@@ -19,6 +19,7 @@ class TextData:
     Frames have columns ``id``, ``language``, ``sentence1``, for pairs ``sentence2``, and ``label``.
 
     ``classes`` are the labels 0, 1 and so on as the source writes them, ``meanings`` their names on a page.
+    ``notes`` are remarks on what looks like an oversight, each one line of text.
     The generated corpus adds ``edit`` (what distinguishes the two sentences), ``pattern`` and ``true_label``,
     from which ``label`` differs where an annotator erred.
     """
@@ -30,6 +31,7 @@ class TextData:
     meanings: tuple[str, ...]
     audits: dict[str, Audit]
     splits: dict[str, pd.DataFrame]
+    notes: tuple[str, ...] = ()
 
     def __getitem__(self, split: str) -> pd.DataFrame:
         """The rows of a split that are used, the languages one after the other."""
@@ -48,8 +50,14 @@ class TextData:
         return pd.concat([table, table.sum().to_frame(ALL).T])
 
     def audit_table(self) -> pd.DataFrame:
-        """Rows read, dropped by reason, and kept, for each split and language."""
-        return pd.concat({split: self.audits[split].counts() for split in SPLITS}, names=["split"])
+        """Rows read, dropped by reason, kept, and of these used, for each split and language.
+
+        Kept rows are not used beyond the number of items that the profile asks for, and for training and
+        validation in languages that it only tests.
+        """
+        table = pd.concat({split: self.audits[split].counts() for split in SPLITS}, names=["split"])
+        used = pd.concat({split: self[split]["language"].value_counts() for split in SPLITS})
+        return table.assign(used=used.reindex(table.index, fill_value=0).astype(int))
 
     @property
     def pairs(self) -> bool:

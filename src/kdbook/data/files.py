@@ -5,22 +5,37 @@ Formats are ``.csv`` (commas, quotes as in spreadsheets), ``.tsv`` (tabs, quotes
 lines.
 """
 
+import codecs
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from kdbook.data.table import Row, Table, cell_problem, quoted
+from kdbook.data.table import MAX_CELL_CHARACTERS, Record, Table, quoted
 from kdbook.errors import KdbookError
 
-MAX_CELL_CHARACTERS = 1_000_000
-
 Opener = Callable[[Path], BinaryIO]
+DelimitedRows = Callable[[Opener, Path], Iterator[tuple[str, list[str]]]]  # place and cells, the header first
 
 
-def read(path: Path, opener: Opener = lambda path: path.open("rb")) -> Table:
+@dataclass(frozen=True)
+class Format:
+    """How to read the names of the columns of a file, and some columns of its rows."""
+
+    header: Callable[[Path], list[str]]
+    records: Callable[[Opener, Path, Sequence[int]], Iterator[Record]]
+
+
+def _open(path: Path) -> BinaryIO:
+    return path.open("rb")
+
+
+def read(path: Path, opener: Opener = _open) -> Table:
     """The table in a file; its rows are read as they are asked for.
 
     Parameters
@@ -28,7 +43,7 @@ def read(path: Path, opener: Opener = lambda path: path.open("rb")) -> Table:
     path
         The file; its suffix names the format.
     opener
-        Opens the file; one that counts what is read can show progress.
+        Opens the file for its rows; one that counts what is read can show progress.
 
     Raises
     ------
@@ -36,19 +51,19 @@ def read(path: Path, opener: Opener = lambda path: path.open("rb")) -> Table:
         If the file can't be read as such a table, at once or when the faulty row is reached: the message
         names file and line and says what to do.
     """
-    read_rows = FORMATS.get(path.suffix.lower())
-    if not read_rows:
+    suffix = path.suffix.lower()
+    if suffix not in FORMATS:
         raise KdbookError(f"{str(path)!r} is no {', '.join(FORMATS)} file")
     if not path.is_file():
         raise KdbookError(f"the file {str(path)!r} does not exist")
-    rows = _explaining_os_errors(read_rows(opener, path), path)
-    header = next(rows, Row(str(path), [])).cells
-    duplicates = [name for name in header if header.count(name) > 1]
-    if duplicates:
-        raise KdbookError(f"{path} names the column {duplicates[0]!r} twice")
-    if not header:
+    file_format = FORMATS[suffix]
+    try:
+        columns = [name.strip() for name in file_format.header(path)]
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if not columns:
         raise KdbookError(f"{path} is empty; its first line names its columns")
-    return Table(str(path), header, _checked(rows, len(header)))
+    return Table(str(path), columns, partial(_explaining_os_errors, file_format, opener, path))
 
 
 def lines(file: BinaryIO, path: Path) -> Iterator[tuple[str, str]]:
@@ -66,36 +81,41 @@ def lines(file: BinaryIO, path: Path) -> Iterator[tuple[str, str]]:
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
-            raise KdbookError(
-                f"{where}: byte {error.start + 1} is not UTF-8; save the file as UTF-8"
-            ) from error
+            is_utf16 = number == 1 and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+            problem = "the file is in UTF-16" if is_utf16 else f"byte {error.start + 1} is not UTF-8"
+            raise KdbookError(f"{where}: {problem}; save the file as UTF-8") from error
         yield where, text.removesuffix("\n").removesuffix("\r")
 
 
-def _explaining_os_errors(rows: Iterator[Row], path: Path) -> Iterator[Row]:
+def _explaining_os_errors(
+    file_format: Format, opener: Opener, path: Path, positions: Sequence[int]
+) -> Iterator[Record]:
     try:
-        yield from rows
+        yield from file_format.records(opener, path, positions)
     except OSError as error:
-        raise KdbookError(f"{path} can't be read: {error.strerror or error}") from error
+        raise _unreadable(path, error) from error
 
 
-def _checked(rows: Iterable[Row], width: int) -> Iterator[Row]:
-    for row in rows:
-        if len(row.cells) != width:
-            raise KdbookError(
-                f"{row.where}: {len(row.cells)} cells where the header has {width}; is the separator right?"
-            )
-        if problem := cell_problem(row.cells, MAX_CELL_CHARACTERS):
-            raise KdbookError(f"{row.where}: {problem}")
-        yield row
+def _unreadable(path: Path, error: OSError) -> KdbookError:
+    return KdbookError(f"{path} can't be read: {error.strerror or error}")
 
 
-def _tsv(opener: Opener, path: Path) -> Iterator[Row]:
+def _chosen(where: str, cells: Sequence[str], width: int, positions: Sequence[int]) -> Record:
+    if len(cells) != width:
+        has_quotes = any('"' in cell for cell in cells)
+        hint = " In a .tsv file, quotes do not enclose cells" if has_quotes else ""
+        raise KdbookError(
+            f"{where}: {len(cells)} cells where the header has {width}; is the separator right?{hint}"
+        )
+    return Record(where, [cells[position] for position in positions])
+
+
+def _tsv_rows(opener: Opener, path: Path) -> Iterator[tuple[str, list[str]]]:
     with opener(path) as file:
-        yield from (Row(where, text.split("\t")) for where, text in lines(file, path) if text)
+        yield from ((where, text.split("\t")) for where, text in lines(file, path) if text)
 
 
-def _csv(opener: Opener, path: Path) -> Iterator[Row]:
+def _csv_rows(opener: Opener, path: Path) -> Iterator[tuple[str, list[str]]]:
     csv.field_size_limit(MAX_CELL_CHARACTERS)
     with opener(path) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
         reader = csv.reader(text, strict=True)
@@ -104,71 +124,104 @@ def _csv(opener: Opener, path: Path) -> Iterator[Row]:
                 cells = next(reader)
             except StopIteration:
                 return
-            except UnicodeDecodeError as error:
-                raise KdbookError(f"{path} is not in UTF-8 ({error.reason}); save it as UTF-8") from error
+            except UnicodeDecodeError:
+                _refuse_encoding(path)
+                raise
             except csv.Error as error:
                 raise KdbookError(f"{path}, line {reader.line_num}: {error}") from error
             if cells:
-                yield Row(f"{path}, line {reader.line_num}", cells)
+                yield f"{path}, line {reader.line_num}", cells
 
 
-def _jsonl(opener: Opener, path: Path) -> Iterator[Row]:
-    names: list[str] = []
+def _refuse_encoding(path: Path) -> None:
+    """Say which line is not UTF-8; a decoder that reads ahead does not know it."""
+    with path.open("rb") as file:
+        for _ in lines(file, path):
+            pass
+
+
+def _delimited(rows: DelimitedRows) -> Format:
+    """A format whose first row names the columns."""
+
+    def header(path: Path) -> list[str]:
+        return next(rows(_open, path), ("", []))[1]
+
+    def records(opener: Opener, path: Path, positions: Sequence[int]) -> Iterator[Record]:
+        all_rows = rows(opener, path)
+        _, names = next(all_rows)
+        return (_chosen(where, cells, len(names), positions) for where, cells in all_rows)
+
+    return Format(header, records)
+
+
+def _json_objects(opener: Opener, path: Path) -> Iterator[tuple[str, dict[str, object]]]:
     with opener(path) as file:
         for where, text in lines(file, path):
             if not text.strip():
                 continue
             try:
-                record = json.loads(text)
+                value = json.loads(text, object_pairs_hook=_unique_fields)
             except (ValueError, RecursionError) as error:
                 raise KdbookError(f"{where}: not valid JSON ({error})") from error
-            if not isinstance(record, dict):
+            if not isinstance(value, dict):
                 raise KdbookError(
                     f"{where}: {quoted(text)!r} is no JSON object; give each row as one object per line"
                 )
-            if not names:
-                names = list(record)
-                yield Row(where, names)
-            if unknown := record.keys() - set(names):
-                raise KdbookError(
-                    f"{where}: the field {min(unknown)!r} is not in the first row; give every row the "
-                    "same fields"
-                )
-            yield Row(where, _texts([record.get(name) for name in names], where))
+            yield where, value
 
 
-def _parquet(opener: Opener, path: Path) -> Iterator[Row]:
-    import pyarrow as arrow
+def _unique_fields(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the field {max(names, key=names.count)!r} occurs twice")
+    return fields
+
+
+def _json_header(path: Path) -> list[str]:
+    """All fields that occur, since writers of JSON may leave out those without a value."""
+    return list({name: None for _, value in _json_objects(_open, path) for name in value})
+
+
+def _json_records(opener: Opener, path: Path, positions: Sequence[int]) -> Iterator[Record]:
+    names = _json_header(path)
+    chosen = [names[position] for position in positions]
+    for where, value in _json_objects(opener, path):
+        yield Record(where, [value.get(name) for name in chosen])
+
+
+def _parquet_header(path: Path) -> list[str]:
     from pyarrow import parquet  # takes a while to import
 
+    with _explaining_arrow_errors(path):
+        return list(parquet.ParquetFile(path).schema_arrow.names)
+
+
+def _parquet_records(opener: Opener, path: Path, positions: Sequence[int]) -> Iterator[Record]:
+    from pyarrow import parquet
+
+    number = 0
+    with _explaining_arrow_errors(path), opener(path) as file:
+        for batch in parquet.ParquetFile(file).iter_batches():
+            chosen = [batch.columns[position].to_pylist() for position in positions]
+            for values in zip(*chosen, strict=True):
+                number += 1
+                yield Record(f"{path}, row {number}", values)
+
+
+@contextmanager
+def _explaining_arrow_errors(path: Path) -> Iterator[None]:
+    import pyarrow as arrow
+
     try:
-        with opener(path) as file:
-            table = parquet.ParquetFile(file)
-            yield Row(str(path), list(table.schema_arrow.names))
-            number = 0
-            for batch in table.iter_batches():
-                for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                    number += 1
-                    where = f"{path}, row {number}"
-                    yield Row(where, _texts(values, where))
-    except arrow.ArrowException as error:
+        yield
+    except (arrow.ArrowException, UnicodeDecodeError) as error:
         raise KdbookError(f"{path} is no readable Parquet file: {str(error).splitlines()[0]}") from error
 
 
-def _texts(values: Sequence[object], where: str) -> list[str]:
-    """Values as text; a missing one is empty."""
-    for value in values:
-        if isinstance(value, list | dict | bytes):
-            raise KdbookError(
-                f"{where}: {quoted(str(value))!r} is neither text nor number; give each row one value per "
-                "column"
-            )
-    return ["" if value is None else str(value) for value in values]
-
-
-FORMATS: dict[str, Callable[[Opener, Path], Iterator[Row]]] = {
-    ".csv": _csv,
-    ".tsv": _tsv,
-    ".jsonl": _jsonl,
-    ".parquet": _parquet,
+FORMATS: dict[str, Format] = {
+    ".csv": _delimited(_csv_rows),
+    ".tsv": _delimited(_tsv_rows),
+    ".jsonl": Format(_json_header, _json_records),
+    ".parquet": Format(_parquet_header, _parquet_records),
 }

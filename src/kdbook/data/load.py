@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from kdbook.data import custom, pawsx
-from kdbook.data.audit import Audit, audit
+from kdbook.data import custom, pawsx, remarks
+from kdbook.data.audit import PLACEHOLDER, Audit, audit
+from kdbook.data.custom import CustomRows
 from kdbook.data.dataset import SPLITS, TextData
 from kdbook.data.generated import corpus
 from kdbook.data.table import in_order_of_languages
@@ -15,6 +16,7 @@ from kdbook.errors import KdbookError
 from kdbook.settings.profile import GENERATED, Data
 
 MAX_CONFLICTING_SHARE = 0.2  # of the ids; PAWS-X has about 0.02, and more can't be explained by translation
+MIN_CONFLICTS = 5  # ids; fewer may be mistranslated one by one
 CLASSES = ("0", "1")  # of PAWS-X
 MEANINGS = ("different meaning", "same meaning")
 
@@ -28,22 +30,38 @@ def load(settings: Data) -> TextData:
     KdbookError
         If the data can't be read, or too few rows are usable; the message says why.
     """
-    rows_by_split, classes = custom.load(settings) if settings.columns else (_read(settings), CLASSES)
-    audits = {split: audit(rows_by_split[split]) for split in SPLITS}
+    source = custom.load(settings) if settings.columns else CustomRows(_read(settings), CLASSES, ())
+    placeholder = None if settings.columns else PLACEHOLDER
+    audits = {split: audit(source.splits[split], settings.languages, placeholder) for split in SPLITS}
     for split, result in audits.items():
-        _check_usable(result, f"{settings.source}: {split}", settings.languages)
+        _check_usable(result, f"{settings.source}: {split}", settings, split)
+    splits = {split: _used(audits[split].kept, split, settings) for split in SPLITS}
+    _check_classes(splits, source.classes, settings.source)
+    meanings = MEANINGS if settings.task == "paraphrase" else source.classes
+    notes = [*source.notes, *remarks.on_names(source, settings), *remarks.on_duplicates(splits)]
+    return TextData(
+        settings.source,
+        settings.task,
+        settings.languages,
+        source.classes,
+        meanings,
+        audits,
+        splits,
+        tuple(notes),
+    )
+
+
+def _used(kept: pd.DataFrame, split: str, settings: Data) -> pd.DataFrame:
+    """The rows of a split that models see: of the chosen number of items, in the languages for this split."""
     limits = {
         "train": settings.train_items,
         "validation": settings.validation_items,
         "test": settings.test_items,
     }
-    splits = {split: _first_items(audits[split].kept, limits[split], settings.seed) for split in SPLITS}
-    for split in ("train", "validation"):
-        zero_shot = splits[split]["language"].isin(settings.zero_shot_languages)
-        splits[split] = splits[split][~zero_shot].reset_index(drop=True)
-    _check_classes(splits, classes, settings.source)
-    meanings = MEANINGS if settings.task == "paraphrase" else classes
-    return TextData(settings.source, settings.task, settings.languages, classes, meanings, audits, splits)
+    rows = _first_items(kept, limits[split], settings.seed)
+    if split == "test":
+        return rows
+    return rows[~rows["language"].isin(settings.zero_shot_languages)].reset_index(drop=True)
 
 
 def _read(settings: Data) -> dict[str, pd.DataFrame]:
@@ -51,7 +69,7 @@ def _read(settings: Data) -> dict[str, pd.DataFrame]:
     if settings.source == GENERATED:
         return _generate(settings)
     directory = Path(settings.source).expanduser()
-    if not directory.is_dir() and _looks_like_a_path(settings.source):
+    if not directory.is_dir() and custom.looks_like_a_path(settings.source):
         raise KdbookError(f"the data directory {settings.source!r} does not exist")
     by_language = {
         language: pawsx.from_directory(directory, language)
@@ -84,25 +102,39 @@ def _generate(settings: Data) -> dict[str, pd.DataFrame]:
     generated["train"] = corpus.with_label_noise(
         generated["train"], settings.train_label_noise, settings.seed
     )
-    return {split: in_order_of_languages(rows, settings.languages) for split, rows in generated.items()}
+    return {
+        split: in_order_of_languages(rows[rows["language"].isin(settings.languages)], settings.languages)
+        for split, rows in generated.items()
+    }
 
 
-def _check_usable(result: Audit, where: str, languages: tuple[str, ...]) -> None:
+def _check_usable(result: Audit, where: str, settings: Data, split: str) -> None:
     """Stop if nothing of a language is usable, or if the languages can't be translations of each other."""
-    conflicts = result.dropped.loc[result.dropped["reason"] == "conflict", "id"].nunique()
-    in_several_languages = int((result.kept["id"].value_counts() > 1).sum())
-    if conflicts > MAX_CONFLICTING_SHARE * (conflicts + in_several_languages):
+    conflicts = result.dropped[result.dropped["reason"] == "conflict"]
+    aligned = pd.concat([result.kept[result.kept["id"].duplicated(keep=False)], conflicts])
+    ids, different = aligned["id"].nunique(), conflicts["id"].nunique()
+    by_chance = _chance_of_conflict(aligned)
+    is_chance = different >= MIN_CONFLICTS and different > by_chance / 2 * ids
+    if different > MAX_CONFLICTING_SHARE * ids or is_chance:
         raise KdbookError(
-            f"{where}: for {conflicts} of {conflicts + in_several_languages} ids the languages differ in "
-            "the label, so the ids are not aligned; give translations of a pair the same id"
+            f"{where}: for {different} of {ids} ids the languages differ in the label (labels of unrelated "
+            f"texts would for {by_chance:.0%}), so the ids are not aligned; give translations of a text the "
+            "same id, and other texts ids of their own"
         )
-    for language in languages:
-        if not (result.kept["language"] == language).any():
+    zero_shot = settings.zero_shot_languages if split != "test" else ()
+    for language in settings.languages:
+        if language not in zero_shot and not (result.kept["language"] == language).any():
             reasons = result.dropped.loc[result.dropped["language"] == language, "reason"].value_counts()
             dropped = ", ".join(f"{count} dropped as {reason}" for reason, count in reasons.items())
             raise KdbookError(
                 f"{where}: no usable row in the language {language!r} ({dropped or 'there is none'})"
             )
+
+
+def _chance_of_conflict(rows: pd.DataFrame) -> float:
+    """The share of ids in which the labels of two languages would differ if they were independent."""
+    shares = rows["label"].value_counts(normalize=True)
+    return float(1 - (shares**2).sum())
 
 
 def _check_classes(splits: dict[str, pd.DataFrame], classes: tuple[str, ...], source: str) -> None:
@@ -123,7 +155,3 @@ def _first_items(rows: pd.DataFrame, items: int | None, seed: int) -> pd.DataFra
     rank = ids.map(lambda value: hashlib.sha256(f"{seed}:{value}".encode()).hexdigest())
     chosen = set(ids[rank.sort_values().index[:items]])
     return rows[rows["id"].isin(chosen)].reset_index(drop=True)
-
-
-def _looks_like_a_path(source: str) -> bool:
-    return source.startswith((".", "/", "~")) or source.count("/") > 1

@@ -1,6 +1,7 @@
 """A new profile for custom data, written after reading all of it."""
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tomli_w
@@ -20,7 +21,8 @@ class ProfileRequest:
     """What a profile is made of: a data source, the columns of its tables, its languages, and a profile to
     start from.
 
-    ``languages`` may be empty where a column names them: then all that occur are taken.
+    ``languages`` may be empty where a column names them: then all that occur are taken. ``configuration`` and
+    ``ignored_splits`` are those of :class:`kdbook.settings.profile.Data`.
     """
 
     source: str
@@ -32,6 +34,8 @@ class ProfileRequest:
     base: str = "pawsx"
     teacher: str | None = None
     student: str | None = None
+    configuration: str | None = None
+    ignored_splits: tuple[str, ...] = ()
 
 
 def write(path: Path, request: ProfileRequest) -> TextData:
@@ -46,10 +50,13 @@ def write(path: Path, request: ProfileRequest) -> TextData:
         raise KdbookError(f"{str(path)!r} does not end in .toml, as profiles do")
     if path.exists():
         raise KdbookError(f"{str(path)!r} exists already; name a new file")
+    if path.stem in profile.names():
+        raise KdbookError(f"a profile named {path.stem!r} ships with this package; choose another name")
+    request = replace(request, source=_as_seen_from(path.parent, request.source))
     partial = path.with_name(f".{path.stem}.partial.toml")
     try:
         partial.write_text(toml(request, _languages(request, path.parent)), "utf-8")
-        rows = load(profile.load(str(partial)).data)
+        rows = load(profile.load(str(partial), profile.located(request.source, path.parent)).data)
         partial.rename(path)
     except OSError as error:
         raise KdbookError(f"{path} can't be written: {error.strerror}") from error
@@ -71,6 +78,8 @@ def toml(request: ProfileRequest, languages: tuple[str, ...]) -> str:
         "description": f"{request.label} by {' and '.join(request.texts)} in {Path(request.source).name}",
         "data": {
             "source": request.source,
+            **({"configuration": request.configuration} if request.configuration else {}),
+            **({"ignored_splits": list(request.ignored_splits)} if request.ignored_splits else {}),
             "languages": list(languages),
             "columns": {name: value for name, value in columns.items() if value is not None},
         },
@@ -78,6 +87,12 @@ def toml(request: ProfileRequest, languages: tuple[str, ...]) -> str:
     checkpoints = {"teacher": request.teacher, "student": request.student}
     table |= {model: {"checkpoint": checkpoint} for model, checkpoint in checkpoints.items() if checkpoint}
     return f"{HEAD}{tomli_w.dumps(table)}"
+
+
+def _as_seen_from(folder: Path, source: str) -> str:
+    """A data source as a profile in this folder names it; a path is relative to the profile, if it is one."""
+    path = Path(source).expanduser()
+    return os.path.relpath(path, folder) if path.exists() and not path.is_absolute() else source
 
 
 def _languages(request: ProfileRequest, folder: Path) -> tuple[str, ...]:
@@ -89,4 +104,5 @@ def _languages(request: ProfileRequest, folder: Path) -> tuple[str, ...]:
             "--language COLUMN"
         )
     columns = Columns(texts=request.texts, label=request.label, language=request.language, id=request.id)
-    return custom.languages(Data(source=profile.located(request.source, folder), columns=columns))
+    source = profile.located(request.source, folder)
+    return custom.languages(Data(source=source, columns=columns, configuration=request.configuration))

@@ -1,18 +1,32 @@
-"""Rows of text from any source, and the checks that every row has to pass."""
+"""Rows of text from any source: one door for files of every format and for data sets of the hub."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 import pandas as pd
 
 from kdbook.errors import KdbookError
 
 MAX_QUOTED_CHARACTERS = 60  # of what a message quotes
+MAX_CELL_CHARACTERS = 1_000_000
+SEPARATORS = {";": "semicolons", "\t": "tabs", ",": "commas", "|": "vertical bars"}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The values of some columns of one row as the source has them, and where they come from, such as
+    ``"train.tsv, line 3"``.
+    """
+
+    where: str
+    values: Sequence[object]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The cells of one row as text, and where they come from, such as ``"train.tsv, line 3"``."""
+    """The cells of one row as text, empty where a value is missing, and where they come from."""
 
     where: str
     cells: list[str]
@@ -20,25 +34,39 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table that is read row by row: what messages call it, its columns, and an iterator over its rows."""
+    """A table that is read row by row: what messages call it, its columns, and a function that reads the
+    values at some positions, in their order.
+    """
 
     name: str
     columns: list[str]
-    rows: Iterator[Row]
+    read: Callable[[Sequence[int]], Iterator[Record]]
 
     def position(self, column: str) -> int:
-        """Position of a column among the cells of a row.
+        """Position of a column.
 
         Raises
         ------
         KdbookError
-            If there is no such column.
+            If there is no such column, or more than one.
         """
-        if column not in self.columns:
-            raise KdbookError(
-                f"{self.name} has no column {column!r}; it has {quoted(', '.join(self.columns))}"
-            )
-        return self.columns.index(column)
+        number = self.columns.count(column)
+        if number == 1:
+            return self.columns.index(column)
+        names = quoted(", ".join(self.columns)) or "none"
+        problem = f"has {number} columns" if number else "has no column"
+        raise KdbookError(f"{self.name} {problem} {column!r}; it has {names}{_separator_hint(self.columns)}")
+
+    def rows(self, columns: Sequence[str]) -> Iterator[Row]:
+        """The cells of these columns, in their order; other columns may hold anything.
+
+        Raises
+        ------
+        KdbookError
+            If there is no such column, or when a row is reached of which a cell is no text.
+        """
+        positions = [self.position(column) for column in columns]
+        return (checked(record, range(len(positions))) for record in self.read(positions))
 
 
 class UniqueIds:
@@ -62,35 +90,79 @@ class UniqueIds:
         self._places[key] = row.where.rpartition(", ")[2]
 
 
+def checked(record: Record, positions: Iterable[int]) -> Row:
+    """The cells at some positions of a record.
+
+    Raises
+    ------
+    KdbookError
+        If one is no text: the message says where, and what to do.
+    """
+    try:
+        return Row(record.where, [cell_text(record.values[position]) for position in positions])
+    except ValueError as error:
+        raise KdbookError(f"{record.where}: {error}") from error
+
+
+def cell_text(value: object) -> str:
+    """A value as text; empty if it is missing: null, not a number, or infinite.
+
+    Raises
+    ------
+    ValueError
+        If it is no text or number, or has characters that no text has. The message says what to do.
+    """
+    if value is None or _is_no_number(value):
+        return ""
+    if isinstance(value, list | tuple | dict | bytes):
+        raise ValueError(
+            f"{quoted(str(value))!r} is neither text nor number; choose a column with one value per row"
+        )
+    text = str(value)
+    if "\0" in text:
+        raise ValueError("a cell contains a character of code 0; remove it")
+    if len(text) > MAX_CELL_CHARACTERS:
+        raise ValueError(
+            f"a cell has {len(text):,} characters; more than {MAX_CELL_CHARACTERS:,} are implausible; check "
+            "the line ends"
+        )
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError(
+            f"{quoted(text)!r} contains half of a surrogate pair, which is no character; repair it"
+        )
+    return text
+
+
 def quoted(text: str) -> str:
     """A text as a message quotes it, cut to a readable length."""
     return text if len(text) <= MAX_QUOTED_CHARACTERS else f"{text[:MAX_QUOTED_CHARACTERS]}…"
 
 
-def cell_problem(cells: Sequence[str], longest: int) -> str:
-    """What is wrong with the characters of some cells, and what to do; empty if nothing is.
-
-    Parameters
-    ----------
-    cells
-        The cells of one row.
-    longest
-        The largest plausible number of characters in a cell.
-    """
-    if any("\0" in cell for cell in cells):
-        return "a character of code 0 stands in it; remove it"
-    characters = max(map(len, cells))
-    if characters > longest:
-        return (
-            f"a cell of {characters:,} characters; more than {longest:,} are implausible; check the line ends"
-        )
-    return ""
-
-
 def in_order_of_languages(rows: pd.DataFrame, languages: Iterable[str]) -> pd.DataFrame:
-    """The rows in these languages, one language after the other, otherwise in their order."""
+    """The rows one language after the other, otherwise in their order; other languages come last."""
     rank = {language: number for number, language in enumerate(languages)}
-    chosen = rows[rows["language"].isin(rank)]
-    return chosen.sort_values(
-        "language", key=lambda column: column.map(rank), kind="stable", ignore_index=True
+    return rows.sort_values(
+        "language",
+        key=lambda column: column.map(rank).fillna(len(rank)),
+        kind="stable",
+        ignore_index=True,
     )
+
+
+def _is_no_number(value: object) -> bool:
+    return (isinstance(value, float) and not math.isfinite(value)) or (
+        isinstance(value, Decimal) and not value.is_finite()
+    )
+
+
+def _separator_hint(columns: Sequence[str]) -> str:
+    """What to do where the header looks like that of another format."""
+    if columns and all(len(name) > 1 and name[0] == name[-1] == '"' for name in columns):
+        return ". In a .tsv file quotes are plain text; save it as .csv if they enclose the cells"
+    if len(columns) == 1:
+        for separator, name in SEPARATORS.items():
+            if separator in columns[0]:
+                return (
+                    f". Its cells seem to be separated by {name}; use commas in .csv and tabs in .tsv files"
+                )
+    return ""

@@ -13,7 +13,12 @@ from kdbook.errors import KdbookError
 EMBEDDED = "embedded:"
 NEEDED = ("config.json", "tokenizer_config.json")
 CUSTOM_CODE = "auto_map"  # in the configuration of a checkpoint that ships Python code
-CONTENT_SUFFIXES = (".json", ".safetensors", ".bin", ".model", ".txt")
+CONTENT_SUFFIXES = (
+    *(".json", ".safetensors", ".bin"),
+    *(".model", ".txt", ".codes", ".bpe", ".spm", ".vocab", ".tiktoken"),  # of tokenizers
+)
+RELATIVE = ("deberta", "deberta-v2", "t5", "mt5", "xlnet", "roformer")  # they have no table of positions
+OFFSET = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet", "longformer", "data2vec-text")
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,19 @@ def locate(name: str) -> Checkpoint:
     if name.startswith((".", "/", "~")):
         raise KdbookError(f"the checkpoint directory {name!r} does not exist")
     return _hub(name)
+
+
+def max_positions(path: Path) -> int | None:
+    """The largest number of tokens that an encoder takes; None where its positions are relative.
+
+    Encoders of the RoBERTa family count positions from the one after that of the padding.
+    """
+    config = json.loads((path / "config.json").read_text("utf-8"))
+    positions = config.get("max_position_embeddings")
+    kind = config.get("model_type")
+    if not isinstance(positions, int) or kind in RELATIVE or config.get("relative_attention"):
+        return None
+    return positions - config.get("pad_token_id", 1) - 1 if kind in OFFSET else positions
 
 
 def embedded() -> list[str]:

@@ -14,7 +14,7 @@ from pydantic import JsonValue
 
 from kdbook.data import SPLITS, load, pawsx
 from kdbook.encoders import hub_configs
-from kdbook.settings.automm import number
+from kdbook.settings.automm import MAX_TEXT_LEN, number
 from kdbook.settings.profile import TEACHER, Data, Profile
 from kdbook.store.run import RunSpec
 from kdbook.study.status import runs_of_arm
@@ -30,7 +30,6 @@ GIGA = 1e9
 GPU_COUNTS = (1, 2, 4, 8)
 MAX_EPOCHS = "optim.max_epochs"
 BATCH_SIZE = "env.per_gpu_batch_size"
-MAX_TEXT_LEN = "model.hf_text.max_text_len"
 
 # Peak floating-point operations of 32 bits per second, from the maker's data sheets
 GPUS = {"T4": 8.1e12, "L4": 30.3e12, "A100": 19.5e12, "H100": 67e12}

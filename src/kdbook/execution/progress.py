@@ -4,6 +4,7 @@ elsewhere.
 
 import time
 from collections.abc import Mapping
+from html import escape
 from typing import Any, Protocol
 
 from rich.console import Console
@@ -180,20 +181,23 @@ class NotebookBar:
         """Move the bar."""
         value = done + sum(shares.values())
         bar = f'<progress max="{self.runs}" value="{value:.3f}" aria-label="runs trained"></progress>'
-        self.say(f"{bar} {_line(shares, left)}")
+        self._replace(f"{bar} {escape(_line(shares, left))}")
 
     def drop(self, name: str) -> None:
         """The next line replaces the bar."""
 
     def say(self, text: str) -> None:
         """Replace the output."""
-        from IPython.display import HTML
-
-        self.handle.update(HTML(text))
+        self._replace(escape(text))
 
     def close(self, summary: str) -> None:
         """Leave a summary."""
         self.say(summary)
+
+    def _replace(self, html: str) -> None:
+        from IPython.display import HTML
+
+        self.handle.update(HTML(html))
 
 
 def _display(runs: int) -> Display:

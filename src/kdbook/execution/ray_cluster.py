@@ -18,6 +18,7 @@ from kdbook.store.local import Store
 from kdbook.study.study import Study
 
 RETRIES = 2
+RAY_CHARACTERS = len("/ray/session_2026-01-01_00-00-00_000000_1234567/sockets/plasma_store")
 QUIET: Any = {"include_dashboard": False, "logging_level": "ERROR", "log_to_driver": False}
 
 
@@ -127,7 +128,13 @@ def _connected(jobs: int, profile: Profile) -> Iterator[None]:
         if ours and address:
             _join(address)
         elif ours:
-            ray.init(address="local", num_cpus=jobs * (profile.threads or 1), **QUIET)
+            folder = environment.folder_for_sockets(RAY_CHARACTERS)
+            ray.init(
+                address="local",
+                num_cpus=jobs * (profile.threads or 1),
+                _temp_dir=str(folder / "ray"),
+                **QUIET,
+            )
         _check_resources(profile)
         yield
     finally:

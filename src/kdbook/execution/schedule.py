@@ -88,6 +88,8 @@ def train_all(study: Study, missing: Sequence[RunStatus], executor: ExecutorFact
         If a run can't be trained. What was finished stays in the store, as after an interruption.
     """
     waiting = [study.specs[status.name] for status in missing]
+    for spec in waiting:
+        study.check(spec)
     running: set[str] = set()
     expected = {status.name: status.seconds for status in missing}
     with Reporter(expected, jobs) as reporter, executor(study, jobs, partial(_report, reporter)) as workers:

@@ -38,7 +38,8 @@ def write(run: Run, folder: Path) -> bool:
         weights.read_json(encoder / "config.json"),
         weights.read_json(encoder / "tokenizer.json"),
     )
-    if not _is_supported(config, tokenizer) or weights.size(run) > MAX_BYTES:
+    is_supported = _is_supported(config, tokenizer) and weights.pooling(run) == "cls"
+    if not is_supported or weights.size(run) > MAX_BYTES:
         return False
     tensors: dict[str, dict[str, int]] = {}
     parts: list[bytes] = []

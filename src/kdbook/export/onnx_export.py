@@ -185,7 +185,7 @@ def _network(run: Run) -> tuple[Any, bool]:
     """Encoder and head as AutoMM combines them, and whether segments tell the texts apart
     (``models/hf_text.py``).
 
-    The head sees the first token.
+    The head sees the first token, or the mean of all.
     """
     import torch
     from transformers import AutoConfig, AutoModel, AutoTokenizer
@@ -194,6 +194,7 @@ def _network(run: Run) -> tuple[Any, bool]:
     config = AutoConfig.from_pretrained(encoder, trust_remote_code=False)
     state = weights.read(run)
     head = state["head.weight"]  # (classes, width)
+    pools_mean = weights.pooling(run) == "mean"
 
     class Network(torch.nn.Module):
         def __init__(self) -> None:
@@ -208,7 +209,12 @@ def _network(run: Run) -> tuple[Any, bool]:
             states = self.model(
                 input_ids=ids, attention_mask=mask, **extra
             ).last_hidden_state  # (rows, tokens, width)
-            return torch.softmax(self.head(states[:, 0]), -1)
+            if pools_mean:
+                weight = mask.unsqueeze(-1)  # (rows, tokens, 1)
+                features = (states * weight).sum(1) / weight.sum(1)  # (rows, width)
+            else:
+                features = states[:, 0]
+            return torch.softmax(self.head(features), -1)
 
     network = Network().eval()
     network.load_state_dict(state)

@@ -1,6 +1,7 @@
 """Predictions of an exported student for the rows of a file."""
 
 import csv
+import json
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -10,7 +11,7 @@ import rich.progress
 from rich.console import Console
 
 from kdbook.data import files
-from kdbook.data.table import Row
+from kdbook.data.table import Record, checked
 from kdbook.errors import KdbookError
 from kdbook.export.student import Student
 from kdbook.store.atomic import atomic
@@ -62,12 +63,13 @@ def predict_file(path: Path, output: Path, folder: Path) -> int:
     positions = [table.position(name) for name in student.columns]
     if taken := [name for name in added if name in table.columns]:
         raise KdbookError(f"{path} has a column {taken[0]!r} already; rename it")
+    records = table.read(range(len(table.columns)))
     rows = 0
     try:
         with atomic(output) as partial, partial.open("w", encoding="utf-8", newline="") as sink:
             writer = csv.writer(sink, dialect)
             _write(writer, output, [*table.columns, *added])
-            for cells, predicted in _predict(student, table.rows, positions):
+            for cells, predicted in _predict(student, records, positions):
                 _write(writer, output, [*cells, *predicted])
                 rows += 1
     except OSError as error:
@@ -93,13 +95,22 @@ def _with_progress_bar(path: Path) -> BinaryIO:
 
 
 def _predict(
-    student: Student, rows: Iterator[Row], positions: Sequence[int]
+    student: Student, records: Iterator[Record], positions: Sequence[int]
 ) -> Iterator[tuple[list[str], list[str]]]:
     """The cells of each row, and what is added to them."""
-    while batch := [row.cells for row in islice(rows, BATCH)]:
-        columns = ([cells[position] for cells in batch] for position in positions)
-        for cells, shares in zip(batch, student.probabilities(*columns), strict=True):
-            yield cells, [student.classes[shares.argmax()], *(f"{share:.4f}" for share in shares)]
+    while batch := list(islice(records, BATCH)):
+        rows = [checked(record, positions).cells for record in batch]
+        columns = ([cells[number] for cells in rows] for number in range(len(positions)))
+        for record, shares in zip(batch, student.probabilities(*columns), strict=True):
+            predicted = [student.classes[shares.argmax()], *(f"{share:.4f}" for share in shares)]
+            yield [_as_read(value) for value in record.values], predicted
+
+
+def _as_read(value: object) -> str:
+    """A value of a column that is only passed on; what is neither text nor number becomes JSON."""
+    if isinstance(value, list | dict):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return "" if value is None else str(value)
 
 
 def _write(writer: _Writer, output: Path, cells: Sequence[str]) -> None:

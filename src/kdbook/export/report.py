@@ -1,6 +1,7 @@
 """What exporting a student changes, and the model card that says so."""
 
 import json
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,8 +9,9 @@ from importlib.resources import files
 
 import pandas as pd
 
-from kdbook.analysis import bootstrap, sentences
+from kdbook.analysis import bootstrap, descriptions
 from kdbook.analysis.bootstrap import Estimate, Verdict
+from kdbook.analysis.markup import plain
 from kdbook.analysis.phrases import interval, points, times
 from kdbook.data import texts
 from kdbook.export import student
@@ -100,8 +102,9 @@ def model_card(study: Study, arms: Arms, run: Run, report: ExportReport) -> str:
     card = ModelCard.from_template(
         metadata,
         template_str=template,
-        task=sentences.task(data),
-        about=study.describe().replace("**", ""),
+        task=descriptions.task(data),
+        about=descriptions.about(study).replace("**", ""),
+        fence=_fence(example),
         arguments=shlex.join(example),
         lists=", ".join(json.dumps([text], ensure_ascii=False) for text in example),
         accuracies=_accuracy_rows(arms, run, report),
@@ -113,10 +116,16 @@ def model_card(study: Study, arms: Arms, run: Run, report: ExportReport) -> str:
     return str(card)
 
 
+def _fence(code: Sequence[str]) -> str:
+    """A fence for code blocks that contain these texts."""
+    longest = max(map(len, re.findall("`+", "\n".join(code))), default=0)
+    return "`" * max(3, longest + 1)
+
+
 def _accuracy_rows(arms: Arms, run: Run, report: ExportReport) -> str:
     estimates = {f"{arm}, mean of {len(arms[arm])}": _mean_accuracy(arms[arm]) for arm in MAIN_ARMS}
     for language, rows in run.predictions.groupby("language", sort=False):
-        estimates[f"this student, {language}"] = bootstrap.mean_accuracy([rows])
+        estimates[f"this student, {plain(str(language))}"] = bootstrap.mean_accuracy([rows])
     estimates["this student, all"] = report.accuracy
     return "\n".join(
         f"| {name} | {estimate.value:.3f} | {estimate.low:.3f} to {estimate.high:.3f} |"

@@ -4,13 +4,14 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdbook.settings.automm import number
+from kdbook.settings.automm import MAX_TEXT_LEN, POOLING, number
 from kdbook.store.run import Run
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 ENCODER = "hf_text"  # AutoMM's folder for the tokenizer and the configuration of a text encoder
+UNLIMITED = 10**30  # as transformers writes it
 PREFIX = "model."  # of the name of each weight in AutoMM's checkpoint
 
 
@@ -36,8 +37,22 @@ def encoder_folder(run: Run) -> Path:
 
 
 def max_tokens(run: Run) -> int:
-    """The largest number of tokens of a row, marks included."""
-    return number(run.record.identity.hyperparameters, "model.hf_text.max_text_len")
+    """The largest number of tokens of a row, marks included.
+
+    AutoMM's ``get_text_token_max_len`` (``models/utils.py``).
+    """
+    config = read_json(encoder_folder(run) / "config.json")
+    tokenizer = read_json(encoder_folder(run) / "tokenizer_config.json")
+    limit = tokenizer.get("model_max_length") or UNLIMITED
+    if not config.get("relative_attention") and "relative" not in config.get("position_embedding_type", ""):
+        limit = config.get("max_position_embeddings", limit)
+    chosen = number(run.record.identity.hyperparameters, MAX_TEXT_LEN)
+    return int(min(chosen, limit) if chosen > 0 else limit)
+
+
+def pooling(run: Run) -> str:
+    """How the features of a row are made of its tokens: ``"cls"`` or ``"mean"``."""
+    return str(run.record.identity.hyperparameters.get(POOLING, "cls"))
 
 
 def read_json(path: Path) -> Json:

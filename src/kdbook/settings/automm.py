@@ -27,6 +27,10 @@ OLD_NAMES = {
     "env.num_workers_evaluation": "env.num_workers_inference",
     "env.eval_batch_size_ratio": "env.inference_batch_size_ratio",
 }
+MAX_TEXT_LEN = "model.hf_text.max_text_len"  # tokens of a row, marks included
+PEFT = "optim.peft"  # which parameters a fit changes
+ADAPTERS = ("lora", "ia3")  # values of it that add parameters, which an exported network lacks
+POOLING = "model.hf_text.pooling_mode"
 # What the settings of the distiller do; source: ``optim/lit_distiller.py`` and ``utils/distillation.py``.
 DISTILLER = {
     "distiller.temperature": "divides all logits in the soft-label loss; AutoMM does not scale it by T²",
@@ -43,7 +47,7 @@ DISTILLER = {
 }
 # AutoMM's defaults of the settings that this package reads, for machines on which AutoMM is not installed.
 FALLBACKS: dict[str, JsonValue] = {
-    "model.hf_text.max_text_len": 512,
+    MAX_TEXT_LEN: 512,
     "optim.max_epochs": 20,
     "env.per_gpu_batch_size": 8,
     "env.inference_batch_size_ratio": 4,

@@ -2,13 +2,17 @@
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from kdbook.errors import KdbookError
+
 DEFAULT_PROFILE = "embedded"
+SOCKET_BYTES = 103  # of the path of a socket on macOS; Linux has a few more
 SERVED_LOCALLY = "http://127.0.0.1:8000"  # by make serve
 
 
@@ -58,6 +62,26 @@ def make_paths_absolute() -> None:
 def is_url(name: str) -> bool:
     """Whether a place is named by a URL rather than by a path."""
     return "://" in name
+
+
+def folder_for_sockets(characters: int) -> Path:
+    """A folder for temporary files in which the path of a socket may have so many characters more.
+
+    The address of a socket holds about a hundred bytes; the temporary folders of job schedulers and of macOS
+    can be longer by themselves.
+
+    Raises
+    ------
+    KdbookError
+        If there is none.
+    """
+    folders = [Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")]  # noqa: S108  # only if short and ours to write
+    for folder in folders:
+        if len(os.fsencode(folder)) + characters <= SOCKET_BYTES and os.access(folder, os.W_OK):
+            return folder
+    raise KdbookError(
+        f"the path of the temporary folder {folders[0]} is too long for sockets; set TMPDIR to a shorter one"
+    )
 
 
 def notebook_shell() -> Any:

@@ -3,7 +3,7 @@ ablations.
 """
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -13,7 +13,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    JsonValue,
     NonNegativeInt,
     PositiveInt,
     ValidationError,
@@ -22,6 +21,8 @@ from pydantic import (
 
 from kdbook.errors import KdbookError
 from kdbook.settings import automm, environment
+from kdbook.settings.names import Name
+from kdbook.settings.validation import explain
 
 GENERATED = "generated"
 TEACHER = "teacher"
@@ -43,10 +44,10 @@ class _Table(BaseModel):
 class Columns(_Table):
     """Columns of a table: one or two texts, the label, and, where the table has them, language and id."""
 
-    texts: Annotated[tuple[str, ...], Field(min_length=1, max_length=2)]
-    label: str
-    language: str | None = None
-    id: str | None = None
+    texts: Annotated[tuple[Name, ...], Field(min_length=1, max_length=2)]
+    label: Name
+    language: Name | None = None
+    id: Name | None = None
 
 
 class Data(_Table):
@@ -57,13 +58,17 @@ class Data(_Table):
     :mod:`kdbook.data.custom`. Models train on the ``train_languages`` (``None``: all) and are tested on all
     ``languages``; the others measure zero-shot transfer. An item is one id in all languages; ``None`` means
     all items. ``seed`` generates the corpus and selects subsets. ``train_label_noise`` is the share of
-    generated training items whose label is flipped, as if annotators had erred.
+    generated training items whose label is flipped, as if annotators had erred. ``configuration`` is that of
+    a hub data set, where no column or setting of the languages names it. Splits in ``ignored_splits`` are
+    not read, and split off from the training rows instead, as where labels are hidden.
     """
 
     source: str
     columns: Columns | None = None
-    languages: Annotated[tuple[str, ...], Field(min_length=1)] = ("en", "de")
-    train_languages: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    configuration: str | None = None
+    ignored_splits: tuple[Literal["validation", "test"], ...] = ()
+    languages: Annotated[tuple[Name, ...], Field(min_length=1)] = ("en", "de")
+    train_languages: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
     train_items: PositiveInt | None = None
     validation_items: PositiveInt | None = None
     test_items: PositiveInt | None = None
@@ -80,6 +85,21 @@ class Data(_Table):
         """The languages that no model trains on."""
         trained = self.train_languages or self.languages
         return tuple(language for language in self.languages if language not in trained)
+
+    @model_validator(mode="after")
+    def _languages_are_distinct(self) -> Self:
+        if ALL in self.languages:
+            raise ValueError(f"a language can't be called {ALL!r}, which stands for all of them; rename it")
+        duplicates = [language for language in self.languages if self.languages.count(language) > 1]
+        if duplicates:
+            raise ValueError(f"languages has {duplicates[0]!r} twice")
+        return self
+
+    @model_validator(mode="after")
+    def _only_custom_data_has_parts(self) -> Self:
+        if not self.columns and (self.configuration or self.ignored_splits):
+            raise ValueError("configuration and ignored_splits need data.columns")
+        return self
 
     @model_validator(mode="after")
     def _train_languages_are_known(self) -> Self:
@@ -146,10 +166,10 @@ class Profile(_Table):
     teacher: Model
     student: Model
     distiller: Hyperparameters = {}
-    controls: dict[str, Variation] = {}
+    controls: dict[Name, Variation] = {}
     control_seeds: PositiveInt | None = None
     ablation_seeds: PositiveInt = 1
-    ablations: dict[str, Variation] = {}
+    ablations: dict[Name, Variation] = {}
 
     @property
     def arms(self) -> list[str]:
@@ -223,13 +243,15 @@ def load(name: str | None = None, source: str | None = None) -> Profile:
     """
     variables = environment.read()
     name = name or variables.profile
+    if name not in names() and Path(name).stem in names():
+        raise KdbookError(f"a profile named {Path(name).stem!r} ships with this package; rename {name}")
     try:
         table = _with_base(tomllib.loads(text(name)))
         if "name" in table:
             raise ValueError("a profile is named after its file; remove 'name'")
         profile = Profile(name=Path(name).stem, **table)
     except ValidationError as error:
-        raise KdbookError(f"profile {name!r}: {_explain(error)}") from error
+        raise KdbookError(f"profile {name!r}: {explain(error, Profile)}") from error
     except tomllib.TOMLDecodeError as error:
         raise KdbookError(f"profile {name!r} is not valid TOML: {error}") from error
     except (
@@ -260,7 +282,7 @@ def text(name: str) -> str:
     if name in names():
         return (files(__package__) / PROFILES / f"{name}.toml").read_text("utf-8")
     if path.suffix == ".toml" and path.is_file():
-        return path.read_text("utf-8")
+        return path.read_text("utf-8-sig")
     raise KdbookError(
         f"there is no profile {name!r}. Choose from: {', '.join(names())}, or give the path of a .toml file"
     )
@@ -286,35 +308,3 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> Toml:
         if isinstance(value, dict) and isinstance(below.get(key), dict):
             merged[key] = _merged(below[key], value)
     return merged
-
-
-def _explain(error: ValidationError) -> str:
-    first = error.errors()[0]
-    path = first["loc"]
-    place = ".".join(map(str, path))
-    if first["type"] == "extra_forbidden":
-        return f"unknown key {place!r}. Choose from: {', '.join(_siblings(path[:-1]))}"
-    if first["type"] == "value_error":
-        prefix = f"{place}: " if place else ""
-        return prefix + first["msg"].removeprefix("Value error, ") + _got(path, first["input"])
-    return f"{place or 'top level'}: {first['msg']}" + (
-        "" if first["type"] == "missing" else f", got {first['input']!r}"
-    )
-
-
-def _got(path: Iterable[int | str], value: JsonValue) -> str:
-    """What was given in place of a table of settings."""
-    return f", got {value!r}" if "hyperparameters" in path or "distiller" in path else ""
-
-
-def _siblings(path: tuple[int | str, ...]) -> list[str]:
-    """Names of the keys allowed in the table at ``path``."""
-    table: Any = Profile
-    for part in path:
-        if part in ("controls", "ablations"):
-            return list(Variation.model_fields)
-        table = table.model_fields[str(part)].annotation
-    return [
-        *(["base"] if table is Profile else []),
-        *(field for field in table.model_fields if field != "name"),
-    ]

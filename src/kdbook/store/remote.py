@@ -28,6 +28,7 @@ from kdbook.store.run import MANIFEST, RESULTS, Manifest, Run, hash_of, read_man
 
 MARKERS = "commits"
 FILES = "files"
+BUCKETS = {"s3", "s3a", "gs", "gcs"}  # protocols of which the first part of a path is a bucket
 
 
 class CommitMarker(BaseModel):
@@ -116,7 +117,23 @@ class Bucket:
             files, base = fsspec.url_to_fs(self.url, use_listings_cache=False)
         except (ImportError, ValueError) as error:
             raise KdbookError(f"the run store {self.url} can't be used: {error}") from error
+        if self.url.partition("://")[0] in BUCKETS:
+            self._require_bucket(files, base.partition("/")[0])
         return files, base
+
+    def _require_bucket(self, files: Any, bucket: str) -> None:
+        """A bucket that does not exist looks like an empty one until something is written."""
+        if not bucket:
+            raise KdbookError(f"the run store {self.url} names no bucket; write s3://BUCKET/FOLDER")
+        try:
+            exists = files.exists(bucket)
+        except PermissionError:
+            return  # it may exist; what is denied is said when it is needed
+        if not exists:
+            raise KdbookError(
+                f"the bucket {bucket!r} of the run store {self.url} does not exist; create it, or correct "
+                "KDBOOK_STORE"
+            )
 
     @contextmanager
     def _explaining_errors(self) -> Iterator[None]:
@@ -124,6 +141,11 @@ class Bucket:
             yield
         except KdbookError:
             raise
+        except PermissionError as error:
+            raise KdbookError(
+                f"the run store {self.url} denies access ({str(error) or 'no reason given'}); it needs the "
+                "rights to list the bucket and to read, write and delete objects"
+            ) from error
         except (
             Exception
         ) as error:  # of boto, aiohttp and others, which share no class and have retried already

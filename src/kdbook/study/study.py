@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from kdbook.encoders import checkpoints
 from kdbook.errors import KdbookError
-from kdbook.settings.profile import GENERATED, MAIN_ARMS, Profile
+from kdbook.settings.automm import ADAPTERS, MAX_TEXT_LEN, PEFT, number
+from kdbook.settings.profile import MAIN_ARMS, TEACHER, Profile
 from kdbook.store.local import Store
 from kdbook.store.run import Run, RunIdentity, RunRecord, RunSpec
 from kdbook.study import identity
@@ -59,12 +60,6 @@ class Study:
         """The runs of the study by name, teachers first."""
         return expand(self.profile)
 
-    def describe(self) -> str:
-        """What the study is about, in a line of Markdown."""
-        rows = ", ".join(f"{count:,} {split}" for split, count in self.data.sizes().loc["all"].items())
-        profile = self.profile
-        return f"**Profile `{profile.name}`.** {profile.description}. Data: {_source(profile)} ({rows} rows)."
-
     def get_or_train(self, name: str) -> Run:
         """The run of this name, or the first run of the arm of this name; trained now if the store lacks it.
 
@@ -111,6 +106,29 @@ class Study:
     def status(self) -> list[RunStatus]:
         """Where every run stands, and why."""
         return [status_of(run, self.store, self.profile.name) for run in self.resolved_runs()]
+
+    def check(self, spec: RunSpec) -> None:
+        """Refuse settings with which a run would fail after it was trained, or while it is.
+
+        Raises
+        ------
+        KdbookError
+            If texts can be longer than the encoder takes, or a student could not be exported.
+        """
+        settings = spec.hyperparameters
+        longest = number(settings, MAX_TEXT_LEN)
+        positions = checkpoints.max_positions(self._checkpoint(spec.checkpoint).path)
+        if positions is not None and longest > positions:
+            raise KdbookError(
+                f"{spec.name}: {spec.checkpoint} takes at most {positions} tokens, and {MAX_TEXT_LEN} is "
+                f"{longest}; set it to {positions} or less"
+            )
+        peft = settings.get(PEFT)
+        if spec.arm != TEACHER and isinstance(peft, str) and any(kind in peft for kind in ADAPTERS):
+            raise KdbookError(
+                f"{spec.name}: a student with the adapters of {PEFT} = {peft!r} can't be exported; set it "
+                "for the teacher alone, or choose bit_fit or norm_fit"
+            )
 
     def train(
         self,
@@ -266,12 +284,3 @@ class Study:
         from kdbook.training.teacher_outputs import OutputFile
 
         return TeacherSource(teacher.predictor, OutputFile(self.store.outputs(teacher.key)), spec.shuffled)
-
-
-def _source(profile: Profile) -> str:
-    settings = profile.data
-    if settings.source == GENERATED:
-        noise = 100 * settings.train_label_noise
-        note = f", about {noise:.0f} % of the training labels flipped on purpose" if noise else ""
-        return f"generated sentences{note}"
-    return f"`{settings.source.rpartition('/')[2]}`" if settings.columns else "PAWS-X or data in its layout"

@@ -129,7 +129,7 @@ class PretokenizedDataModule(BaseDataModule):
                 if isinstance(value, str | int | float | None)
             }
             digest.update(repr(sorted(settings.items())).encode())
-            digest.update(processor.tokenizer.backend_tokenizer.to_str().encode())
+            digest.update(_tokenizer_state(processor.tokenizer).encode())
         return digest.hexdigest()
 
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
@@ -145,6 +145,14 @@ class PretokenizedDataModule(BaseDataModule):
         return DataLoader(
             self.validate_dataset, self.validation_batch_size, sampler=order, collate_fn=_unchanged
         )
+
+
+def _tokenizer_state(tokenizer: Any) -> str:
+    """All that decides what a tokenizer does."""
+    if tokenizer.is_fast:
+        state: str = tokenizer.backend_tokenizer.to_str()
+        return state
+    return repr((type(tokenizer).__name__, sorted(tokenizer.get_vocab().items()), tokenizer.init_kwargs))
 
 
 def _unchanged(batch: Any) -> Any:

@@ -13,6 +13,7 @@ from kdbook.website.sphinx_ext import (
     failures,
     freshness,
     mathml,
+    outputs,
     parallel,
     publish,
     scripts,
@@ -31,11 +32,12 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("env-updated", freshness.remember)
     app.connect("html-page-context", scripts.choose, priority=900)
     app.connect("html-page-context", downloads.add_buttons, priority=900)
-    app.connect("build-finished", failures.log_tracebacks, priority=300)
+    app.connect("build-finished", failures.report_last, priority=300)
     app.connect("build-finished", addresses.list_all_pages, priority=400)  # before sphinx-sitemap writes it
     app.connect("build-finished", downloads.write)
     app.connect("build-finished", assets.subset_icon_font)
     app.add_directive("only-for", conditional_prose.OnlyForDirective)
     accessible.setup(app)
     mathml.setup_renderer(app)
+    outputs.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

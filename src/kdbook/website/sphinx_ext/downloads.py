@@ -37,7 +37,7 @@ import importlib.util, os
 if importlib.util.find_spec("kdbook") is None:
     %pip install --quiet --constraint {folder}/{constraints} "kdbook[train] @ {folder}/{wheel}"
 
-os.environ.setdefault("KDBOOK_PROFILE", "{profile}")  # what to train; runs are kept in .runs and trained once
+os.environ.setdefault("KDBOOK_PROFILE", {profile!r})  # what to train; runs are kept in .runs and trained once
 """
 
 

@@ -1,18 +1,23 @@
 """Several chapters executed at once."""
 
 import os
-import tempfile
+import subprocess
 from functools import partial
-from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
+import sqlalchemy
+from jupyter_cache.cache import db
 from jupyter_cache.executors import utils
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import execute
 from sphinx.application import Sphinx
 from traitlets import default
 
+from kdbook.settings import environment
+
 CHAPTERS_PER_CORE = 2  # a chapter mostly imports libraries and shares the processor well
+SECONDS_TO_WRITE = 300  # into the database of chapters, which others may lock for long on a network disk
 SECONDS_TO_START = 300  # importing IPython takes that long only where a disk or a processor is busy
 
 
@@ -29,7 +34,15 @@ class IpcKernelManager(AsyncKernelManager):
 
     @default("ip")
     def _socket_prefix(self) -> str:
-        return str(Path(tempfile.gettempdir()) / f"kdbook-{uuid4().hex}")
+        name = f"kdbook-{uuid4().hex}"
+        return str(environment.folder_for_sockets(len(f"/{name}-65535")) / name)
+
+    async def _async_launch_kernel(self, kernel_cmd: list[str], **settings: Any) -> None:
+        """Start a kernel whose own log is dropped: one that ends with its build would print tracebacks of it.
+
+        What a cell prints reaches the notebook in another way.
+        """
+        await super()._async_launch_kernel(kernel_cmd, **settings, stderr=subprocess.DEVNULL)
 
 
 def read_in_parallel(app: Sphinx) -> None:
@@ -38,6 +51,14 @@ def read_in_parallel(app: Sphinx) -> None:
     utils.executenb = partial(
         execute, kernel_manager_class=IpcKernelManager, startup_timeout=SECONDS_TO_START
     )
+    db.create_engine = _create_engine
     app.parallel = CHAPTERS_PER_CORE * len(os.sched_getaffinity(0))
     # sphinx-external-toc always loads this extension, which works in parallel but does not say so
     app.extensions["sphinx_multitoc_numbering"].parallel_read_safe = True
+
+
+def _create_engine(url: str) -> sqlalchemy.Engine:
+    """The database of executed chapters at a path of any characters, which jupyter-cache puts into a URL."""
+    path = url.removeprefix("sqlite:///")
+    arguments = {"timeout": SECONDS_TO_WRITE}
+    return sqlalchemy.create_engine(sqlalchemy.URL.create("sqlite", database=path), connect_args=arguments)
