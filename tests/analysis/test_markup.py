@@ -7,9 +7,10 @@ from bs4 import BeautifulSoup
 from hypothesis import given, settings
 from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
-from sinks import HOSTILE, NAMES, shown_in_figure, shown_in_terminal
+from sinks import HOSTILE, NAMES, SINKS
 
-from kdbook.analysis import canvas, markup
+from kdbook.analysis import markup
+from kdbook.settings.names import name_problem
 
 MARKDOWN = MarkdownIt("commonmark").enable("table").use(dollarmath_plugin)
 
@@ -37,8 +38,6 @@ def test_any_name_is_shown_as_it_is(name):
 
 
 def test_every_character_that_a_name_may_have_is_shown_as_it_is():
-    from kdbook.settings.names import name_problem
-
     characters = (chr(code) for code in range(0x3000) if unicodedata.category(chr(code)) != "Cs")
     allowed = [character for character in characters if not name_problem(character)]
     for start in range(0, len(allowed), 500):
@@ -46,12 +45,7 @@ def test_every_character_that_a_name_may_have_is_shown_as_it_is():
         assert rendered(markup.plain(text)) == text
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_names_in_a_terminal(name):
-    assert shown_in_terminal(name) == name
-
-
-@pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_names_in_a_figure(name, recwarn):
-    assert shown_in_figure(name) == canvas.shortened(name)
+@pytest.mark.parametrize("sink", SINKS)
+def test_every_sink_shows_hostile_names_as_they_are(sink, recwarn):
+    assert SINKS[sink](HOSTILE) == HOSTILE
     assert not recwarn.list

@@ -135,13 +135,14 @@ def bert(smoke, tmp_path):
     return str(folder)
 
 
-@pytest.mark.parametrize("kind", ["bert", "embedded:teacher"])
-def test_students_of_other_kinds(bert, smoke, tmp_path, kind):
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [("bert", {}), ("embedded:teacher", {"model.hf_text.pooling_mode": "mean", "optim.peft": "bit_fit"})],
+)
+def test_students_of_other_kinds(bert, smoke, tmp_path, kind, settings):
     """Any text encoder may be a student; AutoMM marks the second text of these with segments."""
-    checkpoint = bert if kind == "bert" else kind
-    own = smoke.profile.model_copy(
-        update={"student": smoke.profile.student.model_copy(update={"checkpoint": checkpoint})}
-    )
+    changes = {"checkpoint": bert if kind == "bert" else kind, "hyperparameters": settings}
+    own = smoke.profile.model_copy(update={"student": smoke.profile.student.model_copy(update=changes)})
     opened = Study(own, Store(tmp_path / "store"), train_in_process)
     run = opened.get_or_train("baseline-0")
     exported = onnx_export.export(opened, Arms({arm: [run] for arm in MAIN_ARMS}), run, tmp_path / "student")

@@ -1,6 +1,9 @@
 """Any bytes as data, any text as a profile: a result or one clear line, and no row lost unseen."""
 
+import csv
+import io
 import json
+import re
 import string
 import tomllib
 from importlib.resources import files
@@ -12,11 +15,13 @@ from hypothesis import strategies as st
 
 from kdbook.data import pawsx
 from kdbook.data.audit import REASONS, audit
+from kdbook.data.load import load
 from kdbook.errors import KdbookError
 from kdbook.settings import profile
+from kdbook.settings.profile import Columns, Data
 from kdbook.store.run import read_manifest
 
-CASES = 3_500  # of each kind
+CASES = 10_000  # of each kind
 many = settings(max_examples=CASES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 HEADER = "id\tsentence1\tsentence2\tlabel"
@@ -99,8 +104,8 @@ def check_file(path, content):
         assert_one_line(error)
         assert path.name in str(error)
         return
-    lines = content.split(b"\n")[1:]
-    assert len(rows) == len(lines) - (not lines[-1] if lines else 0)
+    lines = [line for line in content.split(b"\n")[1:] if line.removesuffix(b"\r")]
+    assert len(rows) == len(lines)
     assert set(rows["label"]) <= {0, 1} and rows["id"].is_unique
     result = audit(rows.assign(language="en"))
     counts = result.counts()
@@ -222,7 +227,7 @@ def test_a_table_of_the_hub_is_checked_like_a_file(tally, monkeypatch):
     for column, value, message in (
         ("label", -1, "row 2: the label is '-1'"),
         ("id", 1, "row 2: the id '1' was given before"),
-        ("sentence1", "a\0", "row 2: a character"),
+        ("sentence1", "a\0", "row 2: a cell contains a character of code 0"),
     ):
         rows = pd.DataFrame({"id": [1, 2], "sentence1": ["a", "b"], "sentence2": ["c", "d"], "label": [0, 1]})
         rows[column] = [rows[column][0], value]
@@ -234,3 +239,98 @@ def test_a_table_of_the_hub_is_checked_like_a_file(tally, monkeypatch):
         )
         with tally.trial("bad row from the hub"), pytest.raises(KdbookError, match=message):
             pawsx.from_hub("name", "de")
+
+
+VALUES_OF_CELLS = st.one_of(
+    st.sampled_from(
+        [
+            "one",
+            "two",
+            "a b",
+            "",
+            " ",
+            "NS",
+            "nan",
+            "None",
+            "1",
+            "1.0",
+            "-1",
+            "<b>",
+            "{{x}}",
+            "$1$",
+            "\ufeff",
+            "\x85",
+        ]
+    ),
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n\t\0"), max_size=6),
+    st.none(),
+)
+FORMATS_OF_FILES = (".csv", ".tsv", ".jsonl", ".parquet")
+
+
+@st.composite
+def tables_of_texts(draw) -> pd.DataFrame:
+    """Texts with a label and a language, nearly all of them good, in columns of any order among others."""
+    good = [(f"text {number}", "ab"[number % 2], ("en", "de")[number // 2 % 2]) for number in range(24)]
+    odd = draw(st.lists(st.tuples(VALUES_OF_CELLS, VALUES_OF_CELLS, VALUES_OF_CELLS), max_size=3))
+    labelled = draw(st.booleans())
+    rows = [*good, *((text, label if labelled else "a", language or "en") for text, label, language in odd)]
+    frame = pd.DataFrame(rows, columns=["text", "label", "language"], dtype=object)
+    return frame[draw(st.permutations(list(frame.columns)))]
+
+
+def write_table(path, frame: pd.DataFrame) -> None:
+    """The same table in the format of the file's name, beside columns that nobody asks for."""
+    if path.suffix == ".parquet":
+        frame.assign(more=[[1]] * len(frame)).to_parquet(path)
+    elif path.suffix == ".jsonl":
+        rows = ({"more": {"x": []}} | row for row in frame.to_dict("records"))
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    elif path.suffix == ".tsv":
+        lines = [
+            "\t".join([*map(str, row), "", ""])
+            for row in [tuple(frame.columns), *frame.fillna("").to_numpy()]
+        ]
+        path.write_bytes("".join(f"{line}\n" for line in lines).encode())
+    else:
+        text = io.StringIO(newline="")
+        csv.writer(text).writerows(
+            [[*frame.columns, "", ""], *([*row, "", ""] for row in frame.fillna("").to_numpy())]
+        )
+        path.write_text(text.getvalue(), "utf-8", newline="")
+
+
+def outcome(path) -> tuple[object, ...] | str:
+    """What becomes of the rows of a file, or why it is refused, whatever its format."""
+    columns = Columns(texts=("text",), label="label", language="language")
+    try:
+        read = load.__wrapped__(Data(source=str(path), columns=columns))
+    except KdbookError as error:
+        assert_one_line(error)
+        return re.sub(r"(, (line|row) \d+)|^.*?rows\.\w+", "", str(error))
+    table = read.audit_table()
+    assert (table["read"] == table[[*REASONS, "kept"]].sum(axis=1)).all()
+    assert (table["used"] == table["kept"]).all()
+    return read.digest(), read.classes, int(table["read"].sum())
+
+
+@settings(
+    max_examples=CASES // len(FORMATS_OF_FILES),
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+@given(tables_of_texts())
+def read_in_every_format(tally, folder, frame):
+    outcomes = []
+    for suffix in FORMATS_OF_FILES:
+        path = folder / f"rows{suffix}"
+        with tally.trial("any table in any format"):
+            write_table(path, frame)
+            outcomes.append(outcome(path))
+            assert isinstance(outcomes[-1], str) or outcomes[-1][2] == len(frame)
+            assert outcomes[-1] == outcomes[0]
+
+
+def test_every_format_gives_the_same_rows_or_the_same_error(tmp_path, tally):
+    read_in_every_format(tally, tmp_path)

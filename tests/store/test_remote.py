@@ -132,6 +132,26 @@ def keep(store: Store, key: str, numbers=(1, 2, 3)) -> None:
         store.finish(directory, make_record(interruptions=numbers[0]))
 
 
+@pytest.mark.parametrize("url", ["s3://typo-in-the-name/runs", "s3://"])
+def test_a_bucket_that_does_not_exist_is_named_before_anything_is_trained(bucket, tmp_path, url):
+    store = RemoteStore(url, tmp_path / "one")
+    for read in (lambda: store.get("a"), store.keys, lambda: list(store)):
+        with pytest.raises(KdbookError, match="'typo-in-the-name' .* does not exist|names no bucket"):
+            read()
+
+
+def test_missing_rights_are_named(bucket, tmp_path, monkeypatch):
+    store = RemoteStore(bucket, tmp_path / "one")
+    system, _ = store.bucket._files
+
+    def denied(*arguments, **settings):
+        raise PermissionError("Access Denied")
+
+    monkeypatch.setattr(system, "cat_file", denied)
+    with pytest.raises(KdbookError, match="denies access .Access Denied.; it needs the rights to list"):
+        store.get("a")
+
+
 def test_what_one_machine_keeps_another_reads(bucket, tmp_path):
     one, other = RemoteStore(bucket, tmp_path / "one"), RemoteStore(bucket, tmp_path / "other")
     assert other.get("a") is None and list(other) == [] and other.keys() == []

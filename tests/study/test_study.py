@@ -244,3 +244,39 @@ def test_records_are_plain_json_without_paths(tmp_path, trained):
     text = (some.get_or_train("teacher").path / RECORD).read_text()
     assert json.loads(text)["spec"]["seed"] == 0
     assert str(tmp_path) not in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"model.hf_text.max_text_len": 512},
+            "takes at most 256 tokens, and model.hf_text.max_text_len is 512",
+        ),
+        ({"model.hf_text.max_text_len": 257}, "set it to 256 or less"),
+        ({"optim.peft": "lora"}, "a student with the adapters of optim.peft = 'lora' can't be exported"),
+        ({"optim.peft": "ia3_bias"}, "choose bit_fit or norm_fit"),
+    ],
+)
+def test_settings_that_would_lose_a_run_are_refused_before_any_is_trained(
+    tmp_path, trained, changes, message
+):
+    student = profile.load("smoke").student
+    some = opened(tmp_path, student=student.model_copy(update={"hyperparameters": changes}))
+    with pytest.raises(KdbookError, match=message):
+        some.get_or_train_arms()
+    assert trained == []
+
+
+def test_without_a_length_automm_s_own_counts(tmp_path, trained):
+    settings = profile.load("smoke")
+    rest = {key: value for key, value in settings.hyperparameters.items() if "max_text_len" not in key}
+    with pytest.raises(KdbookError, match="takes at most 256 tokens, and model.hf_text.max_text_len is 512"):
+        opened(tmp_path, hyperparameters=rest).get_or_train("baseline")
+
+
+def test_a_student_without_adapters_and_as_long_as_its_encoder_is_trained(tmp_path, trained):
+    changes = {"model.hf_text.max_text_len": 256, "optim.peft": "bit_fit"}
+    student = profile.load("smoke").student.model_copy(update={"hyperparameters": changes})
+    opened(tmp_path, student=student).get_or_train("baseline")
+    assert trained == [0]

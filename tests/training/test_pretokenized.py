@@ -1,5 +1,6 @@
 """A fit on prepared tokens, with teacher outputs computed once, is AutoMM's own fit, step by step."""
 
+import dataclasses
 import random
 from typing import Any
 
@@ -151,3 +152,31 @@ def loss_recorder():
             self.losses.append(float(outputs["loss"]))
 
     return Recorder()
+
+
+def test_a_tokenizer_without_a_fast_version(smoke, tmp_path):
+    """As those for Japanese; its teacher's outputs are kept, and its fit is AutoMM's own."""
+    from transformers import BertConfig, BertJapaneseTokenizer, BertModel
+
+    letters = sorted({letter for text in smoke.data["train"]["sentence1"] for letter in text})
+    (tmp_path / "vocab.txt").write_text(
+        "\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters]), "utf-8"
+    )
+    tokenizer = BertJapaneseTokenizer(
+        str(tmp_path / "vocab.txt"), word_tokenizer_type="basic", subword_tokenizer_type="character"
+    )
+    size = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    BertModel(BertConfig(vocab_size=len(tokenizer), **size)).save_pretrained(tmp_path / "bert")
+    tokenizer.save_pretrained(tmp_path / "bert")
+    settings = fit_settings(smoke, "distilled-0", 3)
+    settings = dataclasses.replace(settings, checkpoint=str(tmp_path / "bert"))
+    rows = smoke.data["train"].head(32)
+    predicted = []
+    for name, fitter in (("stock", stock_fit), ("ours", fit)):
+        predictor = fitter(
+            tmp_path / name, rows, smoke.data["validation"], settings, teacher_of(smoke, tmp_path)
+        )
+        predicted.append(
+            predictor.predict_proba(smoke.data["test"].head(16)[["sentence1", "sentence2"]]).to_numpy()
+        )
+    np.testing.assert_allclose(*predicted, atol=1e-5)

@@ -52,10 +52,12 @@ def _split_off(items: pd.Series, rows: pd.DataFrame, splits: Sequence[str]) -> d
     """For each split a tenth of the items with the same languages and labels, at least one where there are
     enough.
     """
-    strata: dict[tuple[tuple[str, str], ...], list[str]] = {}
-    for item, group in rows.groupby(items):
-        stratum = tuple(sorted(set(zip(group["language"], group["label"], strict=True))))
-        strata.setdefault(stratum, []).append(str(item))
+    contents: dict[str, set[tuple[str, str]]] = {}
+    for item, language, label in zip(items, rows["language"], rows["label"], strict=True):
+        contents.setdefault(item, set()).add((language, label))
+    strata: dict[frozenset[tuple[str, str]], list[str]] = {}
+    for item, content in contents.items():
+        strata.setdefault(frozenset(content), []).append(item)
     split_of_item = {}
     for members in strata.values():
         members.sort(key=lambda item: hashlib.sha256(item.encode()).digest())

@@ -117,7 +117,7 @@ class Bucket:
             files, base = fsspec.url_to_fs(self.url, use_listings_cache=False)
         except (ImportError, ValueError) as error:
             raise KdbookError(f"the run store {self.url} can't be used: {error}") from error
-        if self.url.partition("://")[0] in BUCKETS:
+        if self.url.partition(":")[0] in BUCKETS:
             self._require_bucket(files, base.partition("/")[0])
         return files, base
 

@@ -5,10 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from jupyter_cache import get_cache
+from jupyter_cache.cache import db
 from nbclient import execute
 from nbformat.v4 import new_code_cell, new_notebook
 
-from kdbook.website.sphinx_ext.parallel import IpcKernelManager
+from kdbook.website.sphinx_ext.parallel import IpcKernelManager, _create_engine
 
 pytestmark = pytest.mark.training
 
@@ -33,3 +35,21 @@ def test_kernels_that_start_at_once_share_no_socket_and_leave_none(tmp_path):
     assert not list(tmp_path.iterdir()) and not any(
         list(Path(path).parent.glob(f"{Path(path).name}*")) for _, path in where
     )
+
+
+def test_kernels_start_under_a_long_temporary_folder(tmp_path, monkeypatch):
+    folder = tmp_path / ("x" * 90)
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    assert executed(tmp_path).split()[0] == "ipc"
+
+
+@pytest.mark.parametrize(
+    "name", ["per%41cent", "quest?ion", "a b", "ünïcode", "ha#sh", "sem;i", "amp&er=sand"]
+)
+def test_executed_chapters_are_kept_under_any_path(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(db, "create_engine", _create_engine)
+    cache = get_cache(tmp_path / name / "cache")
+    assert cache.list_cache_records() == []
+    assert {path.parent for path in tmp_path.rglob("global.db")} == {tmp_path / name / "cache"}

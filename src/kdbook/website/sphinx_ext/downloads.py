@@ -1,5 +1,6 @@
 """Downloads: notebooks of the chapters, with and without outputs, and the package as a wheel."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -37,7 +38,7 @@ import importlib.util, os
 if importlib.util.find_spec("kdbook") is None:
     %pip install --quiet --constraint {folder}/{constraints} "kdbook[train] @ {folder}/{wheel}"
 
-os.environ.setdefault("KDBOOK_PROFILE", {profile!r})  # what to train; runs are kept in .runs and trained once
+os.environ.setdefault("KDBOOK_PROFILE", {profile})  # what to train; runs are kept in .runs and trained once
 """
 
 
@@ -128,7 +129,7 @@ def _context(app: Sphinx, names: list[str], wheel: Path) -> NotebookContext:
         folder=f"{address}/{FOLDER}",
         constraints=CONSTRAINTS,
         wheel=wheel.name,
-        profile=name if name in profile.names() else f"{name}.toml",  # a file beside the notebook
+        profile=json.dumps(name if name in profile.names() else f"{name}.toml"),  # a file beside the notebook
     )
     return NotebookContext(
         title=app.config.html_title,
