@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from runs import make_arms
 
-from kdbook.analysis import comparisons, fidelity, figures
+from kdbook.analysis import canvas, comparisons, fidelity, figures
 from kdbook.data import load
 from kdbook.settings import profile
 from kdbook.study.arms import Arms
@@ -86,3 +86,28 @@ def test_gradients_are_those_of_the_losses():
     *_, total, _ = figure.axes[1].lines
     assert total.get_label() == "sum"
     assert total.get_ydata() == pytest.approx(student.grad.numpy(), abs=1e-5)
+
+
+def many_classes(number: int, tmp_path):
+    rows = [{"text": f"text {n} " * (n % 5 + 1), "label": f"_class {n % number}"} for n in range(10 * number)]
+    pd.DataFrame(rows).to_csv(tmp_path / "rows.csv", index=False)
+    columns = profile.Columns(texts=("text",), label="label")
+    return load(profile.Data(source=str(tmp_path / "rows.csv"), columns=columns, languages=("en",)))
+
+
+@pytest.mark.parametrize(("classes", "entries"), [(3, 3), (7, 7), (77, 7)])
+def test_any_number_of_classes_fits(tmp_path, recwarn, classes, entries):
+    figure = figures.surface_cues(many_classes(classes, tmp_path))
+    figure.savefig(tmp_path / "figure.svg")
+    names = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert len(names) == entries and names[0].startswith("_class ")
+    assert (names[-1] == "71 other classes") == (classes == 77)
+    assert not [warning for warning in recwarn.list if issubclass(warning.category, UserWarning)]
+
+
+def test_characters_that_no_font_has_are_named_in_one_line(capsys, monkeypatch, recwarn):
+    monkeypatch.setattr(canvas, "_families", lambda characters: (("DejaVu Sans",), frozenset("负")))
+    figure, axes = canvas.empty(3, 2)
+    axes.set_title("负")
+    canvas.finished(figure).savefig("/dev/null", format="svg")
+    assert capsys.readouterr().out.count("\n") == 1 and not recwarn.list

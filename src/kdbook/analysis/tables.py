@@ -19,6 +19,10 @@ from kdbook.store.run import Run, RunSpec
 from kdbook.study.arms import Arms
 from kdbook.study.study import Study
 
+# A dollar in a table is a dollar, also in a notebook, whose viewer would look for mathematics in it.
+pd.options.display.html.use_mathjax = False
+pd.options.styler.html.mathjax = False
+
 FIT = "fit (s)"
 PREDICT = "predict (s)"
 TOTAL = "size (M)"
