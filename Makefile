@@ -33,10 +33,10 @@ help:
 	@sed -n 's/^# make /make /p' Makefile
 
 test-fast: $(READY)
-	env -u KDBOOK_PROFILE .venv/bin/pytest --numprocesses 2 --dist loadfile -m "not training and not site" --ignore tests/reliability
+	env -u KDBOOK_PROFILE .venv/bin/pytest --numprocesses 2 --dist loadgroup -m "not training and not site" --ignore tests/reliability
 
 test: $(READY)
-	env -u KDBOOK_PROFILE .venv/bin/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --ignore tests/reliability
+	env -u KDBOOK_PROFILE .venv/bin/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder --ignore tests/reliability
 
 test-reliability: $(READY)
 	env -u KDBOOK_PROFILE .venv/bin/pytest tests/reliability

@@ -40,6 +40,12 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return None
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Give each worker whole files, and one of them all tests of the built site, which is then built once."""
+    uses_site = "site" in getattr(item, "fixturenames", ())
+    item.add_marker(pytest.mark.xdist_group("site" if uses_site else str(item.path.relative_to(ROOT))))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what trains models and what builds sites, and order them: fast tests first, sites last."""
     for item in items:
