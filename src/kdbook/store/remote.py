@@ -126,14 +126,14 @@ class Bucket:
         if not bucket:
             raise KdbookError(f"the run store {self.url} names no bucket; write s3://BUCKET/FOLDER")
         try:
-            exists = files.exists(bucket)
-        except PermissionError:
-            return  # it may exist; what is denied is said when it is needed
-        if not exists:
+            files.info(bucket)
+        except FileNotFoundError as error:
             raise KdbookError(
                 f"the bucket {bucket!r} of the run store {self.url} does not exist; create it, or correct "
                 "KDBOOK_STORE"
-            )
+            ) from error
+        except PermissionError:
+            return  # it may exist; what is denied is said when it is needed
 
     @contextmanager
     def _explaining_errors(self) -> Iterator[None]:
