@@ -10,7 +10,7 @@ import pytest
 from helpers import kdbook, wait_until
 
 from kdbook.execution import local
-from kdbook.settings import profile
+from kdbook.settings import machine, profile
 from kdbook.store.local import Store
 from kdbook.study.study import Study
 
@@ -38,9 +38,8 @@ def test_at_least_one_job(threads, jobs):
     ("cores", "gigabytes", "threads", "jobs"), [(8, 100, 2, 4), (8, 6, 1, 2), (3, 100, 2, 1)]
 )
 def test_jobs_leave_each_run_its_threads_and_its_memory(monkeypatch, cores, gigabytes, threads, jobs):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cores)))
-    pages = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": gigabytes * 10**9 // 4096}
-    monkeypatch.setattr(os, "sysconf", pages.__getitem__)
+    monkeypatch.setattr(machine, "cores", lambda: cores)
+    monkeypatch.setattr(machine, "memory", lambda: gigabytes * 10**9)
     assert local.default_jobs(threads) == jobs
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from kdbook.errors import KdbookError
 from kdbook.execution.schedule import SECONDS_BETWEEN_REPORTS, Message, Tell, train_one
+from kdbook.settings import machine
 from kdbook.settings.profile import Profile
 from kdbook.store.local import Store
 from kdbook.study.study import Study
@@ -29,8 +30,7 @@ def default_jobs(threads: int | None) -> int:
     """Runs that cores and memory allow at once; one where a run takes all cores."""
     if threads is None:
         return 1
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return max(1, min(len(os.sched_getaffinity(0)) // threads, int(memory // MEMORY_PER_RUN)))
+    return max(1, min(machine.cores() // threads, int(machine.memory() // MEMORY_PER_RUN)))
 
 
 class ProcessPool:

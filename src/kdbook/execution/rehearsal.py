@@ -20,6 +20,7 @@ from kdbook.data import TextData, texts
 from kdbook.encoders import checkpoints, hub_configs
 from kdbook.errors import KdbookError
 from kdbook.execution import estimate
+from kdbook.settings import machine
 from kdbook.settings.automm import Settings
 from kdbook.settings.profile import MAIN_ARMS, TEACHER
 from kdbook.store.run import RunSpec
@@ -106,7 +107,7 @@ def _rehearse(
         data["train"].groupby("label", sort=False).head(STEPS * batch).sample(STEPS * batch, random_state=0)
     )
     recorder = _step_recorder()
-    measure.reset_peak_memory()
+    machine.reset_peak_memory()
     predictor = fit(path, rows, data["validation"].head(VALIDATION_ROWS), settings, teacher, [recorder])
     if not all(map(math.isfinite, recorder.losses)):
         raise KdbookError(
@@ -129,7 +130,7 @@ def _rehearse(
 def _peak_memory() -> int:
     import torch
 
-    return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else measure.peak_memory()
+    return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else machine.peak_memory()
 
 
 def _tokens_per_row(predictor: "MultiModalPredictor", rows: pd.DataFrame) -> float:

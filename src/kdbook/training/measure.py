@@ -5,11 +5,9 @@ None of it enters the key of a run.
 
 import os
 import platform
-import resource
 import time
 from collections.abc import Callable
 from itertools import cycle, islice
-from pathlib import Path
 from statistics import median, quantiles
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +22,6 @@ if TYPE_CHECKING:
 REPEATS = {1: 100, 32: 40}  # batches measured, by their size
 WARM_UPS = 10
 EMBEDDINGS = "embeddings."  # part of the name of each weight of the embeddings
-CLEAR_PEAK = Path("/proc/self/clear_refs")
-STATUS = Path("/proc/self/status")
-PEAK = "VmHWM:"
 
 
 def latency(predictor: "MultiModalPredictor", texts: pd.DataFrame) -> dict[int, BatchLatency]:
@@ -90,20 +85,6 @@ def _batch_latency(
 def milliseconds(seconds: list[float]) -> Milliseconds:
     """Median and 95th percentile of some durations."""
     return Milliseconds(median=1000 * median(seconds), p95=1000 * quantiles(seconds, n=20)[-1])
-
-
-def reset_peak_memory() -> None:
-    """Start a new peak; on systems other than Linux it stays that of the whole process (``man 5 proc``)."""
-    if CLEAR_PEAK.exists():
-        CLEAR_PEAK.write_text("5")
-
-
-def peak_memory() -> int:
-    """Bytes that this process held at the peak since :func:`reset_peak_memory`, libraries included."""
-    if STATUS.exists():
-        line = next(line for line in STATUS.read_text().splitlines() if line.startswith(PEAK))
-        return int(line.split()[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def parameter_counts(model: Any) -> ParameterCounts:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from kdbook.data import TextData, texts
+from kdbook.settings import machine
 from kdbook.settings.profile import ALL
 from kdbook.store.run import (
     HISTORY,
@@ -72,10 +73,10 @@ def train_run(
     with using_threads(threads):
         history = HistoryCallback(report, lambda checkpoint: _write_progress(directory, checkpoint))
         start = time.perf_counter()
-        measure.reset_peak_memory()
+        machine.reset_peak_memory()
         predictor = fit(path, data["train"], data["validation"], settings, teacher, [history], resume)
         fit_seconds = history.seconds_before + time.perf_counter() - start
-        peak_bytes = measure.peak_memory()
+        peak_bytes = machine.peak_memory()
         predictions = predict_splits(predictor, data)
         latency = measure.latency(predictor, data["test"][texts(data["test"])]) if measure_latency else None
         _write_results(directory, predictions.test, predictions.train, history)

@@ -1,6 +1,5 @@
 """Several chapters executed at once."""
 
-import os
 import subprocess
 from functools import partial
 from typing import Any
@@ -14,7 +13,7 @@ from nbclient import execute
 from sphinx.application import Sphinx
 from traitlets import default
 
-from kdbook.settings import environment
+from kdbook.settings import environment, machine
 
 CHAPTERS_PER_CORE = 2  # a chapter mostly imports libraries and shares the processor well
 SECONDS_TO_WRITE = 300  # into the database of chapters, which others may lock for long on a network disk
@@ -52,7 +51,7 @@ def read_in_parallel(app: Sphinx) -> None:
         execute, kernel_manager_class=IpcKernelManager, startup_timeout=SECONDS_TO_START
     )
     db.create_engine = _create_engine
-    app.parallel = CHAPTERS_PER_CORE * len(os.sched_getaffinity(0))
+    app.parallel = CHAPTERS_PER_CORE * machine.cores()
     # sphinx-external-toc always loads this extension, which works in parallel but does not say so
     app.extensions["sphinx_multitoc_numbering"].parallel_read_safe = True
 

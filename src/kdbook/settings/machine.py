@@ -1,0 +1,44 @@
+"""What this machine has: cores and memory, on every system."""
+
+import os
+import sys
+from pathlib import Path
+
+CLEAR_PEAK = Path("/proc/self/clear_refs")
+STATUS = Path("/proc/self/status")
+PEAK = "VmHWM:"
+BYTES_OF_MAXRSS = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux kibibytes
+
+
+def cores() -> int:
+    """Cores that this process may use; on systems without affinity, all."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def memory() -> int:
+    """Bytes of memory of this machine."""
+    import psutil  # takes a while
+
+    return int(psutil.virtual_memory().total)
+
+
+def reset_peak_memory() -> None:
+    """Start a new peak; on systems other than Linux it stays that of the whole process (``man 5 proc``)."""
+    if CLEAR_PEAK.exists():
+        CLEAR_PEAK.write_text("5")
+
+
+def peak_memory() -> int:
+    """Bytes that this process held at the peak since :func:`reset_peak_memory`, libraries included."""
+    if STATUS.exists():
+        line = next(line for line in STATUS.read_text().splitlines() if line.startswith(PEAK))
+        return int(line.split()[1]) * 1024
+    try:
+        import resource
+    except ImportError:  # on Windows
+        import psutil
+
+        return int(getattr(psutil.Process().memory_info(), "peak_wset"))  # noqa: B009  # stubs know Linux alone
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * BYTES_OF_MAXRSS
