@@ -140,4 +140,5 @@ def test_a_page_is_printed_without_what_surrounds_it(site, page, address):
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_no_progress_or_log_of_a_training_stands_on_a_page(site, name):
     text = (site / "book" / f"{name}.html").read_text("utf-8")
+    assert "IPython.core" not in text  # the value of a cell that has nothing to show
     assert not re.search(r"\d+%\|[█▏ ]|it/s\b|Seed set to|class=\"output stderr", text)

@@ -79,4 +79,6 @@ def differing_labels(data: TextData) -> str:
 
 def remarks(data: TextData) -> str:
     """What looks like an oversight in the data, as a list."""
+    if not data.notes:
+        return "Nothing else in these data looks like an oversight."
     return "\n".join(f"- {plain(note)}" for note in data.notes)

@@ -273,6 +273,8 @@ def price(arms: Arms) -> str:
 
 def budget(arms: Arms, control: str) -> str:
     """Whether a control was given at least the time of distillation."""
+    if control not in arms:
+        return f"This profile has no control named {emphasized(control)}."
     seconds = costs.training(arms)["in all"]
     used, needed = seconds[control], seconds[DISTILLED]
     verdict = (
