@@ -142,6 +142,10 @@ def test_a_control_had_the_time_of_distillation_or_not(tmp_path, seconds, claim)
     assert claim in sentences.budget(replaced(arms, longer=[longer]), "longer")
 
 
+def test_a_profile_may_have_no_such_control(tmp_path):
+    assert "no control named *longer*" in sentences.budget(make_arms(tmp_path, *HELPS), "longer")
+
+
 def test_a_slower_student_is_not_called_faster(tmp_path):
     arms = make_arms(tmp_path, *HELPS)
     assert "1.0 times as many" in sentences.sizes(arms)
