@@ -6,14 +6,14 @@ import json
 import re
 import string
 import tomllib
-from importlib.resources import files
+from importlib import resources
 
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kdbook.data import pawsx
+from kdbook.data import files, pawsx
 from kdbook.data.audit import REASONS, audit
 from kdbook.data.load import load
 from kdbook.errors import KdbookError
@@ -21,7 +21,9 @@ from kdbook.settings import profile
 from kdbook.settings.profile import Columns, Data
 from kdbook.store.run import read_manifest
 
-CASES = 10_000  # of each kind
+CASES = 10_000  # of tables
+OTHER_CASES = 3_500  # of profiles and of manifests
+LOADED = 250  # tables that are loaded and audited in every format
 many = settings(max_examples=CASES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 HEADER = "id\tsentence1\tsentence2\tlabel"
@@ -117,7 +119,7 @@ def test_any_file_is_read_whole_or_refused_in_one_line(tmp_path, tally):
     read_any_file(tally, tmp_path / "train.tsv")
 
 
-SMOKE = tomllib.loads((files("kdbook") / "settings" / "profiles" / "smoke.toml").read_text("utf-8"))
+SMOKE = tomllib.loads((resources.files("kdbook") / "settings" / "profiles" / "smoke.toml").read_text("utf-8"))
 NAMES = st.one_of(
     st.sampled_from(["source", "seeds", "optim.lr", "teacher", "x", "", "data", "threads", "name"]),
     st.text(string.ascii_letters, max_size=6),
@@ -166,12 +168,12 @@ def profiles(draw) -> bytes:
 @st.composite
 def spoilt_profiles(draw) -> bytes:
     """The text of a profile with some of it replaced."""
-    content = (files("kdbook") / "settings" / "profiles" / "smoke.toml").read_bytes()
+    content = (resources.files("kdbook") / "settings" / "profiles" / "smoke.toml").read_bytes()
     start = draw(st.integers(0, len(content)))
     return content[:start] + draw(st.binary(max_size=6)) + content[start + draw(st.integers(0, 20)) :]
 
 
-@many
+@settings(many, max_examples=OTHER_CASES)
 @given(
     st.one_of(
         profiles(),
@@ -204,7 +206,7 @@ MANIFESTS = st.dictionaries(
 ).map(json.dumps)
 
 
-@many
+@settings(many, max_examples=OTHER_CASES)
 @given(st.one_of(MANIFESTS, JSON.map(json.dumps), st.text(max_size=60)))
 def read_any_manifest(tally, text):
     with tally.trial("any text as a manifest"):
@@ -300,37 +302,61 @@ def write_table(path, frame: pd.DataFrame) -> None:
         path.write_text(text.getvalue(), "utf-8", newline="")
 
 
-def outcome(path) -> tuple[object, ...] | str:
-    """What becomes of the rows of a file, or why it is refused, whatever its format."""
+def rows_of(path) -> list[list[str]] | str:
+    """The cells of a file in three columns, or why it is refused, whatever its format."""
+    try:
+        return [row.cells for row in files.read(path).rows(["text", "label", "language"])]
+    except KdbookError as error:
+        assert_one_line(error)
+        return without_place(error)
+
+
+def data_of(path) -> tuple[object, ...] | str:
+    """What becomes of the rows of a file; the counts add up to them."""
     columns = Columns(texts=("text",), label="label", language="language")
     try:
         read = load.__wrapped__(Data(source=str(path), columns=columns))
     except KdbookError as error:
         assert_one_line(error)
-        return re.sub(r"(, (line|row) \d+)|^.*?rows\.\w+", "", str(error))
+        return without_place(error)
     table = read.audit_table()
     assert (table["read"] == table[[*REASONS, "kept"]].sum(axis=1)).all()
     assert (table["used"] == table["kept"]).all()
     return read.digest(), read.classes, int(table["read"].sum())
 
 
-@settings(
-    max_examples=CASES // len(FORMATS_OF_FILES),
-    deadline=None,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
-@given(tables_of_texts())
-def read_in_every_format(tally, folder, frame):
+def without_place(error: KdbookError) -> str:
+    return re.sub(r"(, (line|row) \d+)|^.*?rows\.\w+", "", str(error))
+
+
+def read_in_every_format(tally, folder, frame, fault, outcome):
     outcomes = []
     for suffix in FORMATS_OF_FILES:
         path = folder / f"rows{suffix}"
-        with tally.trial("any table in any format"):
+        with tally.trial(fault):
             write_table(path, frame)
             outcomes.append(outcome(path))
-            assert isinstance(outcomes[-1], str) or outcomes[-1][2] == len(frame)
             assert outcomes[-1] == outcomes[0]
+    return outcomes[0]
+
+
+@settings(many, max_examples=CASES // len(FORMATS_OF_FILES))
+@given(tables_of_texts())
+def rows_in_every_format(tally, folder, frame):
+    rows = read_in_every_format(tally, folder, frame, "any table in any format", rows_of)
+    assert isinstance(rows, str) or len(rows) == len(frame)
+
+
+@settings(many, max_examples=LOADED)
+@given(tables_of_texts())
+def data_in_every_format(tally, folder, frame):
+    read = read_in_every_format(tally, folder, frame, "any table in any format, loaded and audited", data_of)
+    assert isinstance(read, str) or read[2] == len(frame)
 
 
 def test_every_format_gives_the_same_rows_or_the_same_error(tmp_path, tally):
-    read_in_every_format(tally, tmp_path)
+    rows_in_every_format(tally, tmp_path)
+
+
+def test_every_format_gives_the_same_data_and_counts_that_add_up(tmp_path, tally):
+    data_in_every_format(tally, tmp_path)
