@@ -17,15 +17,15 @@ second = compute(first)
 ValueError                                Traceback (most recent call last)
 Cell In[3], line 2
       1 first = 1
-----> 2 second = compute(first)
+\x1b[32m----> \x1b[39m\x1b[32m2\x1b[39m second = compute(first)
 
-ValueError: the reason
+\x1b[31mValueError\x1b[39m: the reason
 """
 
 
 def test_chapter_cell_and_error_are_named():
     assert summary({"book/data": TRACEBACK}).splitlines() == [
-        "The chapter book/data failed in a cell that ends with:",
+        "The chapter book/data failed in the line",
         "    second = compute(first)",
         "ValueError: the reason",
         ADVICE,

@@ -24,6 +24,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Register everything with Sphinx."""
     publish.setup(app)
     app.connect("config-inited", addresses.configure)
+    app.connect("builder-inited", failures.forget)
     app.connect("builder-inited", parallel.read_in_parallel)
     app.connect("builder-inited", freshness.train_missing)
     app.connect("env-get-outdated", freshness.outdated_chapters)

@@ -9,11 +9,11 @@ import sqlalchemy
 from jupyter_cache.cache import db
 from jupyter_cache.executors import utils
 from jupyter_client.manager import AsyncKernelManager
-from nbclient import execute
 from sphinx.application import Sphinx
 from traitlets import default
 
 from kdbook.settings import environment, machine
+from kdbook.website.sphinx_ext import failures
 
 CHAPTERS_PER_CORE = 2  # a chapter mostly imports libraries and shares the processor well
 SECONDS_TO_WRITE = 300  # into the database of chapters, which others may lock for long on a network disk
@@ -48,7 +48,10 @@ def read_in_parallel(app: Sphinx) -> None:
     """Do what ``sphinx-build --jobs`` would; ``jupyter-book build`` has no such option."""
     # MyST-NB 1.5 will take a kernel manager as an argument (seen in its development branch, November 2026).
     utils.executenb = partial(
-        execute, kernel_manager_class=IpcKernelManager, startup_timeout=SECONDS_TO_START
+        failures.execute_and_keep_failures,
+        app,
+        kernel_manager_class=IpcKernelManager,
+        startup_timeout=SECONDS_TO_START,
     )
     db.create_engine = _create_engine
     app.parallel = CHAPTERS_PER_CORE * machine.cores()
