@@ -137,7 +137,7 @@ def bert(smoke, tmp_path):
 
 @pytest.mark.parametrize(
     ("kind", "settings"),
-    [("bert", {}), ("embedded:teacher", {"model.hf_text.pooling_mode": "mean", "optim.peft": "bit_fit"})],
+    [("bert", {}), ("embedded:teacher", {"model.hf_text.pooling_mode": "mean"})],
 )
 def test_students_of_other_kinds(bert, smoke, tmp_path, kind, settings):
     """Any text encoder may be a student; AutoMM marks the second text of these with segments."""

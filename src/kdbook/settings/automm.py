@@ -29,7 +29,6 @@ OLD_NAMES = {
 }
 MAX_TEXT_LEN = "model.hf_text.max_text_len"  # tokens of a row, marks included
 PEFT = "optim.peft"  # which parameters a fit changes
-ADAPTERS = ("lora", "ia3")  # values of it that add parameters, which an exported network lacks
 POOLING = "model.hf_text.pooling_mode"
 # What the settings of the distiller do; source: ``optim/lit_distiller.py`` and ``utils/distillation.py``.
 DISTILLER = {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from kdbook.encoders import checkpoints
 from kdbook.errors import KdbookError
-from kdbook.settings.automm import ADAPTERS, MAX_TEXT_LEN, PEFT, number
+from kdbook.settings.automm import MAX_TEXT_LEN, PEFT, number
 from kdbook.settings.profile import MAIN_ARMS, TEACHER, Profile
 from kdbook.store.local import Store
 from kdbook.store.run import Run, RunIdentity, RunRecord, RunSpec
@@ -124,10 +124,10 @@ class Study:
                 f"{longest}; set it to {positions} or less"
             )
         peft = settings.get(PEFT)
-        if spec.arm != TEACHER and isinstance(peft, str) and any(kind in peft for kind in ADAPTERS):
+        if spec.arm != TEACHER and peft:
             raise KdbookError(
-                f"{spec.name}: a student with the adapters of {PEFT} = {peft!r} can't be exported; set it "
-                "for the teacher alone, or choose bit_fit or norm_fit"
+                f"{spec.name}: of a fit with {PEFT} = {peft!r} AutoMM keeps only the changed weights, so a "
+                "student can't be exported; set it for the teacher alone"
             )
 
     def train(
