@@ -35,7 +35,7 @@ QUOTED_CELL = re.compile(r'"(?:[^"]|"")*""(?:[^"]|"")*"')  # as a spreadsheet wr
 
 
 @dataclass(frozen=True)
-class CustomRows:
+class SourceRows:
     """All rows of a source in three splits.
 
     Frames have the columns ``id``, ``language``, ``sentence1``, for pairs ``sentence2``, and ``label`` (0 for
@@ -56,7 +56,7 @@ class _Source:
     notes: list[str] = field(default_factory=list)
 
 
-def load(settings: Data) -> CustomRows:
+def load(settings: Data) -> SourceRows:
     """The rows of a source.
 
     Raises
@@ -84,7 +84,7 @@ def load(settings: Data) -> CustomRows:
         split: in_order_of_languages(frame.assign(label=frame["label"].map(numbers)), settings.languages)
         for split, frame in splits.items()
     }
-    return CustomRows(ordered, classes, tuple(notes))
+    return SourceRows(ordered, classes, tuple(notes))
 
 
 def languages(settings: Data) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,10 +26,10 @@ DelimitedRows = Callable[[Opener, Path], Iterator[tuple[str, list[str]]]]  # pla
 
 @dataclass(frozen=True)
 class Format:
-    """How to read the names of the columns of a file, and some columns of its rows."""
+    """How to read the names of the columns of a file, and, given these, some columns of its rows."""
 
     header: Callable[[Path], list[str]]
-    records: Callable[[Opener, Path, Sequence[int]], Iterator[Record]]
+    records: Callable[[Opener, Path, Sequence[str], Sequence[int]], Iterator[Record]]
 
 
 def _open(path: Path) -> BinaryIO:
@@ -58,12 +59,13 @@ def read(path: Path, opener: Opener = _open) -> Table:
         raise KdbookError(f"the file {str(path)!r} does not exist")
     file_format = FORMATS[suffix]
     try:
-        columns = [name.strip() for name in file_format.header(path)]
+        header = file_format.header(path)
     except OSError as error:
         raise _unreadable(path, error) from error
-    if not columns:
+    if not header:
         raise KdbookError(f"{path} is empty; its first line names its columns")
-    return Table(str(path), columns, partial(_explaining_os_errors, file_format, opener, path))
+    columns = [name.strip() for name in header]
+    return Table(str(path), columns, partial(_explaining_os_errors, file_format, opener, path, header))
 
 
 def lines(file: BinaryIO, path: Path) -> Iterator[tuple[str, str]]:
@@ -88,10 +90,10 @@ def lines(file: BinaryIO, path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _explaining_os_errors(
-    file_format: Format, opener: Opener, path: Path, positions: Sequence[int]
+    file_format: Format, opener: Opener, path: Path, header: Sequence[str], positions: Sequence[int]
 ) -> Iterator[Record]:
     try:
-        yield from file_format.records(opener, path, positions)
+        yield from file_format.records(opener, path, header, positions)
     except OSError as error:
         raise _unreadable(path, error) from error
 
@@ -146,10 +148,11 @@ def _delimited(rows: DelimitedRows) -> Format:
     def header(path: Path) -> list[str]:
         return next(rows(_open, path), ("", []))[1]
 
-    def records(opener: Opener, path: Path, positions: Sequence[int]) -> Iterator[Record]:
-        all_rows = rows(opener, path)
-        _, names = next(all_rows)
-        return (_chosen(where, cells, len(names), positions) for where, cells in all_rows)
+    def records(
+        opener: Opener, path: Path, names: Sequence[str], positions: Sequence[int]
+    ) -> Iterator[Record]:
+        below_header = islice(rows(opener, path), 1, None)
+        return (_chosen(where, cells, len(names), positions) for where, cells in below_header)
 
     return Format(header, records)
 
@@ -183,8 +186,9 @@ def _json_header(path: Path) -> list[str]:
     return list({name: None for _, value in _json_objects(_open, path) for name in value})
 
 
-def _json_records(opener: Opener, path: Path, positions: Sequence[int]) -> Iterator[Record]:
-    names = _json_header(path)
+def _json_records(
+    opener: Opener, path: Path, names: Sequence[str], positions: Sequence[int]
+) -> Iterator[Record]:
     chosen = [names[position] for position in positions]
     for where, value in _json_objects(opener, path):
         yield Record(where, [value.get(name) for name in chosen])
@@ -197,7 +201,9 @@ def _parquet_header(path: Path) -> list[str]:
         return list(parquet.ParquetFile(path).schema_arrow.names)
 
 
-def _parquet_records(opener: Opener, path: Path, positions: Sequence[int]) -> Iterator[Record]:
+def _parquet_records(
+    opener: Opener, path: Path, names: Sequence[str], positions: Sequence[int]
+) -> Iterator[Record]:
     from pyarrow import parquet
 
     number = 0

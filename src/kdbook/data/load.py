@@ -8,7 +8,7 @@ import pandas as pd
 
 from kdbook.data import custom, pawsx, remarks
 from kdbook.data.audit import PLACEHOLDER, Audit, audit
-from kdbook.data.custom import CustomRows
+from kdbook.data.custom import SourceRows
 from kdbook.data.dataset import SPLITS, TextData
 from kdbook.data.generated import corpus
 from kdbook.data.table import in_order_of_languages
@@ -30,7 +30,7 @@ def load(settings: Data) -> TextData:
     KdbookError
         If the data can't be read, or too few rows are usable; the message says why.
     """
-    source = custom.load(settings) if settings.columns else CustomRows(_read(settings), CLASSES, ())
+    source = custom.load(settings) if settings.columns else SourceRows(_read(settings), CLASSES, ())
     placeholder = None if settings.columns else PLACEHOLDER
     audits = {split: audit(source.splits[split], settings.languages, placeholder) for split in SPLITS}
     for split, result in audits.items():

@@ -50,8 +50,7 @@ def write(path: Path, request: ProfileRequest) -> TextData:
         raise KdbookError(f"{str(path)!r} does not end in .toml, as profiles do")
     if path.exists():
         raise KdbookError(f"{str(path)!r} exists already; name a new file")
-    if path.stem in profile.names():
-        raise KdbookError(f"a profile named {path.stem!r} ships with this package; choose another name")
+    profile.refuse_shipped_name(path)
     request = replace(request, source=_as_seen_from(path.parent, request.source))
     partial = path.with_name(f".{path.stem}.partial.toml")
     try:

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 
 from kdbook.data.audit import REASONS, texts
-from kdbook.data.custom import CustomRows
+from kdbook.data.custom import SourceRows
 from kdbook.data.dataset import TextData
 from kdbook.data.statistics import word_counts
 from kdbook.settings.profile import Data
 
 
-def on_names(source: CustomRows, settings: Data) -> list[str]:
+def on_names(source: SourceRows, settings: Data) -> list[str]:
     """Classes whose names are nearly the same, and languages that are left out."""
     languages = pd.concat(source.splits.values())["language"].value_counts()
     remarks = [
@@ -51,15 +51,11 @@ def on_long_texts(rows: pd.DataFrame, longest: int) -> list[str]:
     return [f"{share}, and models read at most {longest} tokens of a row"] if number else []
 
 
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(map(repr, names))
-
-
 def _count(number: int) -> str:
     return "1 text occurs" if number == 1 else f"{number:,} texts occur"
 
 
-def _alike(source: CustomRows) -> Iterable[list[str]]:
+def _alike(source: SourceRows) -> Iterable[list[str]]:
     groups: dict[str, list[str]] = {}
     for name in source.classes:
         groups.setdefault(_spelling(name), []).append(name)

@@ -243,8 +243,8 @@ def load(name: str | None = None, source: str | None = None) -> Profile:
     """
     variables = environment.read()
     name = name or variables.profile
-    if name not in names() and Path(name).stem in names():
-        raise KdbookError(f"a profile named {Path(name).stem!r} ships with this package; rename {name}")
+    if name not in names():
+        refuse_shipped_name(Path(name))
     try:
         table = _with_base(tomllib.loads(text(name)))
         if "name" in table:
@@ -262,6 +262,18 @@ def load(name: str | None = None, source: str | None = None) -> Profile:
         raise KdbookError(f"profile {name!r} can't be read: {error}") from error
     source = source or variables.data or located(profile.data.source, Path(name).parent)
     return profile.model_copy(update={"data": profile.data.model_copy(update={"source": source})})
+
+
+def refuse_shipped_name(path: Path) -> None:
+    """Refuse a file named like a shipped profile, for which notebooks and the store would take it.
+
+    Raises
+    ------
+    KdbookError
+        If it is.
+    """
+    if path.stem in names():
+        raise KdbookError(f"a profile named {path.stem!r} ships with this package; give {path} another name")
 
 
 def located(source: str, folder: Path) -> str:
