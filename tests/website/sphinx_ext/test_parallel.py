@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.cache import db
 from nbclient import execute
 from nbformat.v4 import new_code_cell, new_notebook
 
-from kdbook.website.sphinx_ext.parallel import IpcKernelManager, _create_engine
+from kdbook.website.sphinx_ext.parallel import IpcKernelManager, _create_engine, _keep_exclusively
 
 pytestmark = pytest.mark.training
 
@@ -53,3 +54,18 @@ def test_executed_chapters_are_kept_under_any_path(tmp_path, monkeypatch, name):
     cache = get_cache(tmp_path / name / "cache")
     assert cache.list_cache_records() == []
     assert {path.parent for path in tmp_path.rglob("global.db")} == {tmp_path / name / "cache"}
+
+
+def test_no_chapter_that_is_kept_while_others_are_is_lost(tmp_path, monkeypatch):
+    monkeypatch.setattr(db, "create_engine", _create_engine)
+    get_cache(tmp_path).list_cache_records()  # makes the tables, as a build does before it reads chapters
+
+    def keep(thread: int) -> None:
+        cache = get_cache(tmp_path)
+        for chapter in range(25):
+            cell = new_code_cell(f"{thread}, {chapter}", execution_count=1)
+            _keep_exclusively(cache, CacheBundleIn(new_notebook(cells=[cell]), f"{thread}-{chapter}.md"))
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(keep, range(4)))
+    assert len(get_cache(tmp_path).list_cache_records()) == 100

@@ -6,7 +6,10 @@ from typing import Any
 from uuid import uuid4
 
 import sqlalchemy
+from filelock import FileLock
+from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.cache import db
+from jupyter_cache.cache.main import JupyterCacheBase
 from jupyter_cache.executors import utils
 from jupyter_client.manager import AsyncKernelManager
 from sphinx.application import Sphinx
@@ -17,6 +20,7 @@ from kdbook.website.sphinx_ext import failures
 
 CHAPTERS_PER_CORE = 2  # a chapter mostly imports libraries and shares the processor well
 SECONDS_TO_WRITE = 300  # into the database of chapters, which others may lock for long on a network disk
+LOCK = "kdbook.lock"
 SECONDS_TO_START = 300  # importing IPython takes that long only where a disk or a processor is busy
 
 
@@ -54,9 +58,23 @@ def read_in_parallel(app: Sphinx) -> None:
         startup_timeout=SECONDS_TO_START,
     )
     db.create_engine = _create_engine
+    JupyterCacheBase.cache_notebook_bundle = _keep_exclusively
     app.parallel = CHAPTERS_PER_CORE * machine.cores()
     # sphinx-external-toc always loads this extension, which works in parallel but does not say so
     app.extensions["sphinx_multitoc_numbering"].parallel_read_safe = True
+
+
+_keep = JupyterCacheBase.cache_notebook_bundle
+
+
+def _keep_exclusively(cache: JupyterCacheBase, bundle: CacheBundleIn, **settings: Any) -> db.NbCacheRecord:
+    """Keep an executed chapter while no other process does.
+
+    jupyter-cache asks which records are the newest, and then removes all others: those as well that another
+    process has added between the two questions.
+    """
+    with FileLock(cache.path / LOCK):
+        return _keep(cache, bundle, **settings)
 
 
 def _create_engine(url: str) -> sqlalchemy.Engine:
