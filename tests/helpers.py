@@ -14,12 +14,15 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from kdbook.settings import profile
 from kdbook.store.local import Store
 from kdbook.store.run import Run
+from kdbook.study.specs import expand
 from kdbook.website.chapters import page_names
 
 ROOT = Path(__file__).parents[1]
 PAGES = [Path(page).name for page in page_names(ROOT)]
+SMOKE_RUNS = len(expand(profile.load("smoke")))
 CHAPTERS = [page for page in PAGES if "{code-cell}" in (ROOT / "book" / f"{page}.md").read_text("utf-8")]
 
 Done = subprocess.CompletedProcess[str]
@@ -93,8 +96,8 @@ def assert_same_results(one: Path, other: Path) -> None:
         pd.testing.assert_frame_equal(run.predictions, Run(other / run.key).predictions)
 
 
-def stock_fit(path, train, validation, settings, teacher=None, callbacks=()):
-    """The fit that AutoMM makes when nothing of it is replaced."""
+def stock_fit(path, train, validation, settings, teacher=None, outputs=None, callbacks=()):
+    """The fit that AutoMM makes when nothing of it is replaced; it does not use the ``outputs``."""
     from autogluon.multimodal import MultiModalPredictor
 
     from kdbook.data import inputs
@@ -112,7 +115,7 @@ def stock_fit(path, train, validation, settings, teacher=None, callbacks=()):
         predictor.fit(
             train_data=train[inputs(train)],
             tuning_data=validation[inputs(validation)],
-            teacher_predictor=str(teacher.predictor) if teacher else None,
+            teacher_predictor=str(teacher) if teacher else None,
             hyperparameters=hyperparameters,
             seed=settings.seed,
         )

@@ -68,7 +68,8 @@ def make_identity(spec: RunSpec, **changes: Any) -> RunIdentity:
         "seed": spec.seed,
         "threads": 1,
         "teacher": spec.teacher,
-        "shuffled": spec.shuffled,
+        "rows": spec.rows,
+        "lesson": spec.lesson,
         "code": "code",
         "versions": {"torch": "2"},
     }

@@ -253,7 +253,15 @@ def test_what_decides_a_result_is_training_and_nothing_else():
         "kdbook.data.dataset",
         *(
             f"kdbook.training.{name}"
-            for name in ("automm", "fit", "predict", "pretokenized", "resume", "teacher_outputs")
+            for name in (
+                "automm",
+                "fit",
+                "lessons",
+                "predict",
+                "pretokenized",
+                "resume",
+                "teacher_outputs",
+            )
         ),
     }
 

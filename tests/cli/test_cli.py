@@ -9,7 +9,7 @@ import sys
 from importlib.resources import files
 
 import pytest
-from helpers import kdbook, kdbook_here
+from helpers import SMOKE_RUNS, kdbook, kdbook_here
 from typer.testing import CliRunner
 
 from kdbook.cli import COMMANDS, app
@@ -82,14 +82,14 @@ def test_status_says_what_it_will_take(smoke_store, tmp_path):
 def test_verify_names_damage_and_run_repairs_it(smoke_store, tmp_path):
     store = tmp_path / "store"
     shutil.copytree(smoke_store, store)
-    assert "11 runs verified, 0 damaged" in kdbook("verify", store=store).stderr
+    assert f"{SMOKE_RUNS} runs verified, 0 damaged" in kdbook("verify", store=store).stderr
     run = next(run for run in Store(store) if run.name == "baseline-0")
     weights = run.predictor / "model.ckpt"
     content = bytearray(weights.read_bytes())
     content[len(content) // 2] ^= 1
     weights.write_bytes(content)
     output = json.loads(kdbook("verify", "--json", store=store, expect=1).stdout)
-    assert output == {"verified": 11, "damaged": {run.key: ["predictor/model.ckpt was changed"]}}
+    assert output == {"verified": SMOKE_RUNS, "damaged": {run.key: ["predictor/model.ckpt was changed"]}}
     rows = json.loads(kdbook("status", "--profile", "smoke", "--json", store=store).stdout)["runs"]
     assert {row["name"]: row["state"] for row in rows if row["state"] != "current"} == {
         "baseline-0": "damaged"
@@ -98,12 +98,12 @@ def test_verify_names_damage_and_run_repairs_it(smoke_store, tmp_path):
         "baseline-0: damaged, predictor/model.ckpt was changed"
         in kdbook("run", "--profile", "smoke", store=store).stderr
     )
-    assert "11 runs verified, 0 damaged" in kdbook("verify", store=store).stderr
+    assert f"{SMOKE_RUNS} runs verified, 0 damaged" in kdbook("verify", store=store).stderr
 
 
 def test_runs_move_to_another_machine(smoke_store, tmp_path):
     exported = kdbook("export", str(tmp_path / "runs.zip"), "--profile", "smoke", store=smoke_store)
-    assert "11 of 11 runs" in exported.stderr
+    assert f"{SMOKE_RUNS} of {SMOKE_RUNS} runs" in exported.stderr
     kdbook("import", str(tmp_path / "runs.zip"), store=tmp_path / "there")
     rows = json.loads(kdbook("status", "--profile", "smoke", "--json", store=tmp_path / "there").stdout)[
         "runs"
@@ -130,9 +130,9 @@ def test_gc_shows_asks_and_removes(smoke_store, tmp_path):
     assert "nothing to remove" in kdbook("gc", "--profile", str(mine), store=store).stderr
     mine.write_text(shipped, "utf-8")
     refused = kdbook("gc", "--profile", str(mine), store=store, expect=1)
-    assert "rkd-0" in refused.stdout and len(Store(store).keys()) == 12
+    assert "rkd-0" in refused.stdout and len(Store(store).keys()) == SMOKE_RUNS + 1
     assert "removed 1" in kdbook("gc", "--profile", str(mine), "--yes", store=store).stderr
-    assert len(Store(store).keys()) == 11
+    assert len(Store(store).keys()) == SMOKE_RUNS
 
 
 def test_reading_does_not_import_automm(smoke_store):

@@ -12,14 +12,14 @@ from kdbook.analysis import descriptions, figures
 from kdbook.analysis.metrics import confusion
 from kdbook.data.generated import reviews
 from kdbook.errors import KdbookError
-from kdbook.settings import profile
+from kdbook.settings.data import Columns, Data
 
-COLUMNS = profile.Columns(texts=("review",), label="mood", language="language")
+COLUMNS = Columns(texts=("review",), label="mood", language="language")
 LANGUAGES = ("de", "en", "fr")
 
 
-def settings_of(source, columns=COLUMNS, languages=LANGUAGES, **others) -> profile.Data:
-    return profile.Data(source=str(source), columns=columns, languages=languages, **others)
+def settings_of(source, columns=COLUMNS, languages=LANGUAGES, **others) -> Data:
+    return Data(source=str(source), columns=columns, languages=languages, **others)
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_a_directory_with_splits_and_a_folder_for_each_language(tmp_path, table)
 def test_items_stay_together_where_there_are_ids(tmp_path):
     rows = [(n, language, f"{language} {n}", n % 4) for n in range(200) for language in ("en", "de")]
     pd.DataFrame(rows, columns=["n", "language", "text", "class"]).to_csv(tmp_path / "rows.csv", index=False)
-    columns = profile.Columns(texts=("text",), label="class", language="language", id="n")
+    columns = Columns(texts=("text",), label="class", language="language", id="n")
     dataset = data.load(settings_of(tmp_path / "rows.csv", columns, ("en", "de")))
     assert dataset.classes == ("0", "1", "2", "3")
     ids = [set(dataset[split]["id"]) for split in data.SPLITS]
@@ -100,9 +100,7 @@ def test_pairs_of_texts_in_one_language(tmp_path):
             "label": ["no", "yes", "maybe"] * 33,
         }
     ).to_csv(tmp_path / "rows.csv", index=False)
-    dataset = data.load(
-        settings_of(tmp_path / "rows.csv", profile.Columns(texts=("q", "a"), label="label"), ("en",))
-    )
+    dataset = data.load(settings_of(tmp_path / "rows.csv", Columns(texts=("q", "a"), label="label"), ("en",)))
     assert data.texts(dataset["train"]) == ["sentence1", "sentence2"] and dataset.classes == (
         "maybe",
         "no",
@@ -201,9 +199,7 @@ def test_a_hub_data_set_of_any_columns(monkeypatch):
         return datasets.DatasetDict({"train": split, "test": split.select(range(20))})
 
     monkeypatch.setattr(datasets, "load_dataset", load)
-    dataset = data.load(
-        settings_of("someone/reviews", profile.Columns(texts=("review",), label="mood"), ("en",))
-    )
+    dataset = data.load(settings_of("someone/reviews", Columns(texts=("review",), label="mood"), ("en",)))
     assert requests == [("someone/reviews", None)] and dataset.classes == ("down", "up")
     assert len(dataset["test"]) == 20 and len(dataset["train"]) + len(dataset["validation"]) == 60
 
@@ -213,8 +209,8 @@ def rows_of(texts: int, classes: str = "ab", language: str | None = None) -> lis
     return [row | ({"language": language} if language else {}) for row in rows]
 
 
-TEXT = profile.Columns(texts=("text",), label="label")
-BY_COLUMN = profile.Columns(texts=("text",), label="label", language="language")
+TEXT = Columns(texts=("text",), label="label")
+BY_COLUMN = Columns(texts=("text",), label="label", language="language")
 
 
 def write_csv(path, rows: list[dict]) -> None:

@@ -3,6 +3,7 @@
 import tomllib
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from helpers import kdbook_here
 
@@ -30,11 +31,12 @@ def test_a_profile_takes_all_but_its_data_from_its_base(folder):
     assert rows.classes == ("bad", "fair", "good") and rows.languages == ("de", "en", "fr")
     mine, base = profile.load(str(folder / "mine.toml")), profile.load("smoke")
     assert mine.data.source == str(folder / "rows.csv") and mine.data.train_items is None
-    same = ("hyperparameters", "teacher", "student", "distiller", "controls", "ablations")
+    same = ("hyperparameters", "teacher", "student", "distiller")
     assert all(getattr(mine, name) == getattr(base, name) for name in same)
+    assert (mine.controls.keys(), mine.ablations.keys()) == (base.controls.keys(), base.ablations.keys())
     opened = Study(mine, Store(folder / "store"))
     assert "Data: `rows.csv` (" in descriptions.about(opened) and "rows)." in descriptions.about(opened)
-    assert opened.data_digest == rows.digest()
+    assert opened.data_digest("all") == rows.digest()
 
 
 def test_encoders_and_languages_of_ones_own(folder):
@@ -124,3 +126,14 @@ def test_a_profile_with_a_byte_order_mark(folder):
     content = (folder / "mine.toml").read_bytes()
     (folder / "mine.toml").write_bytes(b"\xef\xbb\xbf" + content)
     assert profile.load(str(folder / "mine.toml")).data.columns.label == "mood"
+
+
+def test_a_profile_that_uses_rows_without_labels(tmp_path):
+    rows = [{"text": f"{number} a", "mood": "" if number > 40 else "xy"[number % 2]} for number in range(60)]
+    pd.DataFrame(rows).to_csv(tmp_path / "rows.csv", index=False)
+    request = ProfileRequest(
+        str(tmp_path / "rows.csv"), ("text",), "mood", languages=("en",), base="smoke", unlabelled=True
+    )
+    written = new_profile.write(tmp_path / "mine.toml", request)
+    assert written.sizes().loc["all", "unlabelled"] == 19
+    assert "transfer" in profile.load(str(tmp_path / "mine.toml")).arms

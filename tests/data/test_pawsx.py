@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from kdbook import data
 from kdbook.data import pawsx
 from kdbook.errors import KdbookError
-from kdbook.settings import profile
+from kdbook.settings.data import Data
 
 TEXT = st.text(
     st.characters(
@@ -44,7 +44,7 @@ def release(tmp_path: Path) -> Path:
 
 
 def test_release_layout(release):
-    pairs = data.load(profile.Data(source=str(release)))
+    pairs = data.load(Data(source=str(release)))
     assert list(pairs.test_dfs) == ["en", "de", "all"]
     assert pairs.sizes().loc["all"].tolist() == [11, 11, 11]
     assert pairs.audit_table().loc[("train", "de"), "placeholder"] == 1
@@ -52,12 +52,12 @@ def test_release_layout(release):
 
 
 def test_a_subset_has_the_same_ids_in_every_language_and_is_fixed(release):
-    chosen = data.load(profile.Data(source=str(release), train_items=3))["train"]
+    chosen = data.load(Data(source=str(release), train_items=3))["train"]
     assert chosen["id"].nunique() == 3
-    audit = data.load(profile.Data(source=str(release), train_items=3)).audit_table()
+    audit = data.load(Data(source=str(release), train_items=3)).audit_table()
     assert audit.loc[("train", "en"), "read"] == 6  # the audit is of all rows, whatever is used
     assert set(chosen["id"]) == set(
-        data.load(profile.Data(source=str(release), train_items=3, test_items=2))["train"]["id"]
+        data.load(Data(source=str(release), train_items=3, test_items=2))["train"]["id"]
     )
 
 
@@ -136,7 +136,7 @@ def test_files_that_are_not_aligned_are_refused(release):
     path = release / "de" / "dev_2k.tsv"
     write(path, [(str(number), "eins", "zwei", str((number + 1) % 2)) for number in range(6)])
     with pytest.raises(KdbookError, match="validation: for 6 of 6 ids the languages differ in the label"):
-        data.load(profile.Data(source=str(release)))
+        data.load(Data(source=str(release)))
 
 
 def test_a_language_without_usable_rows_is_named(release):
@@ -144,7 +144,7 @@ def test_a_language_without_usable_rows_is_named(release):
     with pytest.raises(
         KdbookError, match="validation: no usable row in the language 'de' .1 dropped as placeholder"
     ):
-        data.load(profile.Data(source=str(release)))
+        data.load(Data(source=str(release)))
 
 
 def test_hub_layout_loads_through_datasets(tmp_path):
@@ -175,4 +175,4 @@ def test_unreachable_hub_is_one_clear_line(monkeypatch):
 
 def test_missing_directory(tmp_path):
     with pytest.raises(KdbookError, match="does not exist"):
-        data.load(profile.Data(source=str(tmp_path / "nowhere")))
+        data.load(Data(source=str(tmp_path / "nowhere")))

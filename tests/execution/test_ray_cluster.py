@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from helpers import assert_same_results, kdbook
+from helpers import SMOKE_RUNS, assert_same_results, kdbook
 
 from kdbook.execution import ray_cluster
 from kdbook.settings import profile
@@ -44,8 +44,8 @@ def test_two_workers_give_the_same_results_and_a_killed_one_loses_nothing(smoke_
     said = running.communicate(timeout=600)[1]
     assert running.returncode == 0, said
     assert killed and not list((tmp_path / PARTIAL).iterdir())
-    finished = re.findall(r"run \d+ of 11: (\S+) finished", said)
-    assert len(finished) == len(set(finished)) == 11
+    finished = re.findall(rf"run \d+ of {SMOKE_RUNS}: (\S+) finished", said)
+    assert len(finished) == len(set(finished)) == SMOKE_RUNS
     assert_same_results(tmp_path, smoke_store)
 
 

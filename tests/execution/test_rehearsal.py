@@ -39,18 +39,23 @@ def test_random_encoders_have_the_class_and_the_vocabulary_of_the_true_ones(smal
         assert max(ids) < 10_000 and ids[0] == tokenizer.cls_token_id and ids[-1] == tokenizer.sep_token_id
 
 
-def test_teacher_baseline_and_distilled_student_take_finite_steps(small, tmp_path):
+def test_the_main_arms_take_finite_steps(small, tmp_path):
     full, smoke = profile.load("pawsx"), profile.load("smoke")
     opened = Study(
-        full.model_copy(update={"data": smoke.data.model_copy(update={"train_items": 100})}), Store(tmp_path)
+        full.model_copy(
+            update={"data": smoke.data.model_copy(update={"train_items": 100, "labelled_items": 50})}
+        ),
+        Store(tmp_path),
     )
     messages: list[str] = []
     measured = rehearsal.rehearse(opened, messages.append)
-    assert [one.arm for one in measured] == ["teacher", "baseline", "distilled"] and len(messages) == 3
+    assert [one.arm for one in measured] == ["teacher", "baseline", "distilled", "transfer"] and len(
+        messages
+    ) == 4
     assert all(
         one.seconds > 0 and one.loss == one.loss and one.memory > 0 and one.tokens > 10 for one in measured
     )
-    assert measured[0].steps == 8 * 200 // 32
+    assert [one.steps for one in measured] == [8 * 100 // 32] * 3 + [8 * 200 // 32]
     assert measured[0].hours == pytest.approx(measured[0].steps * measured[0].seconds / 3600)
     assert not list(opened.store.keys())
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from helpers import CHAPTERS, build, executed, kdbook
+from helpers import CHAPTERS, SMOKE_RUNS, build, executed, kdbook
 
 from kdbook.store import archive
 from kdbook.store.local import Store
@@ -58,7 +58,7 @@ def test_a_full_disk_under_the_store(tmp_path, tally):
             assert not any(Run(store / key).problems() for key in Store(store).keys())  # noqa: SIM118
             remount(tmp_path / "disk", "size=200m")
             kdbook("run", "--profile", "smoke", store=store)
-            assert len(Store(store).keys()) == 11
+            assert len(Store(store).keys()) == SMOKE_RUNS
 
 
 def test_a_full_disk_under_the_site(built, smoke_store, tally):

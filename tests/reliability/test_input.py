@@ -18,7 +18,7 @@ from kdbook.data.audit import REASONS, audit
 from kdbook.data.load import load
 from kdbook.errors import KdbookError
 from kdbook.settings import profile
-from kdbook.settings.profile import Columns, Data
+from kdbook.settings.data import Columns, Data
 from kdbook.store.run import read_manifest
 
 CASES = 10_000  # of tables

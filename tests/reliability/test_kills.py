@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 from changes import copy_project, without_own_data
-from helpers import CHAPTERS, assert_same_results, building, wait_until
+from helpers import CHAPTERS, SMOKE_RUNS, assert_same_results, building, wait_until
 
 from kdbook.store.local import Store
 from kdbook.store.run import Run
@@ -120,7 +120,7 @@ def kill_while_training(victim: Victim) -> None:
     """From an empty store; when all is trained, it begins again."""
     for _ in range(TRAINING):
         victim.kill("kill -9 while training", longest=16)
-        if len(Store(victim.store).keys()) == 11:
+        if len(Store(victim.store).keys()) == SMOKE_RUNS:
             shutil.rmtree(victim.store)
             victim.finished = set()
 

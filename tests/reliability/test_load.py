@@ -22,7 +22,7 @@ from runs import simulated
 
 from kdbook import data
 from kdbook.analysis import bootstrap, descriptions
-from kdbook.settings.profile import Data
+from kdbook.settings.data import Data
 
 def report(what, start):
     gigabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6

@@ -4,6 +4,7 @@ import pytest
 
 from kdbook.errors import KdbookError
 from kdbook.settings import profile
+from kdbook.study.specs import expand
 
 
 def test_all_shipped_profiles_are_valid_and_turn_augmentation_off():
@@ -19,16 +20,77 @@ def test_all_shipped_profiles_are_valid_and_turn_augmentation_off():
         loaded = profile.load(name)
         assert loaded.hyperparameters["model.hf_text.text_trivial_aug_maxscale"] == 0
         assert loaded.hyperparameters["env.precision"] == "32"
-        assert loaded.primary == profile.PrimaryComparison(arm="distilled", against="baseline", test="all")
+        arm = "transfer" if loaded.data.has_unlabelled_rows else "distilled"
+        assert loaded.primary == profile.PrimaryComparison(arm=arm, against="baseline", test="all")
+        assert loaded.data.train_label_noise == 0 and loaded.distiller == {}  # AutoMM's defaults
 
 
-@pytest.mark.parametrize(("name", "teachers", "students"), [("embedded", 2, 5), ("pawsx", 3, 10)])
+@pytest.mark.parametrize(("name", "teachers", "students"), [("embedded", 3, 5), ("pawsx", 3, 10)])
 def test_studies_are_large_enough_to_tell(name, teachers, students):
     loaded = profile.load(name)
     assert (len(loaded.teacher.seeds), len(loaded.student.seeds)) == (teachers, students)
     assert {"longer", "label-smoothing", "shuffled"} <= set(loaded.controls)
     assert (loaded.control_seeds or students) >= 3
     assert loaded.ablation_seeds >= 2 and len(loaded.ablations) >= 6
+
+
+@pytest.mark.parametrize("name", ["embedded", "smoke", "pawsx", "pawsx-small", "pawsx-zero-shot"])
+def test_an_ablation_changes_one_thing_of_what_it_varies(name):
+    loaded = profile.load(name)
+    specs = expand(loaded)
+    for arm, ablation in loaded.ablations.items():
+        one, other = (specs[f"{each}-{loaded.student.seeds[0]}"] for each in (arm, ablation.varied_arm))
+        parts = [part for part in ("rows", "lesson", "teacher") if getattr(one, part) != getattr(other, part)]
+        keys = {*one.hyperparameters, *other.hyperparameters}
+        parts += [key for key in keys if one.hyperparameters.get(key) != other.hyperparameters.get(key)]
+        if arm == "augmentation":  # how much, and by which edits
+            parts = [part for part in parts if not part.startswith("model.hf_text.text_t")] + [arm]
+        assert len(parts) == 1, (arm, parts)
+
+
+def test_a_variation_has_the_settings_of_what_it_varies(tmp_path):
+    text = (
+        MINIMAL
+        + """
+[tuned.baseline]
+optim.lr = 3e-4
+[distiller]
+distiller.temperature = 3.0
+[controls.one]
+title = "x"
+lesson = "labels"
+hyperparameters = { optim.max_epochs = 9 }
+[ablations.two]
+title = "x"
+against = "one"
+hyperparameters = { optim.lr = 1e-4 }
+"""
+    )
+    specs = expand(profile.load(write(tmp_path, text)))
+    assert specs["one-0"].hyperparameters == {"optim.lr": 3e-4, "optim.max_epochs": 9}
+    assert specs["two-0"].lesson == "outputs"
+    assert specs["two-0"].hyperparameters["optim.max_epochs"] == 9
+    assert specs["two-0"].hyperparameters["distiller.temperature"] == 3.0
+
+
+@pytest.mark.parametrize("data", ['"columns"', "7", "[]", '["columns"]'])
+def test_data_of_another_kind_over_a_base_is_one_line(tmp_path, data):
+    with pytest.raises(KdbookError, match="data"):
+        profile.load(write(tmp_path, f'base = "smoke"\ndata = {data}\n'))
+
+
+def test_a_base_for_other_data_lends_what_these_can_use(tmp_path):
+    columns = 'columns = { texts = ["text"], label = "label" }'
+    text = f'base = "embedded"\n[data]\nsource = "x.csv"\nlanguages = ["en"]\n{columns}\n'
+    plain = profile.load(write(tmp_path, text))
+    assert plain.primary.arm == "distilled" and "transfer" not in plain.arms
+    assert {"longer", "shuffled", "temperature"} <= set(plain.arms)
+    assert not {"pseudo-labels", "all-labels"} & set(plain.arms)
+    unlabelled = profile.load(write(tmp_path, text + "unlabelled = true\n"))
+    assert unlabelled.primary.arm == "transfer"
+    assert "pseudo-labels" in unlabelled.arms and "all-labels" not in unlabelled.arms
+    hidden = profile.load(write(tmp_path, text + "labelled_items = 9\n"))
+    assert "all-labels" in hidden.arms
 
 
 def test_environment_chooses_profile_and_data(monkeypatch):
@@ -87,6 +149,12 @@ def test_a_profile_of_ones_own(tmp_path):
         ("[data]", '[primary]\ntest = "fr"\n[data]', "primary.test = 'fr'.*en, de, all"),
         ("[data]", '[controls.baseline]\ntitle = "x"\n[data]', "'baseline' is taken"),
         ("[data]", '[controls.x]\ntitle = "x"\nteacher = "mine"\n[data]', "controls.x.teacher"),
+        ("[data]", "[data]\ntrain_items = 5\nlabelled_items = 5", "labelled_items = 5 leaves none"),
+        ("[data]", "[data]\nunlabelled = true", "unlabelled = true finds no row"),
+        ("[data]", '[controls.x]\ntitle = "x"\nrows = "all"\n[data]', "'x' has rows = 'all'.*labelled_items"),
+        ("[data]", '[controls.x]\ntitle = "x"\nagainst = "y"\n[data]', "'x' varies 'y'.*baseline, distilled"),
+        ("[data]", '[controls.x]\ntitle = "x"\nagainst = "x"\n[data]', "'x' varies itself"),
+        ("[data]", "[tuned.x]\n[data]", "tuned.x names no main arm"),
         ("[data]", '[controls.x]\ntitle = "x"\nname = "x"\n[data]', "unknown key 'controls.x.name'.*title"),
     ],
 )

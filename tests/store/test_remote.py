@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import s3fs
+from helpers import SMOKE_RUNS
 from runs import make_record
 
 from kdbook.errors import KdbookError
@@ -279,10 +280,10 @@ def test_two_builds_at_once_on_machines_of_their_own_end_alike(bucket, smoke, tm
     with ThreadPoolExecutor() as pool:
         places = [tmp_path / name for name in ("first", "second")]
         done = list(pool.map(lambda place: _build(place, bucket), places))
-    assert all("11 runs, 11 to train" in said for said in done)
+    assert all(f"{SMOKE_RUNS} runs, {SMOKE_RUNS} to train" in said for said in done)
     reader = RemoteStore(bucket, tmp_path / "reader")
     opened = Study(profile.load("smoke"), reader)
-    assert opened.missing() == [] and len(reader.keys()) == 11
+    assert opened.missing() == [] and len(reader.keys()) == SMOKE_RUNS
     for spec, run in opened.completed_runs():
         pd.testing.assert_frame_equal(run.predictions, smoke.get_or_train(spec.name).predictions)
         assert reader.verify(run.key) == []

@@ -103,6 +103,8 @@ DECIDING = [
     ("training/fit.py", 'eval_metric="accuracy"', 'eval_metric="f1"'),
     ("training/predict.py", "TRAIN_ITEMS_PREDICTED = 500", "TRAIN_ITEMS_PREDICTED = 400"),
     ("training/teacher_outputs.py", "BATCH = 128", "BATCH = 64"),
+    ("training/teacher_outputs.py", "np.roll(same, 1)", "np.roll(same, 2)"),
+    ("training/lessons.py", 'teaching.lesson == "shuffled"', 'teaching.lesson != "shuffled"'),
     ("training/pretokenized.py", "shuffle=True", "shuffle=False"),
     ("training/resume.py", "torch.set_rng_state(state", "torch.set_rng_state(1 + state"),
     (

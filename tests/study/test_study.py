@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from helpers import SMOKE_RUNS
 from runs import make_measurements
 
 from kdbook.errors import KdbookError
@@ -22,13 +23,13 @@ def trained(monkeypatch) -> list[int]:
     """The seeds of the fits so far; the fits write predictions that are all 1."""
     seeds: list[int] = []
 
-    def train_run(directory, data, settings, teacher, threads, measure_latency, report):
+    def train_run(directory, data, settings, teaching, threads, measure_latency, report):
         seeds.append(settings.seed)
         rows = data["test"][["id", "language", "label"]]
         rows.assign(probability_0=0.1, probability_1=0.9, prediction=1).to_parquet(directory / PREDICTIONS)
         (directory / PREDICTOR).mkdir()
         (directory / PREDICTOR / "assets.json").write_text("{}")
-        assert teacher is None or teacher.predictor.is_dir()
+        assert teaching.teacher is None or teaching.teacher.predictor.is_dir()
         return make_measurements(fit_seconds=1.0, seconds=2.0)
 
     monkeypatch.setattr("kdbook.training.run.train_run", train_run)
@@ -57,6 +58,7 @@ def test_order_and_arms(tmp_path):
         "teacher",
         "baseline",
         "distilled",
+        "transfer",
         "longer",
         "shuffled",
         "temperature",
@@ -73,14 +75,15 @@ def test_teachers_take_turns_and_no_student_of_a_variation_knows_more_than_it_sa
         student=settings.student.model_copy(update={"seeds": (0, 1, 2)}),
         ablation_seeds=2,
     )
-    taught = {name: (spec.teacher, spec.shuffled) for name, spec in some.specs.items()}
+    taught = {name: (spec.teacher, spec.rows, spec.lesson) for name, spec in some.specs.items()}
     assert [taught[f"distilled-{seed}"] for seed in range(3)] == [
-        ("teacher-4", False),
-        ("teacher-7", False),
-        ("teacher-4", False),
+        ("teacher-4", "labelled", "outputs"),
+        ("teacher-7", "labelled", "outputs"),
+        ("teacher-4", "labelled", "outputs"),
     ]
-    assert taught["shuffled-1"] == ("teacher-7", True)
-    assert taught["baseline-0"] == taught["longer-0"] == (None, False)
+    assert taught["transfer-1"] == ("teacher-7", "all", "outputs")
+    assert taught["shuffled-1"] == ("teacher-7", "all", "shuffled")
+    assert taught["baseline-0"] == taught["longer-0"] == (None, "labelled", "labels")
     assert "longer-2" in taught and "rkd-1" in taught and "rkd-2" not in taught
     assert not any(key.startswith("distiller.") for key in some.specs["longer-0"].hyperparameters)
 
@@ -95,12 +98,12 @@ def test_controls_may_have_fewer_seeds(tmp_path):
 def test_threads_and_shuffling_are_part_of_the_result(tmp_path):
     one, two = opened(tmp_path, threads=1), opened(tmp_path, threads=2)
     assert key(one, "baseline-0") != key(two, "baseline-0")
-    assert key(one, "shuffled-0") != key(one, "distilled-0")
+    assert key(one, "shuffled-0") != key(one, "transfer-0") != key(one, "distilled-0")
 
 
 def test_all_is_trained_once(tmp_path, trained):
     names = train_missing(opened(tmp_path))
-    assert len(names) == len(trained) == 11
+    assert len(names) == len(trained) == SMOKE_RUNS
     assert train_missing(opened(tmp_path)) == []
     assert all(row.state == "current" for row in opened(tmp_path).status())
 
@@ -125,7 +128,9 @@ def test_a_change_retrains_what_depends_on_it_and_says_why(tmp_path, trained, pa
         },
         "data": {"data": settings.data.model_copy(update={"seed": 1})},
     }[part]
-    distilled = ["distilled-0", "distilled-1", "shuffled-0", "shuffled-1", "temperature-0", "rkd-0"]
+    distilled = [
+        name for name, spec in opened(tmp_path).specs.items() if spec.lesson in ("outputs", "shuffled")
+    ]
     students = [name for name in opened(tmp_path).specs if not name.startswith("teacher")]
     expected = {
         "student": students,
@@ -157,7 +162,7 @@ def test_without_automm_results_are_read_whatever_the_versions(tmp_path, trained
 def test_another_version_of_a_computing_package_retrains(tmp_path, trained, monkeypatch):
     train_missing(opened(tmp_path))
     monkeypatch.setattr(identity, "versions", lambda: dict.fromkeys(identity.COMPUTING_PACKAGES, "99"))
-    assert len(opened(tmp_path).missing()) == 11
+    assert len(opened(tmp_path).missing()) == SMOKE_RUNS
     assert "version of torch" in opened(tmp_path).status()[0].reason
 
 

@@ -11,7 +11,7 @@ from helpers import fit_settings, stock_fit
 from kdbook.errors import KdbookError
 from kdbook.settings.automm import defaults
 from kdbook.training import automm
-from kdbook.training.fit import TeacherSource, fit
+from kdbook.training.fit import fit
 
 pytestmark = pytest.mark.training
 
@@ -40,23 +40,25 @@ def settings_for(*terms: str) -> dict[str, Any]:
     return weights | {"distiller.temperature": rng.uniform(1, 8)}
 
 
-def teacher_of(smoke, folder) -> TeacherSource:
-    from kdbook.training.teacher_outputs import OutputFile
+def taught_by_teacher(smoke, rows) -> dict[str, Any]:
+    """Arguments of a fit: the teacher of the smoke profile, and its outputs for some rows."""
+    from kdbook.training.teacher_outputs import compute
 
-    return TeacherSource(smoke.get_or_train("teacher").predictor, OutputFile(folder / "outputs.safetensors"))
+    path = smoke.get_or_train("teacher").predictor
+    return {"teacher": path, "outputs": compute(automm.learner_of(automm.load(path)), rows)}
 
 
 @pytest.mark.parametrize("terms", CASES, ids=lambda terms: "+".join(terms) if terms else "no teacher")
 def test_every_step_has_the_loss_of_stock_automm(smoke, tmp_path, terms):
     changes = settings_for(*terms) if terms else {}
     settings = fit_settings(smoke, "distilled-0", 3, **changes, **{"optim.max_epochs": 2})
-    teacher = teacher_of(smoke, tmp_path) if terms else None
+    rows = smoke.data["train"].head(48)
+    teaching = taught_by_teacher(smoke, rows) if terms else {}
     losses, probabilities = [], []
     for name, fitter in (("stock", stock_fit), ("ours", fit)):
         recorder = loss_recorder()
-        rows = smoke.data["train"].head(48)
         predictor = fitter(
-            tmp_path / name, rows, smoke.data["validation"], settings, teacher, callbacks=(recorder,)
+            tmp_path / name, rows, smoke.data["validation"], settings, callbacks=(recorder,), **teaching
         )
         losses.append(recorder.losses)
         texts = smoke.data["test"][["sentence1", "sentence2"]]
@@ -67,16 +69,12 @@ def test_every_step_has_the_loss_of_stock_automm(smoke, tmp_path, terms):
 
 
 def test_the_teacher_is_not_run_again(smoke, tmp_path, monkeypatch):
-    given = (
-        smoke.data["train"],
-        smoke.data["validation"],
-        fit_settings(smoke, "distilled-0"),
-        teacher_of(smoke, tmp_path),
-    )
-    first = fit(tmp_path / "fills", *given)
+    rows = smoke.data["train"]
+    given = (rows, smoke.data["validation"], fit_settings(smoke, "distilled-0"))
+    teaching = taught_by_teacher(smoke, rows)
     run_again = "kdbook.training.teacher_outputs.compute"
     monkeypatch.setattr(run_again, lambda *arguments: pytest.fail("the teacher was run again"))
-    again = fit(tmp_path / "reads", *given)
+    first, again = (fit(tmp_path / name, *given, **teaching) for name in ("first", "again"))
     texts = smoke.data["test"][["sentence1", "sentence2"]]
     np.testing.assert_array_equal(*(each.predict_proba(texts, as_pandas=False) for each in (first, again)))
 
@@ -93,7 +91,7 @@ def test_texts_that_vary_are_refused_with_a_teacher_and_left_to_automm_without(s
     settings = fit_settings(smoke, "distilled-0", 0, **setting)
     given = (smoke.data["train"].head(16), smoke.data["validation"], settings)
     with pytest.raises(KdbookError, match=r"can't be kept.*set "):
-        fit(tmp_path / "distilled", *given, teacher_of(smoke, tmp_path))
+        fit(tmp_path / "distilled", *given, **taught_by_teacher(smoke, given[0]))
     texts = smoke.data["test"][["sentence1", "sentence2"]]
     ours, stock = fit(tmp_path / "plain", *given), stock_fit(tmp_path / "stock", *given)
     np.testing.assert_array_equal(*(each.predict_proba(texts, as_pandas=False) for each in (ours, stock)))
@@ -174,7 +172,7 @@ def test_a_tokenizer_without_a_fast_version(smoke, tmp_path):
     predicted = []
     for name, fitter in (("stock", stock_fit), ("ours", fit)):
         predictor = fitter(
-            tmp_path / name, rows, smoke.data["validation"], settings, teacher_of(smoke, tmp_path)
+            tmp_path / name, rows, smoke.data["validation"], settings, **taught_by_teacher(smoke, rows)
         )
         predicted.append(
             predictor.predict_proba(smoke.data["test"].head(16)[["sentence1", "sentence2"]]).to_numpy()

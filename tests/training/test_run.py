@@ -124,6 +124,7 @@ def three_epochs(tmp_path_factory) -> Path:
         f"optim.max_epochs = {table['hyperparameters']['optim']['max_epochs']}", "optim.max_epochs = 3"
     )
     path = tmp_path_factory.mktemp("profile") / "three-epochs.toml"
+    text = text.replace("labelled_items = 40\n", "")
     path.write_text(text.replace("seeds = [0, 1]", "seeds = [0]"), "utf-8")
     return path
 

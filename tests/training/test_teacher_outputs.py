@@ -3,10 +3,12 @@
 import pandas as pd
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kdbook.errors import KdbookError
 from kdbook.training import automm
-from kdbook.training.teacher_outputs import FEATURES, LOGITS, OutputFile, TeacherOutputs, compute
+from kdbook.training.teacher_outputs import FEATURES, LOGITS, OutputFile, Outputs, Teacher, compute
 
 pytestmark = pytest.mark.training
 
@@ -36,7 +38,7 @@ def test_looked_up_outputs_are_those_of_the_teacher(learner, smoke, cache):
     with torch.inference_mode():
         online = [run_model(model, batch)[model.prefix] for batch in module.predict_dataloader()]
     before = torch.get_rng_state()
-    TeacherOutputs(cache).attach(learner, rows)
+    compute(learner, rows).attach(learner, rows)
     assert torch.equal(before, torch.get_rng_state())
     features, logits = model.forward(torch.arange(len(rows))[:, None], None, None)
     torch.testing.assert_close(features, torch.cat([batch[FEATURES] for batch in online]), atol=1e-4, rtol=0)
@@ -45,9 +47,10 @@ def test_looked_up_outputs_are_those_of_the_teacher(learner, smoke, cache):
 
 def test_outputs_are_read_for_the_same_texts_only(cache):
     rows = pd.DataFrame({"sentence1": list("abcdef"), "sentence2": list("ghijkl"), "label": 0})
-    outputs = torch.rand(6, 3), torch.rand(6, 2)
-    cache.keep(rows, *outputs)
-    assert all(torch.equal(one, other) for one, other in zip(outputs, cache.read(rows), strict=True))
+    outputs = Outputs(torch.rand(6, 3), torch.rand(6, 2))
+    cache.keep(rows, outputs)
+    kept = cache.read(rows)
+    assert torch.equal(kept.features, outputs.features) and torch.equal(kept.logits, outputs.logits)
     assert cache.read(rows.head(5)) is None
     assert cache.read(rows.iloc[::-1]) is None
     assert cache.read(pd.concat([rows.head(5), rows.head(1)])) is None
@@ -55,35 +58,49 @@ def test_outputs_are_read_for_the_same_texts_only(cache):
 
 def test_a_damaged_file_is_not_read(cache):
     rows = pd.DataFrame({"sentence1": ["a"], "label": 0})
-    cache.keep(rows, torch.rand(1, 3), torch.rand(1, 2))
+    cache.keep(rows, Outputs(torch.rand(1, 3), torch.rand(1, 2)))
     cache.path.write_bytes(cache.path.read_bytes()[:-1] + b"x")
     assert cache.read(rows) is None
-    cache.keep(rows, torch.rand(1, 3), torch.rand(1, 2))
+    cache.keep(rows, Outputs(torch.rand(1, 3), torch.rand(1, 2)))
     assert cache.read(rows) is not None
 
 
-def test_shuffled_outputs_are_those_of_other_rows_with_the_same_label(learner, smoke, cache):
-    rows = smoke.data["train"].head(40).reset_index(drop=True)
-    features, logits = compute(learner, rows)
-    cache.keep(rows, features, logits)
-    TeacherOutputs(cache, shuffled=True).attach(learner, rows)
-    shuffled = learner._model.forward(torch.arange(len(rows))[:, None])[1]
-    assert not torch.equal(shuffled, logits)
-    for label in (0, 1):
-        same = torch.from_numpy((rows["label"] == label).to_numpy())
-        assert sorted(map(tuple, shuffled[same].tolist())) == sorted(map(tuple, logits[same].tolist()))
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=60))
+def test_shuffling_keeps_every_prediction_and_leaves_no_row_its_own_outputs(answers):
+    logits = torch.nn.functional.one_hot(torch.tensor(answers), 4) + torch.rand(len(answers), 4) / 2
+    outputs = Outputs(torch.arange(len(answers))[:, None].float(), logits)
+    shuffled = outputs.shuffled()
+    assert shuffled.answers().tolist() == answers
+    assert sorted(shuffled.features[:, 0].tolist()) == list(range(len(answers)))
+    for row, answer in enumerate(answers):
+        assert shuffled.features[row, 0] != row or answers.count(answer) == 1
 
 
-def test_a_teacher_in_training_mode_is_refused(learner, smoke, cache):
-    TeacherOutputs(cache).attach(learner, smoke.data["train"].head(4))
+def test_kept_outputs_are_not_computed_again(smoke, cache, monkeypatch):
+    teacher = Teacher(smoke.get_or_train("teacher").predictor, cache)
+    first = teacher.outputs(smoke.data.pool())
+    monkeypatch.setattr(
+        "kdbook.training.teacher_outputs.compute", lambda *arguments: pytest.fail("computed again")
+    )
+    assert torch.equal(teacher.outputs(smoke.data.pool()).logits, first.logits)
+
+
+def test_a_teacher_in_training_mode_is_refused(learner, smoke):
+    rows = smoke.data["train"].head(4)
+    compute(learner, rows).attach(learner, rows)
     learner._model.train()
     with pytest.raises(KdbookError, match="training mode"):
         learner._model.forward(torch.tensor([[0]]))
 
 
-def test_outputs_that_are_not_finite_stop_the_run(learner, smoke, cache):
+def test_outputs_of_other_rows_are_refused(learner, smoke):
+    rows = smoke.data["train"]
+    with pytest.raises(KdbookError, match="outputs for 4 rows"):
+        compute(learner, rows.head(4)).attach(learner, rows.head(5))
+
+
+def test_outputs_that_are_not_finite_stop_the_run(learner, smoke):
     with torch.no_grad():
         next(learner._model.head.parameters()).fill_(torch.inf)
     with pytest.raises(KdbookError, match="not finite"):
-        TeacherOutputs(cache).attach(learner, smoke.data["train"].head(4))
-    assert not list(cache.path.parent.iterdir())
+        compute(learner, smoke.data["train"].head(4))

@@ -9,7 +9,7 @@ from kdbook.cli.console import JsonOption, ProfileOption, ask, print_json, print
 from kdbook.errors import KdbookError
 from kdbook.settings import profile
 from kdbook.settings.automm import MAX_TEXT_LEN, number
-from kdbook.settings.profile import ALL
+from kdbook.settings.data import ALL
 
 
 def new(
@@ -35,6 +35,9 @@ def new(
         list[str] | None,
         typer.Option("--without", help="A split to leave out, such as test where its labels are hidden."),
     ] = None,
+    unlabelled: Annotated[
+        bool, typer.Option("--unlabelled", help="Let a student learn from rows without labels as well.")
+    ] = False,
     base: Annotated[str, typer.Option("--base", help="Profile to take models and settings from.")] = "pawsx",
     teacher: Annotated[
         str | None, typer.Option("--teacher", help="A text encoder: hub id or directory.")
@@ -56,7 +59,18 @@ def new(
     path = Path(name if name.endswith(".toml") else f"{name}.toml")
     ignored = tuple(without or ())
     request = ProfileRequest(
-        source, columns, label, language, item, chosen, base, teacher, student, configuration, ignored
+        source,
+        columns,
+        label,
+        language,
+        item,
+        chosen,
+        base,
+        teacher,
+        student,
+        configuration,
+        ignored,
+        unlabelled,
     )
     rows = write(path, request)
     sizes = ", ".join(f"{count:,} {split}" for split, count in rows.sizes().loc[ALL].items())
@@ -87,7 +101,7 @@ def check(
     if not directory.is_dir():
         raise KdbookError(f"the data directory {str(directory)!r} does not exist")
     settings = profile.load(name, str(directory.absolute())).data
-    all_items = {"train_items": None, "validation_items": None, "test_items": None}
+    all_items = dict.fromkeys(("train_items", "labelled_items", "validation_items", "test_items"))
     table = load(settings.model_copy(update=all_items)).audit_table().reset_index()
     rows = [dict(zip(table.columns, row, strict=True)) for row in table.itertuples(index=False)]
     if as_json:

@@ -12,7 +12,7 @@ from kdbook.errors import KdbookError
 from kdbook.execution import local, ray_cluster, schedule
 from kdbook.execution.progress import duration
 from kdbook.execution.schedule import open_study
-from kdbook.settings.profile import ALL
+from kdbook.settings.data import ALL
 from kdbook.store.location import project_root
 from kdbook.study.status import RunStatus, State
 from kdbook.website import chapters

@@ -8,7 +8,6 @@ import typer
 from kdbook.cli.console import ProfileOption, say
 from kdbook.errors import KdbookError
 from kdbook.execution.schedule import open_study
-from kdbook.settings.profile import MAIN_ARMS
 
 
 def export_student(
@@ -25,13 +24,13 @@ def export_student(
     runs it.
     """
     study = open_study(name)
-    missing = [spec.name for spec in study.missing() if spec.arm in MAIN_ARMS]
+    missing = [spec.name for spec in study.missing() if spec.arm in study.profile.main_arms]
     if missing:
         command = f"kdbook run --profile {name or study.profile.name}"
         raise KdbookError(f"{', '.join(missing)} must be trained first, with: {command}")
     from kdbook.export import onnx_export  # imports torch when it is needed
 
-    arms = study.get_or_train_arms(*MAIN_ARMS)
+    arms = study.get_or_train_arms(*study.profile.main_arms)
     run = study.get_or_train(run_name) if run_name else onnx_export.choose(arms.distilled)
     report = onnx_export.export(study, arms, run, folder)
     say(f"{run.name} is in {folder}. {report.parity()} {report.speed()}".replace("**", ""))

@@ -26,6 +26,8 @@ class Audit:
     def differing_ids(self) -> int:
         """Number of ids whose label differs between languages, among all rows read."""
         rows = pd.concat([self.kept, self.dropped])
+        if "label" not in self.kept:
+            return 0
         labels = rows["label"].dropna().groupby(rows["id"])
         return int((labels.min() != labels.max()).sum())
 
@@ -45,7 +47,10 @@ def texts(rows: pd.DataFrame) -> list[str]:
 
 
 def audit(
-    rows: pd.DataFrame, languages: Sequence[str] | None = None, placeholder: str | None = PLACEHOLDER
+    rows: pd.DataFrame,
+    languages: Sequence[str] | None = None,
+    placeholder: str | None = PLACEHOLDER,
+    labelled: bool = True,
 ) -> Audit:
     """Split the rows of one split, all languages together, into usable and unusable ones.
 
@@ -58,6 +63,8 @@ def audit(
         The languages that are used, by default all.
     placeholder
         What the source writes where it has no text, if it does.
+    labelled
+        Whether the rows have labels. Those that have none are kept without the column ``label``.
 
     Returns
     -------
@@ -67,17 +74,19 @@ def audit(
     flags = pd.DataFrame(
         {
             "other language": ~rows["language"].isin(languages) if languages else False,
-            "unlabelled": rows["label"].isna(),
+            "unlabelled": rows["label"].isna() & labelled,
             "placeholder": (sentences == placeholder).any(axis=1),
             "blank": (sentences == "").any(axis=1),
         },
         index=rows.index,
     )
     usable = ~flags.any(axis=1)
-    labels = rows["label"][usable].groupby(rows["id"])
+    labels = rows["label"][usable & rows["label"].notna()].groupby(rows["id"])
     flags["conflict"] = (labels.transform("min") != labels.transform("max")).reindex(
         rows.index, fill_value=False
     )
     reason = flags[list(REASONS)].idxmax(axis=1).where(flags.any(axis=1))
-    kept = rows[reason.isna()]
-    return Audit(kept.assign(label=kept["label"].astype(int)), rows.assign(reason=reason)[reason.notna()])
+    kept, dropped = rows[reason.isna()], rows.assign(reason=reason)[reason.notna()]
+    if not labelled:
+        return Audit(kept.drop(columns="label"), dropped)
+    return Audit(kept.assign(label=kept["label"].astype(int)), dropped)

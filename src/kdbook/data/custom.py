@@ -16,16 +16,18 @@ import pandas as pd
 
 from kdbook.data import files, hub
 from kdbook.data.audit import TEXTS
+from kdbook.data.dataset import UNLABELLED
 from kdbook.data.split_off import in_three
 from kdbook.data.table import Row, Table, UniqueIds, in_order_of_languages, quoted
 from kdbook.errors import KdbookError
+from kdbook.settings.data import Columns, Data
 from kdbook.settings.names import name_problem
-from kdbook.settings.profile import Columns, Data
 
 SPLIT_NAMES = {
     "train": ("train", "training"),
     "validation": ("validation", "valid", "val", "dev", "eval", "development", "validation_matched"),
     "test": ("test", "testing", "test_matched"),
+    UNLABELLED: ("unlabelled", "unlabeled", "unsupervised"),
 }
 SUFFIXES_OF_FILES = {  # no hub id ends like this
     *(".arrow", ".csv", ".feather", ".gz", ".json", ".jsonl", ".ndjson", ".ods", ".parquet", ".pkl", ".tsv"),
@@ -76,6 +78,13 @@ def load(settings: Data) -> SourceRows:
             notes += reader.notes()
     header = ["id", "language", *TEXTS[: len(columns.texts)], "label"]
     frames = {split: _frame(rows, header) for split, rows in cells.items()}
+    if settings.unlabelled:
+        frames |= _without_labels(frames)
+    elif UNLABELLED in frames:
+        rows = len(frames.pop(UNLABELLED))
+        notes.append(
+            f"{settings.source}: {rows:,} rows without labels are not used (data.unlabelled = true would)"
+        )
     _check_labels(frames, settings)
     splits = in_three(frames, _usable(frames["train"], settings).index, bool(columns.id), settings.source)
     classes = _classes(splits, settings)
@@ -212,11 +221,13 @@ class _RowReader:
         columns = self.columns
         ids = UniqueIds()
         optional = [column for column in (columns.id, columns.language) if column]
-        for number, row in enumerate(self.table.rows([*columns.texts, columns.label, *optional]), start=1):
+        label_column = [] if self.split == UNLABELLED else [columns.label]
+        for number, row in enumerate(self.table.rows([*columns.texts, *optional, *label_column]), start=1):
             cells = [cell.strip() for cell in row.cells]
-            *content, label = cells[: len(columns.texts) + 1]
-            language = self._language(row, cells[-1]) if columns.language else self.language
-            item = cells[len(columns.texts) + 1] if columns.id else f"{self.split}-{self.language}-{number}"
+            content, rest = cells[: len(columns.texts)], cells[len(columns.texts) :]
+            item = rest.pop(0) if columns.id else f"{self.split}-{self.language}-{number}"
+            language = self._language(row, rest.pop(0)) if columns.language else self.language
+            label = rest.pop(0) if label_column else ""
             if not item:
                 raise KdbookError(
                     f"{row.where}: the id is empty; give each row an id, or leave data.columns.id out"
@@ -251,10 +262,21 @@ def _frame(rows: list[list[str]], columns: list[str]) -> pd.DataFrame:
     return frame.assign(label=frame["label"].mask(frame["label"] == ""))
 
 
+def _without_labels(frames: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The training rows that have labels, and all others, those of the split for them included."""
+    train = frames["train"]
+    empty = train["label"].isna()
+    others = [train[empty], *([frames[UNLABELLED].assign(label=None)] if UNLABELLED in frames else [])]
+    return {
+        "train": train[~empty].reset_index(drop=True),
+        UNLABELLED: pd.concat(others, ignore_index=True),
+    }
+
+
 def _check_labels(frames: Mapping[str, pd.DataFrame], settings: Data) -> None:
     """Stop where nothing is labelled, or too many labels are."""
     for split, frame in frames.items():
-        if len(frame) and frame["label"].isna().all():
+        if split != UNLABELLED and len(frame) and frame["label"].isna().all():
             advice = (
                 f'leave the split out with data.ignored_splits = ["{split}"] (kdbook new --without {split}), '
                 "and a tenth of the training rows takes its place"

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import pandas as pd
 
 from kdbook.data.audit import Audit, texts
-from kdbook.settings.profile import ALL, Task
+from kdbook.settings.data import ALL, Task
+from kdbook.settings.profile import Rows
 
 SPLITS = ("train", "validation", "test")
+UNLABELLED = "unlabelled"  # a fourth split of some data
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,9 @@ class TextData:
     ``notes`` are remarks on what looks like an oversight, each one line of text.
     The generated corpus adds ``edit`` (what distinguishes the two sentences), ``pattern`` and ``true_label``,
     from which ``label`` differs where an annotator erred.
+
+    A fourth split, ``unlabelled``, may contain rows without a column ``label``; where their labels were
+    hidden on purpose, these are in ``true_label``.
     """
 
     source: str
@@ -45,7 +50,7 @@ class TextData:
 
     def sizes(self) -> pd.DataFrame:
         """Number of rows that are used by split and language, and in total."""
-        counts = {split: self[split]["language"].value_counts() for split in SPLITS}
+        counts = {split: rows["language"].value_counts() for split, rows in self.splits.items()}
         table = pd.DataFrame(counts).reindex(list(self.languages)).fillna(0).astype(int)
         return pd.concat([table, table.sum().to_frame(ALL).T])
 
@@ -55,8 +60,8 @@ class TextData:
         Kept rows are not used beyond the number of items that the profile asks for, and for training and
         validation in languages that it only tests.
         """
-        table = pd.concat({split: self.audits[split].counts() for split in SPLITS}, names=["split"])
-        used = pd.concat({split: self[split]["language"].value_counts() for split in SPLITS})
+        table = pd.concat({split: each.counts() for split, each in self.audits.items()}, names=["split"])
+        used = pd.concat({split: rows["language"].value_counts() for split, rows in self.splits.items()})
         return table.assign(used=used.reindex(table.index, fill_value=0).astype(int))
 
     @property
@@ -85,10 +90,16 @@ class TextData:
         """What the source writes for each label."""
         return dict(enumerate(self.classes))
 
-    def digest(self) -> str:
-        """A hash of the rows that models see, and of their order."""
-        rows = [digest_rows(self[split], ["id", "language", *inputs(self[split])]) for split in SPLITS]
-        return hashlib.sha256(" ".join(rows).encode()).hexdigest()
+    def digest(self, rows: Rows = "all") -> str:
+        """A hash of the labelled rows, or of all rows, that models see, and of their order."""
+        splits = self.splits if rows == "all" else SPLITS
+        digests = [digest_rows(self[split], _hashed(self[split], split)) for split in splits]
+        return hashlib.sha256(" ".join(digests).encode()).hexdigest()
+
+    def pool(self) -> pd.DataFrame:
+        """All training rows, labelled ones first; the column ``label`` is not to be used for the others."""
+        rows = self.splits.get(UNLABELLED)
+        return self["train"] if rows is None else pd.concat([self["train"], rows], ignore_index=True)
 
 
 def digest_rows(rows: pd.DataFrame, columns: Sequence[str]) -> str:
@@ -97,6 +108,12 @@ def digest_rows(rows: pd.DataFrame, columns: Sequence[str]) -> str:
     for column in columns:
         digest.update("\x1f".join([column, *map(str, rows[column]), "\x1e"]).encode())
     return digest.hexdigest()
+
+
+def _hashed(rows: pd.DataFrame, split: str) -> list[str]:
+    """The columns of a split that decide what a model can learn from it."""
+    hidden = ["true_label"] if split == UNLABELLED and "true_label" in rows else []
+    return ["id", "language", *texts(rows), *(hidden if split == UNLABELLED else ["label"])]
 
 
 def inputs(rows: pd.DataFrame) -> list[str]:

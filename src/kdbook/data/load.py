@@ -1,6 +1,7 @@
 """The data of a profile: read or generated, audited, and cut to the chosen number of items."""
 
 import hashlib
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -9,11 +10,11 @@ import pandas as pd
 from kdbook.data import custom, pawsx, remarks
 from kdbook.data.audit import PLACEHOLDER, Audit, audit
 from kdbook.data.custom import SourceRows
-from kdbook.data.dataset import SPLITS, TextData
+from kdbook.data.dataset import SPLITS, UNLABELLED, TextData
 from kdbook.data.generated import corpus
 from kdbook.data.table import in_order_of_languages
 from kdbook.errors import KdbookError
-from kdbook.settings.profile import GENERATED, Data
+from kdbook.settings.data import GENERATED, Data
 
 MAX_CONFLICTING_SHARE = 0.2  # of the ids; PAWS-X has about 0.02, and more can't be explained by translation
 MIN_CONFLICTS = 5  # ids; fewer may be mistranslated one by one
@@ -32,10 +33,15 @@ def load(settings: Data) -> TextData:
     """
     source = custom.load(settings) if settings.columns else SourceRows(_read(settings), CLASSES, ())
     placeholder = None if settings.columns else PLACEHOLDER
-    audits = {split: audit(source.splits[split], settings.languages, placeholder) for split in SPLITS}
-    for split, result in audits.items():
-        _check_usable(result, f"{settings.source}: {split}", settings, split)
+    audits = {
+        split: audit(rows, settings.languages, placeholder, labelled=split != UNLABELLED)
+        for split, rows in source.splits.items()
+    }
+    for split in SPLITS:
+        _check_usable(audits[split], f"{settings.source}: {split}", settings, split)
     splits = {split: _used(audits[split].kept, split, settings) for split in SPLITS}
+    if settings.has_unlabelled_rows:
+        splits |= _hide_labels(splits["train"], audits, settings)
     _check_classes(splits, source.classes, settings.source)
     meanings = MEANINGS if settings.task == "paraphrase" else source.classes
     notes = [*source.notes, *remarks.on_names(source, settings), *remarks.on_duplicates(splits)]
@@ -59,9 +65,34 @@ def _used(kept: pd.DataFrame, split: str, settings: Data) -> pd.DataFrame:
         "test": settings.test_items,
     }
     rows = _first_items(kept, limits[split], settings.seed)
-    if split == "test":
-        return rows
+    return rows if split == "test" else _in_training_languages(rows, settings)
+
+
+def _in_training_languages(rows: pd.DataFrame, settings: Data) -> pd.DataFrame:
     return rows[~rows["language"].isin(settings.zero_shot_languages)].reset_index(drop=True)
+
+
+def _hide_labels(train: pd.DataFrame, audits: Mapping[str, Audit], settings: Data) -> dict[str, pd.DataFrame]:
+    """The training rows that keep their labels, and those that lose them or have none.
+
+    The first items by a hash keep them, so that those of a smaller number are among those of a larger one.
+    """
+    kept = _first_items(audits["train"].kept, settings.train_items, settings.seed)
+    labelled = _first_items(train, settings.labelled_items, settings.seed)
+    is_labelled = kept["id"].isin(labelled["id"]) & ~kept["language"].isin(settings.zero_shot_languages)
+    hidden = kept[~is_labelled]
+    if "true_label" not in hidden:
+        hidden = hidden.assign(true_label=hidden["label"])
+    frames = [hidden.drop(columns="label")]
+    if UNLABELLED in audits:
+        frames.append(audits[UNLABELLED].kept)
+    unlabelled = in_order_of_languages(pd.concat(frames, ignore_index=True), settings.languages)
+    if unlabelled.empty:
+        raise KdbookError(
+            f"{settings.source}: all {train['id'].nunique():,} training items have a label; set "
+            "data.labelled_items to a smaller number, or leave it out"
+        )
+    return {"train": labelled, UNLABELLED: unlabelled}
 
 
 def _read(settings: Data) -> dict[str, pd.DataFrame]:

@@ -11,7 +11,7 @@ from kdbook.data.dataset import TextData
 from kdbook.data.load import load
 from kdbook.errors import KdbookError
 from kdbook.settings import profile
-from kdbook.settings.profile import Columns, Data
+from kdbook.settings.data import Columns, Data
 
 HEAD = "# Models and settings come from the base; what is set here replaces what is set there.\n"
 
@@ -21,8 +21,8 @@ class ProfileRequest:
     """What a profile is made of: a data source, the columns of its tables, its languages, and a profile to
     start from.
 
-    ``languages`` may be empty where a column names them: then all that occur are taken. ``configuration`` and
-    ``ignored_splits`` are those of :class:`kdbook.settings.profile.Data`.
+    ``languages`` may be empty where a column names them: then all that occur are taken. ``configuration``,
+    ``ignored_splits`` and ``unlabelled`` are those of :class:`kdbook.settings.data.Data`.
     """
 
     source: str
@@ -36,6 +36,7 @@ class ProfileRequest:
     student: str | None = None
     configuration: str | None = None
     ignored_splits: tuple[str, ...] = ()
+    unlabelled: bool = False
 
 
 def write(path: Path, request: ProfileRequest) -> TextData:
@@ -79,6 +80,7 @@ def toml(request: ProfileRequest, languages: tuple[str, ...]) -> str:
             "source": request.source,
             **({"configuration": request.configuration} if request.configuration else {}),
             **({"ignored_splits": list(request.ignored_splits)} if request.ignored_splits else {}),
+            **({"unlabelled": True} if request.unlabelled else {}),
             "languages": list(languages),
             "columns": {name: value for name, value in columns.items() if value is not None},
         },

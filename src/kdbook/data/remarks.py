@@ -9,7 +9,7 @@ from kdbook.data.audit import REASONS, texts
 from kdbook.data.custom import SourceRows
 from kdbook.data.dataset import TextData
 from kdbook.data.statistics import word_counts
-from kdbook.settings.profile import Data
+from kdbook.settings.data import Data
 
 
 def on_names(source: SourceRows, settings: Data) -> list[str]:

@@ -1,4 +1,4 @@
-"""Surface statistics of texts, and the share of labels that are wrong."""
+"""Surface statistics of texts."""
 
 import pandas as pd
 
@@ -24,11 +24,3 @@ def _jaccard(first: set[str], second: set[str]) -> float:
 def word_counts(rows: pd.DataFrame) -> pd.Series:
     """Number of words, separated by spaces, in all texts of each row."""
     return rows[texts(rows)].map(lambda text: len(text.split())).sum(axis=1)
-
-
-def describe_label_noise(train: pd.DataFrame) -> str:
-    """The share of training labels that are wrong, as a line of Markdown."""
-    if "true_label" not in train:
-        return "How many of these labels are wrong is unknown."
-    share = (train["label"] != train["true_label"]).mean()
-    return f"**{100 * share:.1f} % of the {len(train):,} training labels are wrong.**"

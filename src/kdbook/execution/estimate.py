@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from kdbook.data import SPLITS, load, pawsx
+from kdbook.data import UNLABELLED, load, pawsx
 from kdbook.encoders import hub_configs
 from kdbook.settings.automm import MAX_TEXT_LEN, number
-from kdbook.settings.profile import TEACHER, Data, Profile
+from kdbook.settings.data import Data
+from kdbook.settings.profile import TEACHER, Profile
 from kdbook.store.run import RunSpec
 from kdbook.study.status import runs_of_arm
 from kdbook.study.study import Study
@@ -126,15 +127,27 @@ def rows_per_split(settings: Data) -> dict[str, int]:
     """
     if settings.task != "paraphrase":
         data = load(settings)
-        return {split: len(data[split]) for split in SPLITS}
-    limits = {
-        "train": settings.train_items,
-        "validation": settings.validation_items,
-        "test": settings.test_items,
+        return {split: len(rows) for split, rows in data.splits.items()}
+    items = {
+        "train": settings.train_items or pawsx.ITEMS["train"],
+        "validation": settings.validation_items or pawsx.ITEMS["validation"],
+        "test": settings.test_items or pawsx.ITEMS["test"],
     }
+    labelled = settings.labelled_items or items["train"]
     trained_languages = len(settings.languages) - len(settings.zero_shot_languages)
-    languages = {"train": trained_languages, "validation": trained_languages, "test": len(settings.languages)}
-    return {split: (limits[split] or items) * languages[split] for split, items in pawsx.ITEMS.items()}
+    rows = {
+        "train": labelled * trained_languages,
+        "validation": items["validation"] * trained_languages,
+        "test": items["test"] * len(settings.languages),
+    }
+    if settings.has_unlabelled_rows:
+        rows[UNLABELLED] = items["train"] * len(settings.languages) - rows["train"]
+    return rows
+
+
+def train_rows(spec: RunSpec, rows: Mapping[str, int]) -> int:
+    """Number of rows that a run trains on, of those of each split."""
+    return rows["train"] + (rows.get(UNLABELLED, 0) if spec.rows == "all" else 0)
 
 
 def arm_estimates(study: Study, peak: float, tokens_per_text: float) -> list[ArmEstimate]:
@@ -170,10 +183,11 @@ def _seconds(
     batch, tokens = batch_and_tokens(spec.hyperparameters, tokens_per_text)
     epochs = number(spec.hyperparameters, MAX_EPOCHS)
     step = max(3 * size.operations(batch, tokens) / (peak * UTILIZATION), SECONDS_AROUND_A_STEP)
-    predicted = (
-        (epochs + 1) * rows["validation"] + rows["test"] + (rows["train"] if spec.arm == TEACHER else 0)
+    taught = rows["train"] + rows.get(UNLABELLED, 0) if spec.arm == TEACHER else 0
+    predicted = (epochs + 1) * rows["validation"] + rows["test"] + taught
+    return steps(spec, train_rows(spec, rows)) * step + size.operations(predicted, tokens) / (
+        peak * UTILIZATION
     )
-    return steps(spec, rows["train"]) * step + size.operations(predicted, tokens) / (peak * UTILIZATION)
 
 
 def steps(spec: RunSpec, rows: int) -> float:

@@ -22,14 +22,16 @@ from kdbook.errors import KdbookError
 from kdbook.execution import estimate
 from kdbook.settings import machine
 from kdbook.settings.automm import Settings
-from kdbook.settings.profile import MAIN_ARMS, TEACHER
+from kdbook.settings.profile import TEACHER
 from kdbook.store.run import RunSpec
 from kdbook.study.study import Study
 from kdbook.training import automm, measure
-from kdbook.training.fit import FitSettings, TeacherSource, fit, using_threads
+from kdbook.training.fit import FitSettings, fit, using_threads
 
 if TYPE_CHECKING:
     from autogluon.multimodal import MultiModalPredictor
+
+    from kdbook.training.teacher_outputs import Teacher
 
 STEPS = 4
 VALIDATION_ROWS = 32
@@ -55,7 +57,7 @@ class Rehearsal:
 
 
 def rehearse(study: Study, say: Callable[[str], None]) -> list[Rehearsal]:
-    """Train some steps of the first teacher, baseline and distilled student; ``say`` gets a line for each.
+    """Train some steps of the first run of each main arm; ``say`` gets a line for each.
 
     Raises
     ------
@@ -63,10 +65,11 @@ def rehearse(study: Study, say: Callable[[str], None]) -> list[Rehearsal]:
         If a loss is not finite.
     """
     automm.import_quietly()
-    from kdbook.training.teacher_outputs import OutputFile
+    from kdbook.training.teacher_outputs import OutputFile, Teacher
 
-    specs = [next(spec for spec in study.specs.values() if spec.arm == arm) for arm in MAIN_ARMS]
-    train_rows = estimate.rows_per_split(study.profile.data)["train"]
+    arms = study.profile.main_arms
+    specs = [next(spec for spec in study.specs.values() if spec.arm == arm) for arm in arms]
+    rows = estimate.rows_per_split(study.profile.data)
     rehearsals = []
     with tempfile.TemporaryDirectory() as temporary, using_threads(study.profile.threads):
         folder = Path(temporary)
@@ -77,9 +80,12 @@ def rehearse(study: Study, say: Callable[[str], None]) -> list[Rehearsal]:
         for spec in specs:
             say(f"{spec.arm}: {STEPS} steps of {spec.checkpoint}")
             outputs = OutputFile(folder / "outputs.safetensors")
-            teacher = TeacherSource(folder / TEACHER, outputs) if spec.teacher else None
+            teacher = Teacher(folder / TEACHER, outputs) if spec.teacher else None
             settings = FitSettings(str(paths[spec.checkpoint]), _few_steps(spec), spec.seed)
-            rehearsals.append(_rehearse(spec, settings, study.data, folder / spec.arm, teacher, train_rows))
+            path = folder / spec.arm
+            rehearsals.append(
+                _rehearse(spec, settings, study.data, path, teacher, estimate.train_rows(spec, rows))
+            )
     return rehearsals
 
 
@@ -99,16 +105,19 @@ def _rehearse(
     settings: FitSettings,
     data: TextData,
     path: Path,
-    teacher: TeacherSource | None,
+    teacher: "Teacher | None",
     train_rows: int,
 ) -> Rehearsal:
     batch, _ = estimate.batch_and_tokens(spec.hyperparameters, estimate.TOKENS_PER_TEXT)
-    rows = (
-        data["train"].groupby("label", sort=False).head(STEPS * batch).sample(STEPS * batch, random_state=0)
-    )
+    labelled = data["train"].groupby("label", sort=False).head(STEPS * batch)
+    few = len(labelled) < STEPS * batch
+    rows = labelled.sample(STEPS * batch, replace=few, random_state=0, ignore_index=True)
     recorder = _step_recorder()
     machine.reset_peak_memory()
-    predictor = fit(path, rows, data["validation"].head(VALIDATION_ROWS), settings, teacher, [recorder])
+    validation = data["validation"].head(VALIDATION_ROWS)
+    outputs = teacher.outputs(rows) if teacher else None
+    predictor_path = teacher.predictor if teacher else None
+    predictor = fit(path, rows, validation, settings, predictor_path, outputs, [recorder])
     if not all(map(math.isfinite, recorder.losses)):
         raise KdbookError(
             f"a loss of the {spec.arm} is not finite: {recorder.losses}. Train it with env.precision = '32'"

@@ -15,7 +15,6 @@ from kdbook.analysis.markup import plain
 from kdbook.analysis.phrases import interval, points, times
 from kdbook.data import texts
 from kdbook.export import student
-from kdbook.settings.profile import MAIN_ARMS
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
 from kdbook.study.study import Study
@@ -123,7 +122,7 @@ def _fence(code: Sequence[str]) -> str:
 
 
 def _accuracy_rows(arms: Arms, run: Run, report: ExportReport) -> str:
-    estimates = {f"{arm}, mean of {len(arms[arm])}": _mean_accuracy(arms[arm]) for arm in MAIN_ARMS}
+    estimates = {f"{arm}, mean of {len(arms[arm])}": _mean_accuracy(arms[arm]) for arm in arms.main}
     for language, rows in run.predictions.groupby("language", sort=False):
         estimates[f"this student, {plain(str(language))}"] = bootstrap.mean_accuracy([rows])
     estimates["this student, all"] = report.accuracy

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 GROUPS = ("distiller", "env", "model", "optim")
+DISTILLER_PREFIX = "distiller."  # how the keys of its settings begin
 # Names before AutoGluon 1.2 and today's; source: ``utils/config.py``, ``make_overrides_backward_compatible``.
 OLD_NAMES = {
     "optimization.learning_rate": "optim.lr",

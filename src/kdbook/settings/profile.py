@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     NonNegativeInt,
     PositiveInt,
@@ -21,98 +19,24 @@ from pydantic import (
 
 from kdbook.errors import KdbookError
 from kdbook.settings import automm, environment
+from kdbook.settings.data import ALL, GENERATED, Data, Table
 from kdbook.settings.names import Name
 from kdbook.settings.validation import explain
 
-GENERATED = "generated"
 TEACHER = "teacher"
 BASELINE = "baseline"
 DISTILLED = "distilled"
-MAIN_ARMS = (TEACHER, BASELINE, DISTILLED)
-ALL = "all"  # the test rows of all languages together
+TRANSFER = "transfer"  # distilled on rows without labels as well
+MAIN_ARMS = (TEACHER, BASELINE, DISTILLED, TRANSFER)
 PROFILES = "profiles"
 
 Hyperparameters = Annotated[automm.Settings, BeforeValidator(automm.flatten)]
-Task = Literal["paraphrase", "classification"]
+Rows = Literal["labelled", "all"]
+Lesson = Literal["labels", "answers", "outputs", "shuffled"]
 Toml = dict[str, Any]  # what tomllib reads
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Columns(_Table):
-    """Columns of a table: one or two texts, the label, and, where the table has them, language and id."""
-
-    texts: Annotated[tuple[Name, ...], Field(min_length=1, max_length=2)]
-    label: Name
-    language: Name | None = None
-    id: Name | None = None
-
-
-class Data(_Table):
-    """Where the rows come from, and the largest number of items to use from each split.
-
-    ``source`` is ``"generated"``, a hub id such as ``google-research-datasets/paws-x``, or a directory in the
-    layout of the PAWS-X release. With ``columns`` it is custom data: a file, a directory, or a hub id; see
-    :mod:`kdbook.data.custom`. Models train on the ``train_languages`` (``None``: all) and are tested on all
-    ``languages``; the others measure zero-shot transfer. An item is one id in all languages; ``None`` means
-    all items. ``seed`` generates the corpus and selects subsets. ``train_label_noise`` is the share of
-    generated training items whose label is flipped, as if annotators had erred. ``configuration`` is that of
-    a hub data set, where no column or setting of the languages names it. Splits in ``ignored_splits`` are
-    not read, and split off from the training rows instead, as where labels are hidden.
-    """
-
-    source: str
-    columns: Columns | None = None
-    configuration: str | None = None
-    ignored_splits: tuple[Literal["validation", "test"], ...] = ()
-    languages: Annotated[tuple[Name, ...], Field(min_length=1)] = ("en", "de")
-    train_languages: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
-    train_items: PositiveInt | None = None
-    validation_items: PositiveInt | None = None
-    test_items: PositiveInt | None = None
-    seed: NonNegativeInt = 0
-    train_label_noise: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
-
-    @property
-    def task(self) -> Task:
-        """``"paraphrase"`` for sentence pairs as in PAWS-X, ``"classification"`` for custom data."""
-        return "classification" if self.columns else "paraphrase"
-
-    @property
-    def zero_shot_languages(self) -> tuple[str, ...]:
-        """The languages that no model trains on."""
-        trained = self.train_languages or self.languages
-        return tuple(language for language in self.languages if language not in trained)
-
-    @model_validator(mode="after")
-    def _languages_are_distinct(self) -> Self:
-        if ALL in self.languages:
-            raise ValueError(f"a language can't be called {ALL!r}, which stands for all of them; rename it")
-        duplicates = [language for language in self.languages if self.languages.count(language) > 1]
-        if duplicates:
-            raise ValueError(f"languages has {duplicates[0]!r} twice")
-        return self
-
-    @model_validator(mode="after")
-    def _only_custom_data_has_parts(self) -> Self:
-        if not self.columns and (self.configuration or self.ignored_splits):
-            raise ValueError("configuration and ignored_splits need data.columns")
-        return self
-
-    @model_validator(mode="after")
-    def _train_languages_are_known(self) -> Self:
-        unknown = set(self.train_languages or ()) - set(self.languages)
-        if unknown:
-            raise ValueError(
-                f"train_languages has {min(unknown)!r}, which is not in data.languages "
-                f"({', '.join(self.languages)})"
-            )
-        return self
-
-
-class Model(_Table):
+class Model(Table):
     """A pretrained encoder (hub id, local directory, or ``embedded:NAME``) and AutoMM settings for
     fine-tuning it.
 
@@ -121,40 +45,71 @@ class Model(_Table):
 
     checkpoint: str
     seeds: tuple[NonNegativeInt, ...] = Field(min_length=1)
-    hyperparameters: Hyperparameters = {}
+    hyperparameters: Hyperparameters = Field({})
     gpus: Annotated[float, Field(ge=0)] = 0.0
 
 
-class Variation(_Table):
-    """The student trained in another way.
+class Variation(Table):
+    """A student trained in another way.
 
-    ``teacher`` is ``"own"``, ``"none"``, or ``"shuffled"``: the teacher's outputs for another training row
-    with the same label.
+    ``rows`` are the labelled training rows, or all of them. ``lesson`` is what is learned about a row:
+
+    * ``"outputs"``: distillation, as AutoMM does it; in rows without a label, the teacher's prediction stands
+      for it;
+    * ``"shuffled"``: the same with the outputs for another row for which the teacher predicts the same class;
+    * ``"answers"``: the label, or the teacher's prediction where there is none (pseudo-labels); nothing else
+      of the teacher;
+    * ``"labels"``: the label alone; in rows without one, the label that was hidden.
+
+    ``teacher`` is the study's, or the baseline with the same seed (``"self"``). ``against`` names the arm
+    that this one varies; by default ``transfer`` if it trains on all rows, else ``distilled`` or
+    ``baseline``.
     """
 
     title: str
-    teacher: Literal["own", "shuffled", "none"] = "own"
-    hyperparameters: Hyperparameters = {}
+    rows: Rows = "labelled"
+    lesson: Lesson = "outputs"
+    teacher: Literal["own", "self"] = "own"
+    against: str | None = None
+    hyperparameters: Hyperparameters = Field({})
+
+    @property
+    def distils(self) -> bool:
+        """Whether a teacher's outputs are part of the loss."""
+        return self.lesson in ("outputs", "shuffled")
+
+    @property
+    def varied_arm(self) -> str:
+        """The name of the arm that this one varies."""
+        if self.against:
+            return self.against
+        if self.rows == "all":
+            return TRANSFER
+        return DISTILLED if self.distils else BASELINE
 
 
-class PrimaryComparison(_Table):
+class PrimaryComparison(Table):
     """The question of a study, stated before any run: accuracy of ``arm`` minus that of ``against`` on
     ``test``.
+
+    By default ``arm`` is ``transfer`` where the study has rows without labels, else ``distilled``.
     """
 
-    arm: str = DISTILLED
+    arm: str = ""
     against: str = BASELINE
     test: str = ALL
 
 
-class Profile(_Table):
+class Profile(Table):
     """Everything that a study depends on.
 
-    ``hyperparameters`` apply to every model, ``distiller`` to distilled students. ``controls`` are
-    alternatives that distillation has to outperform, trained with the first ``control_seeds`` seeds of the
-    student (``None``: all); ``ablations`` change one thing about the distilled student or the baseline and
-    are trained with the first ``ablation_seeds`` seeds. ``threads`` is the number of processor cores per run
-    (``None``: all); it is part of a result, since the last digits of sums depend on it.
+    ``hyperparameters`` apply to every model, ``distiller`` to distilled students, and ``tuned`` to the main
+    arm that they are named after. A variation has the settings of the arm that it varies, and its own.
+    ``controls`` are alternatives that distillation has to outperform, trained with the first
+    ``control_seeds`` seeds of the student (``None``: all); ``ablations`` change one thing about the distilled
+    student or the baseline and are trained with the first ``ablation_seeds`` seeds. ``threads`` is the number
+    of processor cores per run (``None``: all); it is part of a result, since the last digits of sums depend
+    on it.
     """
 
     name: str
@@ -165,16 +120,22 @@ class Profile(_Table):
     hyperparameters: Hyperparameters
     teacher: Model
     student: Model
-    distiller: Hyperparameters = {}
-    controls: dict[Name, Variation] = {}
+    distiller: Hyperparameters = Field({})
+    tuned: dict[Name, Hyperparameters] = Field({})
+    controls: dict[Name, Variation] = Field({})
     control_seeds: PositiveInt | None = None
     ablation_seeds: PositiveInt = 1
-    ablations: dict[Name, Variation] = {}
+    ablations: dict[Name, Variation] = Field({})
+
+    @property
+    def main_arms(self) -> tuple[str, ...]:
+        """The teacher, the student without one, and the distilled students."""
+        return MAIN_ARMS if self.data.has_unlabelled_rows else MAIN_ARMS[:-1]
 
     @property
     def arms(self) -> list[str]:
         """The names of all arms, in the order in which they are trained."""
-        return [*MAIN_ARMS, *self.controls, *self.ablations]
+        return [*self.main_arms, *self.controls, *self.ablations]
 
     def teacher_seed(self, number: int) -> int:
         """Seed of the teacher that is paired with the student's seed at this position: teachers take
@@ -184,10 +145,56 @@ class Profile(_Table):
 
     @model_validator(mode="after")
     def _arms_are_distinct(self) -> Self:
-        duplicates = {arm for arm in self.arms if self.arms.count(arm) > 1}
+        arms = [*MAIN_ARMS, *self.controls, *self.ablations]
+        duplicates = {arm for arm in arms if arms.count(arm) > 1}
         if duplicates:
             raise ValueError(f"the name {min(duplicates)!r} is taken; give each control and ablation its own")
         return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _primary_arm_by_default(cls, table: Toml) -> Toml:
+        """The arm of the primary comparison is known only when the data are."""
+        data, primary = table.get("data") or {}, table.get("primary") or {}
+        if isinstance(data, dict) and isinstance(primary, dict) and not primary.get("arm"):
+            has_unlabelled_rows = bool(data.get("labelled_items") or data.get("unlabelled"))
+            return {**table, "primary": {**primary, "arm": TRANSFER if has_unlabelled_rows else DISTILLED}}
+        return table
+
+    @model_validator(mode="after")
+    def _variations_are_possible(self) -> Self:
+        for name, each in (self.controls | self.ablations).items():
+            if each.rows == "all" and not self.data.has_unlabelled_rows:
+                raise ValueError(
+                    f"{name!r} has rows = 'all', but the data have no rows without labels; set "
+                    "data.labelled_items or data.unlabelled"
+                )
+            if each.rows == "all" and each.lesson == "labels" and self.data.unlabelled and self.data.columns:
+                raise ValueError(
+                    f"{name!r} needs the labels of all rows (rows = 'all', lesson = 'labels'), but "
+                    "data.unlabelled says that some have none; remove it"
+                )
+            if each.varied_arm not in self.arms[1:]:
+                raise ValueError(
+                    f"{name!r} varies {each.varied_arm!r}, which is no arm of students. Choose from: "
+                    f"{', '.join(self.arms[1:])}"
+                )
+            if name in self._varied_by(name):
+                raise ValueError(
+                    f"{name!r} varies itself, by way of {each.varied_arm!r}; set another against"
+                )
+        if unknown := set(self.tuned) - set(MAIN_ARMS[1:]):
+            raise ValueError(
+                f"tuned.{min(unknown)} names no main arm of students ({', '.join(MAIN_ARMS[1:])})"
+            )
+        return self
+
+    def _varied_by(self, arm: str) -> list[str]:
+        """The arm that an arm varies, the one that this varies, and so on."""
+        variations, varied = self.controls | self.ablations, [arm]
+        while varied[-1] in variations and varied[-1] not in varied[:-1]:
+            varied.append(variations[varied[-1]].varied_arm)
+        return varied[1:]
 
     @model_validator(mode="after")
     def _primary_is_known(self) -> Self:
@@ -208,6 +215,7 @@ class Profile(_Table):
             "teacher.hyperparameters": self.teacher.hyperparameters,
             "student.hyperparameters": self.student.hyperparameters,
             "distiller": self.distiller,
+            **{f"tuned.{arm}": settings for arm, settings in self.tuned.items()},
         }
         for kind, variations in (("controls", self.controls), ("ablations", self.ablations)):
             tables |= {
@@ -308,9 +316,30 @@ def _with_base(table: Toml) -> Toml:
     if base not in names():
         raise ValueError(f"base = {base!r} is no shipped profile. Choose from: {', '.join(names())}")
     below = _with_base(tomllib.loads(text(base)))
-    if "columns" in table.get("data", {}):
-        del below["data"]  # item counts of one data set say nothing about another
+    data = table.get("data")
+    if isinstance(data, dict) and "columns" in data:
+        _forget_data(below, data)
     return _merged(below, table)
+
+
+def _forget_data(below: Toml, data: Toml) -> None:
+    """Remove from a base what holds for its own data set alone: counts of items, and the question.
+
+    Where the new ``data`` have no rows without labels, distillation on all rows becomes one on the labelled
+    rows; variations that need such rows, or their hidden labels, are left out.
+    """
+    del below["data"]
+    below.pop("primary", None)
+    has_hidden_labels, has_unlabelled_rows = "labelled_items" in data, bool(data.get("unlabelled"))
+    for kind in ("controls", "ablations"):
+        kept = {}
+        for name, each in below.get(kind, {}).items():
+            lesson = each.get("lesson", "outputs")
+            if each.get("rows") != "all" or has_hidden_labels or (has_unlabelled_rows and lesson != "labels"):
+                kept[name] = each
+            elif lesson in ("outputs", "shuffled"):
+                kept[name] = {**each, "rows": "labelled"}
+        below[kind] = kept
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> Toml:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter, ValidationError
 
+from kdbook.settings.profile import Lesson, Rows
+
 if TYPE_CHECKING:
     import pandas as pd  # imported where tables are read: a build that finds everything current needs none
 
@@ -39,7 +41,8 @@ class RunSpec(_Record):
     """One run that a study asks for: a teacher, a baseline, a distilled student, or a variation of a student.
 
     ``paired_teacher`` names the teacher that the profile assigns to the seed of a student, ``teacher`` the
-    same one if the student learns from it. ``shuffled`` students get the teacher's outputs for other rows.
+    run that the student learns from, if any. ``rows`` and ``lesson`` are those of
+    :class:`kdbook.settings.profile.Variation`.
     """
 
     name: str
@@ -49,15 +52,17 @@ class RunSpec(_Record):
     hyperparameters: dict[str, JsonValue]
     paired_teacher: str | None = None
     teacher: str | None = None
-    shuffled: bool = False
+    rows: Rows = "labelled"
+    lesson: Lesson = "labels"
     title: str = ""
 
 
 class RunIdentity(_Record):
     """Everything that decides the result of a run, by content: no paths, names or times.
 
-    ``data`` and ``checkpoint`` are hashes, ``teacher`` is the key of the teacher's run, ``code`` the hash of
-    the training code, ``versions`` those of the packages that compute.
+    ``data`` is a hash of the rows that the run uses, ``checkpoint`` one of the encoder, ``teacher`` the key
+    of the teacher's run, ``code`` the hash of the training code, ``versions`` those of the packages that
+    compute.
     """
 
     data: str
@@ -66,7 +71,8 @@ class RunIdentity(_Record):
     seed: int
     threads: int | None
     teacher: str | None
-    shuffled: bool
+    rows: Rows
+    lesson: Lesson
     code: str
     versions: dict[str, str]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from kdbook.settings.profile import BASELINE, DISTILLED, MAIN_ARMS, TEACHER
+from kdbook.settings.profile import BASELINE, DISTILLED, MAIN_ARMS, TEACHER, TRANSFER
 from kdbook.store.run import Run
 
 
@@ -33,8 +33,8 @@ class Arms(Mapping[str, Sequence[Run]]):
 
     @property
     def main(self) -> "Arms":
-        """Teacher, baseline and distilled student."""
-        return self.only(*MAIN_ARMS)
+        """Teacher, baseline and distilled students."""
+        return self.only(*(arm for arm in MAIN_ARMS if arm in self))
 
     @property
     def teachers(self) -> Sequence[Run]:
@@ -47,9 +47,16 @@ class Arms(Mapping[str, Sequence[Run]]):
         return self[BASELINE]
 
     @property
+    def distilled_arm(self) -> str:
+        """The name of the arm in which distillation may use all rows: transfer, if there are rows without
+        labels.
+        """
+        return TRANSFER if TRANSFER in self else DISTILLED
+
+    @property
     def distilled(self) -> Sequence[Run]:
-        """The runs of the student with a teacher."""
-        return self[DISTILLED]
+        """The runs of the student with a teacher, on all rows that there are."""
+        return self[self.distilled_arm]
 
     def teacher_of(self, student: Run) -> Run:
         """The teacher that the profile pairs with the seed of a student, whether or not the student learns

@@ -5,18 +5,20 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from kdbook import fingerprint
-from kdbook.settings.profile import GENERATED, Data
+from kdbook.settings.data import GENERATED, Data
 from kdbook.store.run import RunIdentity, RunRecord, RunSpec, hash_of, key_of
 
 # The functions that decide a result; everything that they reach enters the key, and nothing else does.
 DECIDING = (
     "kdbook.training.fit.fit",
+    "kdbook.training.lessons.taught_rows",
+    "kdbook.training.teacher_outputs.Teacher",
     "kdbook.training.predict.predict_splits",
     "kdbook.training.resume.restore_last_checkpoint",
 )
 LOADING = "kdbook.data.load.load"  # with the same files, the same code gives the same rows
 COMPUTING_PACKAGES = ("autogluon.multimodal", "lightning", "tokenizers", "torch", "transformers")
-PLAIN_PARTS = ("data", "teacher", "shuffled", "checkpoint", "seed", "threads")
+PLAIN_PARTS = ("data", "teacher", "rows", "lesson", "checkpoint", "seed", "threads")
 
 
 def identity_of(
@@ -42,7 +44,8 @@ def identity_of(
         seed=spec.seed,
         threads=threads,
         teacher=teacher,
-        shuffled=spec.shuffled,
+        rows=spec.rows,
+        lesson=spec.lesson,
         code=code_digest(),
         versions=versions(),
     )

@@ -2,21 +2,28 @@
 
 from collections.abc import Iterator
 
-from kdbook.settings.automm import Settings
-from kdbook.settings.profile import BASELINE, DISTILLED, TEACHER, Profile, Variation
+from kdbook.settings.automm import DISTILLER_PREFIX, Settings
+from kdbook.settings.profile import BASELINE, DISTILLED, TEACHER, TRANSFER, Profile, Variation
 from kdbook.store.run import RunSpec
+
+MAIN_STUDENTS = {
+    BASELINE: Variation(title="", lesson="labels"),
+    DISTILLED: Variation(title=""),
+    TRANSFER: Variation(title="", rows="all"),
+}
 
 
 def expand(profile: Profile) -> dict[str, RunSpec]:
-    """The runs of a profile by name, teachers first: teachers, baselines, distilled students, controls,
-    ablations.
+    """The runs of a profile by name, each after the one that teaches it: teachers, baselines, distilled
+    students, controls, ablations.
     """
-    specs = [*_teachers(profile), *_students(profile, BASELINE, Variation(title="", teacher="none"))]
-    specs += _students(profile, DISTILLED, Variation(title=""))
-    for name, control in profile.controls.items():
-        specs += _students(profile, name, control, profile.control_seeds)
-    for name, ablation in profile.ablations.items():
-        specs += _students(profile, name, ablation, profile.ablation_seeds)
+    specs = [*_teachers(profile)]
+    for arm in profile.main_arms[1:]:
+        specs += _students(profile, arm)
+    for arm in profile.controls:
+        specs += _students(profile, arm, profile.control_seeds)
+    for arm in profile.ablations:
+        specs += _students(profile, arm, profile.ablation_seeds)
     return {spec.name: spec for spec in specs}
 
 
@@ -32,30 +39,47 @@ def _teachers(profile: Profile) -> Iterator[RunSpec]:
         )
 
 
-def _students(
-    profile: Profile, arm: str, variation: Variation, seeds: int | None = None
-) -> Iterator[RunSpec]:
+def _students(profile: Profile, arm: str, seeds: int | None = None) -> Iterator[RunSpec]:
     """The students of an arm, with all seeds of the student or the first of them."""
-    distils = variation.teacher != "none"
-    hyperparameters: Settings = {
-        **profile.hyperparameters,
-        **profile.student.hyperparameters,
-        **(profile.distiller if distils else {}),
-        **variation.hyperparameters,
-    }
+    variation, hyperparameters = _variation(profile, arm), _settings(profile, arm)
     for number, seed in enumerate(profile.student.seeds[:seeds]):
-        teacher = _name(TEACHER, profile.teacher_seed(number))
+        paired = _name(TEACHER, profile.teacher_seed(number))
+        teacher = paired if variation.teacher == "own" else _name(BASELINE, seed)
         yield RunSpec(
             name=_name(arm, seed),
             arm=arm,
             seed=seed,
             checkpoint=profile.student.checkpoint,
             hyperparameters=hyperparameters,
-            paired_teacher=teacher,
-            teacher=teacher if distils else None,
-            shuffled=variation.teacher == "shuffled",
+            paired_teacher=paired,
+            teacher=None if variation.lesson == "labels" else teacher,
+            rows=variation.rows,
+            lesson=variation.lesson,
             title=variation.title,
         )
+
+
+def _settings(profile: Profile, arm: str) -> Settings:
+    """The AutoMM settings of a student's arm: a variation starts from those of the arm that it varies."""
+    variation = _variation(profile, arm)
+    if arm in MAIN_STUDENTS:
+        distiller = profile.distiller if variation.distils else {}
+        return {
+            **profile.hyperparameters,
+            **profile.student.hyperparameters,
+            **distiller,
+            **profile.tuned.get(arm, {}),
+        }
+    varied = _settings(profile, variation.varied_arm)
+    if not variation.distils:
+        varied = {key: value for key, value in varied.items() if not key.startswith(DISTILLER_PREFIX)}
+    elif not _variation(profile, variation.varied_arm).distils:
+        varied = varied | profile.distiller
+    return varied | variation.hyperparameters
+
+
+def _variation(profile: Profile, arm: str) -> Variation:
+    return MAIN_STUDENTS.get(arm) or (profile.controls | profile.ablations)[arm]
 
 
 def _name(arm: str, seed: int) -> str:

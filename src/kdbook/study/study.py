@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from kdbook.encoders import checkpoints
 from kdbook.errors import KdbookError
 from kdbook.settings.automm import MAX_TEXT_LEN, PEFT, number
-from kdbook.settings.profile import MAIN_ARMS, TEACHER, Profile
+from kdbook.settings.profile import MAIN_ARMS, TEACHER, Profile, Rows
 from kdbook.store.local import Store
 from kdbook.store.run import Run, RunIdentity, RunRecord, RunSpec
 from kdbook.study import identity
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kdbook.data import TextData
-    from kdbook.training.fit import TeacherSource
     from kdbook.training.resume import FitProgress
+    from kdbook.training.teacher_outputs import Teacher
 
 Trainer = Callable[["Study", Sequence[RunStatus]], None]
 
@@ -73,12 +73,15 @@ class Study:
     def get_or_train_arms(self, *arms: str) -> Arms:
         """All runs of some arms (by default of all); those that the store lacks are trained now.
 
+        A main arm that the profile does not have, as ``transfer`` where every row has a label, is left out.
+
         Raises
         ------
         KdbookError
             If there is no such arm, or a run can't be trained.
         """
-        names = [self._spec(arm).arm for arm in arms or self.profile.arms]
+        known = [arm for arm in arms or self.profile.arms if arm not in MAIN_ARMS or arm in self.profile.arms]
+        names = [self._spec(arm).arm for arm in known]
         specs = [spec for name in names for spec in self.specs.values() if spec.arm == name]
         runs = self._get_or_train(specs)
         return Arms({name: [run for run in runs if run.record.spec.arm == name] for name in names})
@@ -154,13 +157,13 @@ class Study:
         KdbookError
             If the teacher was imported and is not trusted, the disk is full, or the fit fails.
         """
-        teacher = self._verified_teacher(spec.teacher) if spec.teacher else None
+        teacher = self._teacher(self._verified_teacher(spec.teacher)) if spec.teacher else None
         run_identity = self.resolve(spec).identity
         with self.store.writing(run_identity.key, wait) as directory:
             if self.store.get(run_identity.key):
                 return False
             with self.store.explaining_full_disk():
-                record = self._train(spec, run_identity, self._source_of(teacher, spec), directory, report)
+                record = self._train(spec, run_identity, teacher, directory, report)
                 self.store.finish(directory, record)
         return True
 
@@ -168,11 +171,12 @@ class Study:
         self,
         spec: RunSpec,
         run_identity: RunIdentity,
-        teacher: "TeacherSource | None",
+        teacher: "Teacher | None",
         directory: "Path",
         report: "Callable[[FitProgress], None]",
     ) -> RunRecord:
         from kdbook.training.fit import FitSettings
+        from kdbook.training.lessons import Teaching
         from kdbook.training.run import train_run  # when called, it imports AutoMM for tens of seconds
 
         checkpoint = str(self._checkpoint(spec.checkpoint).path)
@@ -180,7 +184,7 @@ class Study:
             directory,
             self.data,
             FitSettings(checkpoint, spec.hyperparameters, spec.seed),
-            teacher,
+            Teaching(spec.rows, spec.lesson, teacher),
             self.profile.threads,
             measure_latency=spec.arm in MAIN_ARMS,
             report=report,
@@ -195,13 +199,17 @@ class Study:
             measurements=measurements,
         )
 
+    def data_digest(self, rows: Rows) -> str:
+        """A hash of the labelled rows, or of all, known without reading them where the same files gave it
+        before.
+        """
+        if not self._data_origin:
+            return self.data.digest(rows)
+        return self.store.cached_digest(f"{self._data_origin}-{rows}", lambda: self.data.digest(rows))
+
     @cached_property
-    def data_digest(self) -> str:
-        """A hash of the rows, known without reading them where the same files gave it before."""
-        origin = identity.data_origin(self.profile.data)
-        if not origin:
-            return self.data.digest()
-        return self.store.cached_digest(origin, lambda: self.data.digest())  # noqa: PLW0108  # reads rows only if needed
+    def _data_origin(self) -> str | None:
+        return identity.data_origin(self.profile.data)
 
     @property
     def versions(self) -> dict[str, str]:
@@ -210,7 +218,8 @@ class Study:
 
     def _identity(self, spec: RunSpec, teacher: str | None) -> RunIdentity:
         checkpoint = self._checkpoint(spec.checkpoint).identity
-        return identity.identity_of(spec, self.data_digest, checkpoint, teacher, self.profile.threads)
+        data = self.data_digest(spec.rows)
+        return identity.identity_of(spec, data, checkpoint, teacher, self.profile.threads)
 
     def _checkpoint(self, name: str) -> checkpoints.Checkpoint:
         """Located once, since its files are hashed or looked up on the hub."""
@@ -277,10 +286,7 @@ class Study:
         assert run
         return run
 
-    def _source_of(self, teacher: Run | None, spec: RunSpec) -> "TeacherSource | None":
-        if not teacher:
-            return None
-        from kdbook.training.fit import TeacherSource
-        from kdbook.training.teacher_outputs import OutputFile
+    def _teacher(self, run: Run) -> "Teacher":
+        from kdbook.training.teacher_outputs import OutputFile, Teacher
 
-        return TeacherSource(teacher.predictor, OutputFile(self.store.outputs(teacher.key)), spec.shuffled)
+        return Teacher(run.predictor, OutputFile(self.store.outputs(run.key)))

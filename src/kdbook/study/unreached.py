@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kdbook.errors import KdbookError
 from kdbook.settings import profile
-from kdbook.settings.profile import GENERATED
+from kdbook.settings.data import GENERATED
 from kdbook.store.local import Store
 from kdbook.store.run import Run
 from kdbook.study.study import Study

@@ -85,6 +85,13 @@ def learner_of(predictor: "MultiModalPredictor") -> Learner:
     return learner
 
 
+def load(path: Path) -> "MultiModalPredictor":
+    """A fitted predictor from its directory."""
+    from autogluon.multimodal import MultiModalPredictor
+
+    return MultiModalPredictor.load(str(path), verbosity=0)
+
+
 @contextmanager
 def added_callbacks(predictor: "MultiModalPredictor", callbacks: Sequence[Any]) -> Iterator[None]:
     """Let AutoMM's trainer call ours too; AutoMM has no argument for it (``learners/base.py``)."""

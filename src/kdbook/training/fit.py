@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from autogluon.multimodal import MultiModalPredictor
     from pydantic import JsonValue
 
-    from kdbook.training.teacher_outputs import OutputCache
+    from kdbook.training.teacher_outputs import Outputs
 
 
 @dataclass(frozen=True)
@@ -28,25 +28,13 @@ class FitSettings:
     seed: int
 
 
-@dataclass(frozen=True)
-class TeacherSource:
-    """A teacher to distil from: the directory of its fitted predictor, and where its outputs are kept.
-
-    Without a cache the teacher runs in every step, as in stock AutoMM. With ``shuffled`` each training row
-    gets the teacher's outputs for another row with the same label.
-    """
-
-    predictor: Path
-    outputs: "OutputCache | None" = None
-    shuffled: bool = False
-
-
 def fit(
     path: Path,
     train: "pd.DataFrame",
     validation: "pd.DataFrame",
     settings: FitSettings,
-    teacher: TeacherSource | None = None,
+    teacher: Path | None = None,
+    outputs: "Outputs | None" = None,
     callbacks: Sequence[Any] = (),
     resume: bool = False,
 ) -> "MultiModalPredictor":
@@ -61,7 +49,11 @@ def fit(
     settings
         Encoder, AutoMM settings and seed.
     teacher
-        The teacher, if any. AutoMM would rename the parts of an in-memory teacher, so it gets the path.
+        The directory of the teacher's predictor, if there is one: AutoMM would rename the parts of a teacher
+        in memory.
+    outputs
+        The teacher's outputs for the ``train`` rows. Without them the teacher runs in every step, as in stock
+        AutoMM.
     callbacks
         Lightning callbacks, in addition to AutoMM's own.
     resume
@@ -75,7 +67,6 @@ def fit(
 
     from kdbook.training import automm, pretokenized
     from kdbook.training.resume import RandomStateCallback
-    from kdbook.training.teacher_outputs import TeacherOutputs
 
     problem_type = "binary" if train["label"].nunique() == 2 else "multiclass"
     predictor = MultiModalPredictor(
@@ -88,7 +79,6 @@ def fit(
     )
     if resume:
         automm.resume_from_last_checkpoint(predictor, path)
-    outputs = TeacherOutputs(teacher.outputs, teacher.shuffled) if teacher and teacher.outputs else None
     pretokenized.prepare(predictor, outputs)
     with automm.added_callbacks(predictor, [*callbacks, RandomStateCallback()]), _flushing_denormals():
         predictor.fit(
@@ -97,7 +87,7 @@ def fit(
             column_types=dict.fromkeys(
                 texts(train), "text"
             ),  # AutoMM may take few or short texts for categories
-            teacher_predictor=str(teacher.predictor) if teacher else None,
+            teacher_predictor=str(teacher) if teacher else None,
             hyperparameters={
                 "model.names": ["hf_text"],
                 "model.hf_text.checkpoint_name": settings.checkpoint,

@@ -24,7 +24,7 @@ from kdbook.data import digest_rows, inputs, texts
 from kdbook.errors import KdbookError
 from kdbook.training import automm
 from kdbook.training.automm import TEXT, Learner, Processors
-from kdbook.training.teacher_outputs import TeacherOutputs
+from kdbook.training.teacher_outputs import Outputs
 
 if TYPE_CHECKING:
     from autogluon.multimodal import MultiModalPredictor
@@ -172,7 +172,7 @@ def _tokenizing_at_once(processors: list[Any], rows: pd.DataFrame) -> Iterator[N
             processor.tokenizer = tokenizer
 
 
-def prepare(predictor: "MultiModalPredictor", outputs: TeacherOutputs | None) -> None:
+def prepare(predictor: "MultiModalPredictor", outputs: Outputs | None) -> None:
     """Make a predictor's next fit tokenize once and, if the teacher's outputs are kept, run the teacher once.
 
     Fits that would not be the same (augmentation, dropped or randomly cut texts, templates) stay as AutoMM
@@ -208,7 +208,7 @@ def why_tokens_vary(processors: Processors) -> str | None:
 
 def _data_module(
     learner: Learner,
-    outputs: TeacherOutputs | None,
+    outputs: Outputs | None,
     df_preprocessor: Any,
     data_processors: Processors,
     per_gpu_batch_size: int,

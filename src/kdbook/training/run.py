@@ -11,7 +11,7 @@ import pandas as pd
 
 from kdbook.data import TextData, texts
 from kdbook.settings import machine
-from kdbook.settings.profile import ALL
+from kdbook.settings.data import ALL
 from kdbook.store.run import (
     HISTORY,
     PREDICTIONS,
@@ -23,7 +23,8 @@ from kdbook.store.run import (
     write,
 )
 from kdbook.training import automm, measure
-from kdbook.training.fit import FitSettings, TeacherSource, fit, using_threads
+from kdbook.training.fit import FitSettings, fit, using_threads
+from kdbook.training.lessons import Teaching, taught_rows
 from kdbook.training.predict import predict_splits
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def train_run(
     directory: Path,
     data: TextData,
     settings: FitSettings,
-    teacher: TeacherSource | None = None,
+    teaching: Teaching,
     threads: int | None = None,
     measure_latency: bool = True,
     report: "Callable[[FitProgress], None]" = lambda progress: None,
@@ -52,10 +53,12 @@ def train_run(
     directory
         Where everything is written; see :mod:`kdbook.store.run` for the names.
     data
-        The model trains on ``train`` rows; ``validation`` rows select the best epoch; ``test`` rows are
-        predicted.
-    settings, teacher
+        The model trains on ``train`` rows, and on ``unlabelled`` ones if it is taught so; ``validation`` rows
+        select the best epoch; ``test`` rows are predicted.
+    settings
         As for :func:`kdbook.training.fit.fit`.
+    teaching
+        Which rows the model learns, with which labels, and from which teacher.
     threads
         Processor cores to compute on; ``None`` means all.
     measure_latency
@@ -74,7 +77,11 @@ def train_run(
         history = HistoryCallback(report, lambda checkpoint: _write_progress(directory, checkpoint))
         start = time.perf_counter()
         machine.reset_peak_memory()
-        predictor = fit(path, data["train"], data["validation"], settings, teacher, [history], resume)
+        taught = taught_rows(data, teaching)
+        teacher = teaching.teacher.predictor if teaching.teacher and taught.outputs else None
+        predictor = fit(
+            path, taught.rows, data["validation"], settings, teacher, taught.outputs, [history], resume
+        )
         fit_seconds = history.seconds_before + time.perf_counter() - start
         peak_bytes = machine.peak_memory()
         predictions = predict_splits(predictor, data)

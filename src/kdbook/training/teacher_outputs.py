@@ -6,6 +6,7 @@ pooled features are computed once, kept on disk by the teacher's key, and looked
 """
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,6 +20,7 @@ from torch import Tensor
 from kdbook.data import digest_rows, texts
 from kdbook.errors import KdbookError
 from kdbook.store.run import hash_of, write
+from kdbook.training import automm
 
 if TYPE_CHECKING:
     from kdbook.training.automm import Learner
@@ -30,24 +32,44 @@ TEXTS = "texts"
 
 
 class OutputCache(Protocol):
-    """Where the features (rows, width) and logits (rows, classes) of a teacher are kept between fits."""
+    """Where the outputs of a teacher are kept between fits."""
 
-    def read(self, rows: pd.DataFrame) -> tuple[Tensor, Tensor] | None:
-        """Features and logits of these rows, None if they are not there."""
+    def read(self, rows: pd.DataFrame) -> "Outputs | None":
+        """The outputs for these rows, None if they are not there."""
 
-    def keep(self, rows: pd.DataFrame, features: Tensor, logits: Tensor) -> None:
-        """Keep the features and logits of these rows."""
+    def keep(self, rows: pd.DataFrame, outputs: "Outputs") -> None:
+        """Keep the outputs for these rows."""
 
 
-class TeacherOutputs:
-    """Pooled features (rows, width) and logits (rows, classes) of one teacher in fp32.
+@dataclass(frozen=True)
+class Outputs:
+    """Pooled features (rows, width) and logits (rows, classes) of one teacher in fp32, by row."""
 
-    With ``shuffled``, a student gets the outputs for another row with the same label, so they carry the
-    teacher's typical confidence but no information about the row.
-    """
+    features: Tensor
+    logits: Tensor
 
-    def __init__(self, cache: OutputCache, shuffled: bool = False) -> None:
-        self.cache, self.shuffled = cache, shuffled
+    def answers(self) -> "np.ndarray[Any, np.dtype[np.int64]]":
+        """The predicted class of each row, shape (rows,)."""
+        return self.logits.argmax(dim=1).numpy()
+
+    def first(self, rows: int) -> "Outputs":
+        """The outputs for the first rows."""
+        return Outputs(self.features[:rows], self.logits[:rows])
+
+    def shuffled(self) -> "Outputs":
+        """For each row the outputs for another one with the same predicted class, each row taken once.
+
+        The predictions stay; how certain the teacher is of them no longer belongs to the row. The order is
+        random and fixed; a cyclic shift along it leaves no row its own outputs, unless its class has no
+        other.
+        """
+        order = np.arange(len(self.logits))
+        answers = self.answers()
+        rng = np.random.default_rng(0)
+        for answer in np.unique(answers):
+            same = rng.permutation(np.flatnonzero(answers == answer))
+            order[same] = np.roll(same, 1)
+        return Outputs(self.features[order], self.logits[order])
 
     def attach(self, teacher: "Learner", rows: pd.DataFrame) -> None:
         """Make the model of a teacher look its outputs up, the first token of a text being its row in
@@ -56,25 +78,43 @@ class TeacherOutputs:
         Raises
         ------
         KdbookError
-            If an output is not finite, as with mDeBERTa in 16 bits, or if the teacher is run in training
-            mode.
+            If there are not as many outputs as rows, or if the teacher is run in training mode.
         """
-        outputs = self.cache.read(rows)
-        if not outputs:
-            outputs = compute(teacher, rows)
-            self.cache.keep(rows, *outputs)
-        features, logits = outputs
-        if self.shuffled:
-            order = _shuffled_within(rows["label"])
-            features, logits = features[order], logits[order]
+        if len(rows) != len(self.logits):
+            raise KdbookError(
+                f"there are outputs for {len(self.logits)} rows, and AutoMM trains on {len(rows)}"
+            )
 
         def look_up(ids: Tensor, *others: Any) -> tuple[Tensor, Tensor]:
             if teacher._model.training:
                 raise KdbookError("outputs of a teacher in training mode vary and can't be looked up")
             row = ids[:, 0].cpu()
-            return features[row].to(ids.device), logits[row].to(ids.device)
+            return self.features[row].to(ids.device), self.logits[row].to(ids.device)
 
         teacher._model.forward = look_up
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A fitted predictor on disk, and where its outputs are kept."""
+
+    predictor: Path
+    cache: OutputCache
+
+    def outputs(self, rows: pd.DataFrame) -> Outputs:
+        """The outputs for some rows, computed only if they are not kept.
+
+        Raises
+        ------
+        KdbookError
+            If an output is not finite, as with mDeBERTa in 16 bits, or would differ from epoch to epoch.
+        """
+        kept = self.cache.read(rows)
+        if kept:
+            return kept
+        outputs = compute(automm.learner_of(automm.load(self.predictor)), rows)
+        self.cache.keep(rows, outputs)
+        return outputs
 
 
 class OutputFile:
@@ -83,23 +123,24 @@ class OutputFile:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def read(self, rows: pd.DataFrame) -> tuple[Tensor, Tensor] | None:
-        """Features and logits of these rows, None if the file lacks them or is damaged."""
+    def read(self, rows: pd.DataFrame) -> Outputs | None:
+        """The outputs for these rows, None if the file lacks them or is damaged."""
         try:
             if self._seal.read_text("utf-8") != hash_of(self.path):
                 return None
             with safe_open(self.path, framework="pt") as file:
                 if (file.metadata() or {}).get(TEXTS) != digest_rows(rows, texts(rows)):
                     return None
-                return file.get_tensor(FEATURES), file.get_tensor(LOGITS)
+                return Outputs(file.get_tensor(FEATURES), file.get_tensor(LOGITS))
         except OSError:
             return None
 
-    def keep(self, rows: pd.DataFrame, features: Tensor, logits: Tensor) -> None:
+    def keep(self, rows: pd.DataFrame, outputs: Outputs) -> None:
         """Write the file, and a hash of it."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_suffix(f".{os.getpid()}")
-        save_file({FEATURES: features, LOGITS: logits}, partial, {TEXTS: digest_rows(rows, texts(rows))})
+        tensors = {FEATURES: outputs.features, LOGITS: outputs.logits}
+        save_file(tensors, partial, {TEXTS: digest_rows(rows, texts(rows))})
         self._seal.unlink(missing_ok=True)
         partial.replace(self.path)
         write(self._seal, hash_of(self.path))
@@ -109,8 +150,8 @@ class OutputFile:
         return self.path.with_suffix(".sha256")
 
 
-def compute(teacher: "Learner", rows: pd.DataFrame) -> tuple[Tensor, Tensor]:
-    """Features and logits in the order of ``rows``, from large batches of similar length.
+def compute(teacher: "Learner", rows: pd.DataFrame) -> Outputs:
+    """The outputs in the order of ``rows``, from large batches of similar length.
 
     Random numbers stay untouched.
 
@@ -124,7 +165,9 @@ def compute(teacher: "Learner", rows: pd.DataFrame) -> tuple[Tensor, Tensor]:
 
     order = rows[texts(rows)].map(len).sum(axis=1).to_numpy().argsort(kind="stable")
     preprocessor, processors = teacher._df_preprocessor, teacher._data_processors
-    module = BaseDataModule(preprocessor, processors, BATCH, num_workers=0, predict_data=rows.iloc[order])
+    known = rows["label"].dropna().iloc[0]  # AutoMM transforms labels also where it does not use them
+    sorted_rows = rows.iloc[order].assign(label=known)
+    module = BaseDataModule(preprocessor, processors, BATCH, num_workers=0, predict_data=sorted_rows)
     module.setup("predict")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = teacher._model.to(device).eval()
@@ -139,17 +182,4 @@ def compute(teacher: "Learner", rows: pd.DataFrame) -> tuple[Tensor, Tensor]:
     features, logits = torch.cat(batches[FEATURES])[back], torch.cat(batches[LOGITS])[back]
     if not (torch.isfinite(features).all() and torch.isfinite(logits).all()):
         raise KdbookError("the teacher's outputs are not finite; train it with env.precision = '32'")
-    return features, logits
-
-
-def _shuffled_within(labels: pd.Series) -> Tensor:
-    """For each row the number of another one with the same label, each row taken once.
-
-    Fixed for the same labels.
-    """
-    rng = np.random.default_rng(0)
-    order = np.arange(len(labels))
-    for label in labels.unique():
-        same = np.flatnonzero(labels == label)
-        order[same] = rng.permutation(same)
-    return torch.from_numpy(order)
+    return Outputs(features, logits)

@@ -63,7 +63,7 @@ def dependencies(text: str, study: Study) -> Dependencies | None:
         "code": fingerprint.definitions(fingerprint.used_names(code)),
         "run": runs_read(code, study),
         "profile": {name: json.dumps(value) for name, value in settings.items()},
-        "data": {"rows": study.data_digest},
+        "data": {"rows": study.data_digest("all")},
         "version of": _versions() | study.versions | _encoders(),
     }
 

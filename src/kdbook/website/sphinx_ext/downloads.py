@@ -113,7 +113,7 @@ def _write_demo(app: Sphinx) -> None:
     """
     study, folder = build_of(app).study, Path(app.outdir, DEMO)
     is_paraphrase = study.profile.data.task == "paraphrase"
-    if not (is_paraphrase and browser.write(study.get_or_train(profile.DISTILLED), folder)):
+    if not (is_paraphrase and browser.write(study.get_or_train(study.profile.main_arms[-1]), folder)):
         shutil.rmtree(folder, ignore_errors=True)  # of another profile
         logger.info(
             "the student of this profile is too large or of another kind for a browser; there is no demo"

@@ -1,0 +1,115 @@
+"""The data of a profile: where the rows come from, and which of them are used."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
+
+from kdbook.settings.names import Name
+
+GENERATED = "generated"
+ALL = "all"  # the test rows of all languages together
+
+Task = Literal["paraphrase", "classification"]
+
+
+class Table(BaseModel):
+    """A table of a profile, of known keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Columns(Table):
+    """Columns of a table: one or two texts, the label, and, where the table has them, language and id."""
+
+    texts: Annotated[tuple[Name, ...], Field(min_length=1, max_length=2)]
+    label: Name
+    language: Name | None = None
+    id: Name | None = None
+
+
+class Data(Table):
+    """Where the rows come from, and the largest number of items to use from each split.
+
+    ``source`` is ``"generated"``, a hub id such as ``google-research-datasets/paws-x``, or a directory in the
+    layout of the PAWS-X release. With ``columns`` it is custom data: a file, a directory, or a hub id; see
+    :mod:`kdbook.data.custom`. Models train on the ``train_languages`` (``None``: all) and are tested on all
+    ``languages``; the others measure zero-shot transfer. An item is one id in all languages; ``None`` means
+    all items. ``seed`` generates the corpus and selects subsets. ``train_label_noise`` is the share of
+    generated training items whose label is flipped, as if annotators had erred. ``configuration`` is that of
+    a hub data set, where no column or setting of the languages names it. Splits in ``ignored_splits`` are
+    not read, and split off from the training rows instead, as where labels are hidden.
+
+    A study may use rows without labels. With ``labelled_items`` only this number of training items keep their
+    labels. With ``unlabelled`` the rows that have none are used: in custom data those of a split
+    ``unlabelled`` and training rows with an empty label, in all data the training rows of languages that are
+    not in ``train_languages``.
+    """
+
+    source: str
+    columns: Columns | None = None
+    configuration: str | None = None
+    ignored_splits: tuple[Literal["validation", "test"], ...] = ()
+    languages: Annotated[tuple[Name, ...], Field(min_length=1)] = ("en", "de")
+    train_languages: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
+    train_items: PositiveInt | None = None
+    labelled_items: PositiveInt | None = None
+    unlabelled: bool = False
+    validation_items: PositiveInt | None = None
+    test_items: PositiveInt | None = None
+    seed: NonNegativeInt = 0
+    train_label_noise: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+
+    @property
+    def task(self) -> Task:
+        """``"paraphrase"`` for sentence pairs as in PAWS-X, ``"classification"`` for custom data."""
+        return "classification" if self.columns else "paraphrase"
+
+    @property
+    def zero_shot_languages(self) -> tuple[str, ...]:
+        """The languages that no model trains on."""
+        trained = self.train_languages or self.languages
+        return tuple(language for language in self.languages if language not in trained)
+
+    @property
+    def has_unlabelled_rows(self) -> bool:
+        """Whether some training rows are used without their labels, or have none."""
+        return self.labelled_items is not None or self.unlabelled
+
+    @model_validator(mode="after")
+    def _some_rows_stay_unlabelled(self) -> Self:
+        if self.labelled_items and self.train_items and self.labelled_items >= self.train_items:
+            raise ValueError(
+                f"labelled_items = {self.labelled_items} leaves none of the {self.train_items} train_items "
+                "without a label; use fewer, or leave it out"
+            )
+        if self.unlabelled and not (self.columns or self.zero_shot_languages or self.labelled_items):
+            raise ValueError(
+                "unlabelled = true finds no row: every language is among the train_languages; set "
+                "labelled_items"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _languages_are_distinct(self) -> Self:
+        if ALL in self.languages:
+            raise ValueError(f"a language can't be called {ALL!r}, which stands for all of them; rename it")
+        duplicates = [language for language in self.languages if self.languages.count(language) > 1]
+        if duplicates:
+            raise ValueError(f"languages has {duplicates[0]!r} twice")
+        return self
+
+    @model_validator(mode="after")
+    def _only_custom_data_has_parts(self) -> Self:
+        if not self.columns and (self.configuration or self.ignored_splits):
+            raise ValueError("configuration and ignored_splits need data.columns")
+        return self
+
+    @model_validator(mode="after")
+    def _train_languages_are_known(self) -> Self:
+        unknown = set(self.train_languages or ()) - set(self.languages)
+        if unknown:
+            raise ValueError(
+                f"train_languages has {min(unknown)!r}, which is not in data.languages "
+                f"({', '.join(self.languages)})"
+            )
+        return self
