@@ -1,15 +1,15 @@
-"""Pretrain a compact encoder on generated text, without labels.
+"""Pretrain a compact encoder on generated text.
 
 Two objectives, half of every batch each:
 
 * Translation language modelling (Conneau and Lample 2019): two sentences that state the same fact, in one
-language
-  or in both, stand in one input; 30 % of the words are masked, so that a masked word is best found in the
-  other sentence.
+  language or in both, stand in one input; 30 % of the words are masked, so that a masked word is best found
+  in the other sentence.
 * Replaced-token detection (Clark et al. 2020, ELECTRA): words of the second sentence are exchanged with each
-other
-  or with words of the same class; every token is classified as original or replaced. The replacements are as
-  fluent as the original, so only the comparison with the first sentence reveals them.
+  other or with words of the same class; every token is classified as original or replaced. The replacements
+  are as fluent as the original, so only the comparison with the first sentence reveals them.
+
+The second objective is nearly the task of the study: the edits that it marks are those that change the label.
 """
 
 import hashlib
@@ -203,9 +203,10 @@ language: [en, de]
 
     kdbook pretrain {name} DIRECTORY
 
-made it in {seconds} seconds from {pairs:,} generated sentence pairs without labels, half of them for
-translation language modelling, half for replaced-token detection. None of the pairs occurs in the corpus that
-it is fine-tuned on. It knows the words of the generated corpus and spells all others; it is meant for the
+made it in {seconds} seconds from {pairs:,} generated sentence pairs, half of them for translation language
+modelling, half for replaced-token detection. The latter marks the words that differ between two sentences,
+which is nearly the task of the corpus that it is fine-tuned on, in sentences of the same patterns; no pair
+occurs in both. It knows the words of the generated corpus and spells all others; it is meant for the
 exercises of this book and for nothing else.
 
 | setting | value |

@@ -69,7 +69,7 @@ class Sampler:
 
     @staticmethod
     def _any_sentences(corrupt: bool, translate: bool, rng: random.Random) -> tuple[str, str, str]:
-        pattern, values = corpus.fact(rng)
+        pattern, values = corpus.fact(rng, corpus.patterns())
         forms = corpus.two_forms(pattern, rng)
         first = rng.choice(corpus.LANGUAGES)
         second = rng.choice(corpus.LANGUAGES) if translate else first

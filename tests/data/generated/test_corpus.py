@@ -52,7 +52,7 @@ def test_same_seed_same_rows_other_seed_other_rows():
 
 
 def test_many_patterns_and_kinds_of_edit(splits):
-    assert len(corpus.patterns()) >= 60
+    assert len(corpus.patterns()) + len(corpus.patterns(corpus.UNSEEN)) >= 100
     edits = splits["train"].groupby("label")["edit"].unique()
     assert {"swapped names", "swapped places", "other year", "other name", "opposite", "other word"} <= set(
         edits[0]
@@ -60,10 +60,20 @@ def test_many_patterns_and_kinds_of_edit(splits):
     assert {"reordered", "other voice", "synonym", "converse"} <= set(edits[1])
 
 
+def test_unseen_patterns_are_others_than_those_of_the_study():
+    study, unseen = (corpus.patterns(file) for file in (corpus.STUDY, corpus.UNSEEN))
+    assert not {pattern.name for pattern in study} & {pattern.name for pattern in unseen}
+    forms, others = (
+        {str(parts) for pattern in patterns for form in pattern.forms.values() for parts in form.values()}
+        for patterns in (study, unseen)
+    )
+    assert not forms & others
+
+
 def test_every_word_class_is_used_and_every_form_fills_its_slots():
     used = {word_class for pattern in corpus.patterns() for word_class in pattern.slots.values()}
     assert used == set(corpus.lexicon())
-    for pattern in corpus.patterns():
+    for pattern in [*corpus.patterns(), *corpus.patterns(corpus.UNSEEN)]:
         for form in pattern.forms.values():
             for parts in form.values():
                 assert {part.name for part in parts if isinstance(part, corpus.Slot)} == set(pattern.slots)
@@ -73,7 +83,7 @@ def test_every_word_class_is_used_and_every_form_fills_its_slots():
 @settings(max_examples=200, deadline=None)
 def test_rendered_sentences_are_clean(seed):
     rng = random.Random(seed)
-    pattern, values = corpus.fact(rng)
+    pattern, values = corpus.fact(rng, [*corpus.patterns(), *corpus.patterns(corpus.UNSEEN)])
     for form, texts in pattern.forms.items():
         for language in texts:
             text = corpus.render(pattern, form, language, values, rng)

@@ -7,15 +7,16 @@ and independently of the label, and replaced values come from the same distribut
 neither a single sentence nor the words of the pair give the label away; only comparing the two sentences
 does.
 
-The sentences come from ``patterns.toml``, the words from ``lexicon.toml``. PAWS itself is described in Zhang,
-Baldridge and He (2019), "PAWS: Paraphrase Adversaries from Word Scrambling".
+The sentences come from ``patterns.toml``, the words from ``lexicon.toml``. Encoders are pretrained on facts
+of the same patterns; those of ``unseen_patterns.toml`` show what they make of others. PAWS itself is
+described in Zhang, Baldridge and He (2019), "PAWS: Paraphrase Adversaries from Word Scrambling".
 """
 
 import hashlib
 import random
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -23,6 +24,7 @@ from importlib.resources import files
 import pandas as pd
 
 LANGUAGES = ("en", "de")
+STUDY, UNSEEN = "patterns.toml", "unseen_patterns.toml"
 POLAR_SIZE = 2
 
 # How often a meaning-changing edit is drawn, among those that a pattern allows.
@@ -85,13 +87,13 @@ def lexicon() -> dict[str, tuple[Value, ...]]:
 
 
 @cache
-def patterns() -> tuple[Pattern, ...]:
-    """All sentence patterns, in the order of the file."""
-    table = tomllib.loads((files(__package__) / "patterns.toml").read_text("utf-8"))
+def patterns(file: str = STUDY) -> tuple[Pattern, ...]:
+    """All sentence patterns of the study, or those that pretraining never saw, in the order of the file."""
+    table = tomllib.loads((files(__package__) / file).read_text("utf-8"))
     return tuple(_pattern(**entry) for entry in table["pattern"])
 
 
-def generate(items: dict[str, int], seed: int) -> dict[str, pd.DataFrame]:
+def generate(items: dict[str, int], seed: int, file: str = STUDY) -> dict[str, pd.DataFrame]:
     """Generate splits of the corpus.
 
     Parameters
@@ -100,6 +102,8 @@ def generate(items: dict[str, int], seed: int) -> dict[str, pd.DataFrame]:
         Number of items in each split, for example ``{"train": 2000, "test": 500}``.
     seed
         The same seed gives the same rows.
+    file
+        The file of the sentence patterns.
 
     Returns
     -------
@@ -107,7 +111,7 @@ def generate(items: dict[str, int], seed: int) -> dict[str, pd.DataFrame]:
     ``true_label`` (the same), ``edit`` and ``pattern``, two rows (English, German) per item. No sentence pair
     occurs in two items, and none is :func:`for_pretraining`.
     """
-    stream = _distinct(_items(random.Random(seed)))
+    stream = _distinct(_items(random.Random(seed), patterns(file)))
     splits, first = {}, 0
     for split, count in items.items():
         rows = [{"id": first + index, **row} for index in range(count) for row in next(stream)]
@@ -140,7 +144,7 @@ def paraphrases(seed: int) -> Iterator[tuple[Pattern, dict[str, Value], dict[str
     """
     rng = random.Random(seed)
     while True:
-        pattern, values = fact(rng)
+        pattern, values = fact(rng, patterns())
         first, second = two_forms(pattern, rng)
         yield (
             pattern,
@@ -162,9 +166,9 @@ def render(pattern: Pattern, form: str, language: str, values: dict[str, Value],
     return text[0].upper() + text[1:]
 
 
-def _items(rng: random.Random) -> Iterator[list[dict[str, object]]]:
+def _items(rng: random.Random, choices: Sequence[Pattern]) -> Iterator[list[dict[str, object]]]:
     while True:
-        pattern, values = fact(rng)
+        pattern, values = fact(rng, choices)
         label = rng.randrange(2)
         forms = two_forms(pattern, rng)
         edited, edit = (values, _preserving_edit(*forms)) if label else changing_edit(pattern, values, rng)
@@ -210,12 +214,12 @@ def _unordered(first: str, second: str) -> tuple[str, str]:
     return (first, second) if first <= second else (second, first)
 
 
-def fact(rng: random.Random) -> tuple[Pattern, dict[str, Value]]:
-    """A pattern drawn at random, and a value for each of its slots.
+def fact(rng: random.Random, choices: Sequence[Pattern]) -> tuple[Pattern, dict[str, Value]]:
+    """A pattern drawn at random from ``choices``, and a value for each of its slots.
 
     Slots of one class get different values.
     """
-    pattern = rng.choice(patterns())
+    pattern = rng.choice(choices)
     members: dict[str, list[str]] = {}
     for slot, word_class in pattern.slots.items():
         members.setdefault(word_class, []).append(slot)

@@ -1,0 +1,47 @@
+"""How much of the task the frozen encoders of a study already know, as a page shows it."""
+
+import pandas as pd
+
+from kdbook.data import TextData
+from kdbook.data.generated import corpus
+from kdbook.encoders import checkpoints
+from kdbook.settings.data import GENERATED
+from kdbook.study.study import Study
+
+ITEMS = 50  # labelled items of a probe
+UNSEEN_ITEMS = 1000
+SAME_MEANING, OTHER_MEANING, UNSEEN = "same meaning", "different meaning", "unseen patterns"
+
+
+def probe_table(study: Study) -> pd.DataFrame:
+    """Mean accuracy on test rows of probes with the labels of :data:`ITEMS` items, a row for each encoder.
+
+    For the generated corpus by meaning, and on pairs of sentence patterns that occur neither in the
+    pretraining of the compact encoders nor in the study. The labelled items are drawn from all training rows,
+    those included whose labels the study hides.
+    """
+    from kdbook.encoders import probe  # imports torch, which takes seconds
+
+    data = study.data
+    rows = data.pool()
+    if "true_label" in rows:
+        rows = rows.assign(label=rows["label"].fillna(rows["true_label"]))
+    labelled = rows[rows["label"].notna()]
+    items = min(ITEMS, labelled["id"].nunique() // probe.DRAWS)
+    test, groups = _test_rows(data)
+    names = {"teacher": study.profile.teacher.checkpoint, "student": study.profile.student.checkpoint}
+    paths = {arm: checkpoints.locate(name).path for arm, name in names.items()}
+    return pd.DataFrame(
+        {arm: probe.probe(path, labelled, test, groups, items) for arm, path in paths.items()}
+    ).T
+
+
+def _test_rows(data: TextData) -> tuple[pd.DataFrame, pd.Series]:
+    """The rows that probes are tested on, and the group of each."""
+    test = data["test"]
+    if data.source != GENERATED:
+        return test, pd.Series("test rows", index=test.index)
+    unseen = corpus.generate({"test": UNSEEN_ITEMS}, seed=0, file=corpus.UNSEEN)["test"]
+    rows = pd.concat([test, unseen], ignore_index=True)
+    kinds = rows["label"].map({0: OTHER_MEANING, 1: SAME_MEANING})
+    return rows, kinds.where(rows.index < len(test), UNSEEN)
