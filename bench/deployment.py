@@ -12,7 +12,6 @@ import torch
 
 from kdbook import open_study
 from kdbook.export import onnx_export, report, student
-from kdbook.settings import profile
 from kdbook.training import automm
 
 PAIRS = 60
@@ -23,7 +22,7 @@ STOCK, OPENED = "AutoMM predict", "AutoMM tokenizer and network"
 
 def main() -> None:
     opened = open_study(PROFILE)
-    arms = opened.get_or_train_arms(*profile.MAIN_ARMS)
+    arms = opened.get_or_train_arms(*opened.profile.main_arms)
     run = onnx_export.choose(arms.distilled)
     automm.import_quietly()
     torch.set_num_threads(1)

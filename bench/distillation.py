@@ -17,7 +17,8 @@ from kdbook import open_study
 from kdbook.settings import profile
 from kdbook.study.study import Study
 from kdbook.training import automm
-from kdbook.training.fit import TeacherSource, fit
+from kdbook.training.fit import fit
+from kdbook.training.lessons import with_hidden_labels
 from kdbook.training.teacher_outputs import LOGITS, OutputFile, compute
 
 REPEATS = 3
@@ -40,9 +41,9 @@ class Bench:
         predictor = _load(self.teacher)
         self.timed("filling", self.fill, predictor._learner, rows)
         self.timed("stock prediction", predictor.predict_proba, rows[["sentence1", "sentence2"]])
-        teaching = TeacherSource(self.teacher.predictor, self.cache)
-        stock = self.timed("stock distilled", self.fit, stock_fit, profile.DISTILLED, seed, rows, teaching)
-        ours = self.timed("distilled", self.fit, fit, profile.DISTILLED, seed, rows, teaching)
+        teaching = {"teacher": self.teacher.predictor, "outputs": self.cache.read(rows)}
+        stock = self.timed("stock distilled", self.fit, stock_fit, profile.DISTILLED, seed, rows, **teaching)
+        ours = self.timed("distilled", self.fit, fit, profile.DISTILLED, seed, rows, **teaching)
         self.timed("stock plain", self.fit, stock_fit, profile.BASELINE, seed, rows)
         self.timed("plain", self.fit, fit, profile.BASELINE, seed, rows)
         texts = self.study.data["test"][["sentence1", "sentence2"]]
@@ -55,15 +56,13 @@ class Bench:
         self.seconds[name].append(time.perf_counter() - start)
         return result
 
-    def fit(
-        self, fitter: Callable, arm: str, seed: int, rows: pd.DataFrame, teaching: TeacherSource | None = None
-    ) -> Any:
+    def fit(self, fitter: Callable, arm: str, seed: int, rows: pd.DataFrame, **teaching: Any) -> Any:
         settings = fit_settings(self.study, f"{arm}-0", seed)
         path = Path(tempfile.mkdtemp(dir=self.folder))
-        return fitter(path, rows, self.study.data["validation"], settings, teaching)
+        return fitter(path, rows, self.study.data["validation"], settings, **teaching)
 
     def fill(self, teacher: Any, rows: pd.DataFrame) -> None:
-        self.cache.keep(rows, *compute(teacher, rows))
+        self.cache.keep(rows, compute(teacher, rows))
 
     def forget(self) -> None:
         self.seconds.clear()
@@ -72,7 +71,7 @@ class Bench:
 
 def main() -> None:
     some = open_study(PROFILE)
-    rows = some.data["train"]
+    rows = with_hidden_labels(some.data)
     automm.import_quietly()
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(some, folder)
@@ -82,7 +81,7 @@ def main() -> None:
             bench.round(seed, rows)
         kept, size = bench.cache.read(rows), bench.cache.path.stat().st_size
     assert kept
-    difference = float((kept[1] - _online_logits(_load(bench.teacher)._learner, rows)).abs().max())
+    difference = float((kept.logits - _online_logits(_load(bench.teacher)._learner, rows)).abs().max())
     backbones = [
         some.get_or_train(arm).measurements.parameters.backbone for arm in (profile.TEACHER, profile.BASELINE)
     ]

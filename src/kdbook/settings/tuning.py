@@ -1,0 +1,65 @@
+"""How the settings of a shipped profile were chosen, and what a repetition with unused seeds gave.
+
+``bench/tuning.py`` writes both records.
+"""
+
+import json
+from importlib.resources import files
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from kdbook.settings.profile import PROFILES
+
+
+class Trial(BaseModel):
+    """Settings of one arm, and the accuracy of a run with them on items that are in no split of the study."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    arm: str
+    learning_rate: float
+    batch_size: int
+    epochs: int
+    accuracy: float
+
+    @property
+    def settings(self) -> dict[str, float | int]:
+        """The settings as AutoMM takes them."""
+        return {
+            "optim.lr": self.learning_rate,
+            "env.batch_size": self.batch_size,
+            "env.per_gpu_batch_size": self.batch_size,
+            "optim.max_epochs": self.epochs,
+        }
+
+
+class Confirmation(BaseModel):
+    """The main arms once more: seeds, mean accuracies on all test rows, primary difference and interval."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seeds: dict[str, Any]
+    accuracy: dict[str, float]
+    gain: tuple[float, float, float]
+
+
+def trials(profile: str) -> list[Trial]:
+    """The trials of a profile, none if its settings were not tuned."""
+    return [Trial(**trial) for trial in _record(f"{profile}.tuning.json") or ()]
+
+
+def confirmation(profile: str) -> Confirmation | None:
+    """The repetition of a profile with unused seeds, if there was one."""
+    record = _record(f"{profile}.confirmation.json")
+    return Confirmation(**record) if record else None
+
+
+def best(results: list[Trial], arm: str) -> Trial:
+    """The trial of an arm with the highest accuracy."""
+    return max((trial for trial in results if trial.arm == arm), key=lambda trial: trial.accuracy)
+
+
+def _record(name: str) -> Any:
+    path = files(__package__) / PROFILES / name
+    return json.loads(path.read_text("utf-8")) if path.is_file() else None

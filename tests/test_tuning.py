@@ -1,0 +1,46 @@
+"""The settings of the embedded profile are those that the kept trials chose, with as many trials for every arm."""
+
+import importlib.util
+import json
+from collections import Counter
+from pathlib import Path
+
+from kdbook.settings import profile
+from kdbook.settings.tuning import best, confirmation, trials
+from kdbook.study.specs import expand
+
+ROOT = Path(__file__).parents[1]
+SPEC = importlib.util.spec_from_file_location("tuning", ROOT / "bench" / "tuning.py")
+tuning = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(tuning)
+TRIALS = trials(tuning.PROFILE)
+CONFIRMED = confirmation(tuning.PROFILE)
+
+
+def test_every_arm_has_the_same_trials():
+    assert Counter(trial.arm for trial in TRIALS) == dict.fromkeys(tuning.ARMS, tuning.TRIALS)
+    for arm in tuning.ARMS:
+        drawn = [trial.settings for trial in tuning.drawn_trials(arm)]
+        assert drawn == [trial.settings for trial in TRIALS if trial.arm == arm]
+
+
+def test_the_profile_has_the_best_of_them():
+    specs = {spec.arm: spec for spec in expand(profile.load(tuning.PROFILE)).values()}
+    for arm in tuning.ARMS:
+        chosen = best(TRIALS, arm).settings
+        assert chosen.items() <= specs[arm].hyperparameters.items(), arm
+
+
+def test_no_seed_of_tuning_or_confirmation_is_used_by_the_study():
+    some = profile.load(tuning.PROFILE)
+    confirmed = CONFIRMED.seeds
+    assert len({some.data.seed, tuning.DATA_SEED, confirmed["data"]}) == 3
+    for kind in ("teacher", "student"):
+        assert not {*getattr(some, kind).seeds, tuning.MODEL_SEED} & {*confirmed[kind]}
+
+
+def test_the_confirmation_is_within_the_interval_of_the_study():
+    gain = CONFIRMED.gain[0]
+    results = json.loads((ROOT / "bench" / "results.json").read_text("utf-8"))
+    _, low, high = results["transfer"]
+    assert low <= gain <= high
