@@ -12,7 +12,9 @@ from helpers import CHAPTERS, build, executed
 from kdbook.data.generated import corpus
 
 OTHER_CHAPTERS = set(CHAPTERS) - {"own-data"}
-STUDENTS = {f"{arm}-0" for arm in ("baseline", "distilled", "longer", "shuffled", "temperature", "rkd")}
+STUDENTS = {
+    f"{arm}-0" for arm in ("baseline", "distilled", "transfer", "longer", "shuffled", "temperature", "rkd")
+}
 RUNS = {"teacher-0", *STUDENTS}
 BUILT_FROM = ("_config.yml", "_toc.yml", "pyproject.toml", "README.md", "LICENSE", "book", "src")
 PROFILE, ROWS, OTHER = "src/kdbook/settings/profiles/smoke.toml", "x-final", "other.toml"

@@ -174,7 +174,7 @@
     const second = field(form, "Second sentence", example[1]?.textContent.trim() ?? "");
     const button = document.createElement("button");
     button.className = "btn btn-primary";
-    button.textContent = "Ask the student";
+    button.textContent = "Try the student";
     const answer = document.createElement("output");
     form.append(button, answer);
     form.addEventListener("submit", async (event) => {

@@ -7,6 +7,7 @@ from runs import make_arms
 from kdbook.analysis import canvas, comparisons, fidelity, figures
 from kdbook.data import load
 from kdbook.settings import profile
+from kdbook.settings.data import Columns, Data
 from kdbook.study.arms import Arms
 
 
@@ -91,8 +92,8 @@ def test_gradients_are_those_of_the_losses():
 def many_classes(number: int, tmp_path):
     rows = [{"text": f"text {n} " * (n % 5 + 1), "label": f"_class {n % number}"} for n in range(10 * number)]
     pd.DataFrame(rows).to_csv(tmp_path / "rows.csv", index=False)
-    columns = profile.Columns(texts=("text",), label="label")
-    return load(profile.Data(source=str(tmp_path / "rows.csv"), columns=columns, languages=("en",)))
+    columns = Columns(texts=("text",), label="label")
+    return load(Data(source=str(tmp_path / "rows.csv"), columns=columns, languages=("en",)))
 
 
 @pytest.mark.parametrize(("classes", "entries"), [(3, 3), (7, 7), (77, 7)])

@@ -20,7 +20,12 @@ HELPS, HURTS, UNCLEAR = (0.9, 0.6, 0.75), (0.9, 0.75, 0.6), (0.9, 0.7, 0.7)
 
 @pytest.fixture
 def some(tmp_path) -> Study:
-    return Study(profile.load("smoke"), Store(tmp_path / "store"))
+    """A study in which every row has a label."""
+    smoke = profile.load("smoke")
+    data = smoke.data.model_copy(update={"labelled_items": None})
+    question = profile.PrimaryComparison(arm="distilled")
+    changes = {"data": data, "primary": question, "controls": {}, "ablations": {}}
+    return Study(smoke.model_copy(update=changes), Store(tmp_path / "store"))
 
 
 @pytest.mark.parametrize(
@@ -172,16 +177,54 @@ def test_what_the_data_and_the_teacher_are_like(tmp_path):
     ("accuracies", "claim"),
     [(HELPS, "distillation helps"), (HURTS, "distillation hurts"), (UNCLEAR, "the result is inconclusive")],
 )
-def test_transfer_to_zero_shot_languages(tmp_path, some, accuracies, claim):
+def test_zero_shot_languages(tmp_path, some, accuracies, claim):
     arms = make_arms(tmp_path, *accuracies)
-    assert "no zero-shot transfer" in sentences.transfer(arms, some)
+    assert "none is zero-shot" in sentences.zero_shot(arms, some)
     english = some.profile.data.model_copy(update={"train_languages": ("en",)})
     other = Study(some.profile.model_copy(update={"data": english}), some.store)
-    sentence = sentences.transfer(arms, other)
-    assert sentence.startswith("No model was trained on German.") and claim in sentence
-    table = tables.transfer_table(arms, other)
+    sentence = sentences.zero_shot(arms, other)
+    assert sentence.startswith("No label in German was used for training.") and claim in sentence
+    table = tables.zero_shot_table(arms, other)
     assert table["languages"].to_dict() == {comparisons.TRAINED: "en", comparisons.ZERO_SHOT: "de"}
     mean = np.mean([accuracy(run.predictions)["de"] for run in arms.distilled])
     assert table.loc[comparisons.ZERO_SHOT, "distilled"] == pytest.approx(mean)
     gain = comparisons.compare_on(arms, "de").gain
-    assert table.loc[comparisons.ZERO_SHOT, "distilled − baseline"] == tables.points(gain)
+    assert table.loc[comparisons.ZERO_SHOT, "gain"] == tables.points(gain)
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "claim"),
+    [(HELPS, "a significant gain"), (HURTS, "a significant loss"), (UNCLEAR, "inconclusive")],
+)
+def test_the_gain_of_an_arm(tmp_path, accuracies, claim):
+    assert claim in sentences.gain_over_baseline(make_arms(tmp_path, *accuracies), "distilled")
+
+
+def test_where_a_study_has_transfer_students_they_are_what_it_is_about(tmp_path):
+    arms = make_arms(tmp_path, 0.9, 0.7, 0.7, transfer=0.8)
+    assert arms.distilled_arm == "transfer" and arms.distilled is arms["transfer"]
+    assert list(arms.main) == ["teacher", "baseline", "distilled", "transfer"]
+    assert comparisons.compare_on(arms).gain.value > 0.05
+    smoke = Study(profile.load("smoke"), Store(tmp_path / "store"))
+    assert "the transfer student is better" in sentences.headline(arms, smoke)
+    assert "The transfer student agrees" in sentences.agreement(arms)
+
+
+def test_rows_without_labels_are_counted(tmp_path, some):
+    smoke = Study(profile.load("smoke"), Store(tmp_path / "store"))
+    assert "40 training items (80 rows) have a label, and **40 rows**" in descriptions.unlabelled_rows(smoke)
+    assert "all 60 training items have a label" in descriptions.unlabelled_rows(some)
+
+
+def test_every_setting_that_differs_from_the_tutorial_is_listed(tmp_path):
+    table = descriptions.deviations(Study(profile.load("smoke"), Store(tmp_path))).set_index("point")
+    assert table.loc["teacher", "tutorial"] == "microsoft/mdeberta-v3-base"
+    assert table.loc["labelled training rows", "this study"] == "80, and 40 without a label"
+    assert table.loc["distilled: optim.max_epochs", "this study"] == "1"
+    assert not [point for point in table.index if "distiller" in point]
+
+
+def test_a_confirmation_is_stated_where_there_is_one(tmp_path, some):
+    assert "not tuned" in sentences.confirmed(some)
+    embedded = Study(profile.load("embedded"), Store(tmp_path))
+    assert "transfer minus baseline was **" in sentences.confirmed(embedded)

@@ -25,7 +25,7 @@ def asked(page, pairs) -> list[float]:
 
 
 def test_it_answers_as_python_does(page, smoke):
-    run = smoke.get_or_train("distilled")
+    run = smoke.get_or_train("transfer")
     rows = (
         smoke.data["test"]
         .merge(run.predictions, on=["id", "language", "label"])
@@ -41,7 +41,7 @@ def test_odd_texts_are_read_as_autoMM_reads_them(page, smoke):
     import pandas as pd
     from autogluon.multimodal import MultiModalPredictor
 
-    predictor = MultiModalPredictor.load(str(smoke.get_or_train("distilled").predictor), verbosity=0)
+    predictor = MultiModalPredictor.load(str(smoke.get_or_train("transfer").predictor), verbosity=0)
     there = predictor.predict_proba(pd.DataFrame(ODD, columns=["sentence1", "sentence2"]), as_pandas=False)[
         :, 1
     ]
@@ -53,17 +53,17 @@ def test_the_student_is_loaded_only_when_it_is_asked(page):
     page.on("request", lambda request: loaded.append(request.url))
     page.reload(wait_until="networkidle")
     assert not [url for url in loaded if f"/{DEMO}/" in url]
-    page.get_by_role("button", name="Ask the student").click()
+    page.get_by_role("button", name="Try the student").click()
     page.get_by_text("a probability of").wait_for()
     assert len([url for url in loaded if f"/{DEMO}/" in url]) == 2
 
 
 def test_a_student_that_does_not_come_is_said(page):
     page.route("**/student.bin", lambda route: route.fulfill(status=404))
-    page.get_by_role("button", name="Ask the student").click()
+    page.get_by_role("button", name="Try the student").click()
     page.get_by_text("The student did not answer").wait_for()
     page.unroute("**/student.bin")
-    page.get_by_role("button", name="Ask the student").click()
+    page.get_by_role("button", name="Try the student").click()
     page.get_by_text("a probability of").wait_for()
 
 

@@ -44,30 +44,31 @@ def words_of(page: Path) -> str:
 
 CASES = {
     "distillation hurts": (
-        {"baseline": slice(0, 8), "distilled": slice(0, 24)},
+        {"baseline": slice(0, 8), "distilled": slice(0, 24), "transfer": slice(0, 24)},
         {
-            "index": ["the distilled student is worse", "distillation made students worse"],
-            "distillation": ["the distilled student is worse"],
+            "index": ["the transfer student is worse", "distillation made students worse"],
+            "distillation": ["a significant loss"],
             "evaluation": [
                 "it hurts in English and German",
                 "It is significantly worse than",
                 "less often than the baseline",
             ],
         },
-        r"student is better|distillation helps|significantly outperforms",
+        r"student is better|distillation helps|significantly outperforms|significant gain",
     ),
     "nothing is clear": (
         {
             "teacher": slice(0, 8),
             "baseline": slice(8, 16),
             "distilled": slice(16, 24),
+            "transfer": slice(16, 24),
             "longer": slice(0, 8),
             "shuffled": slice(8, 16),
         },
         {
             "index": ["inconclusive, since this study is too small", "undefined"],
             "baseline": ["not shown to have anything to teach"],
-            "distillation": ["inconclusive, since this study is too small"],
+            "distillation": ["which is inconclusive"],
             "evaluation": [
                 "the result is inconclusive in English and German",
                 "It is not shown to outperform",

@@ -7,7 +7,8 @@ import pandas as pd
 from kdbook.analysis import bootstrap
 from kdbook.analysis.bootstrap import Estimate, ThreeWayComparison
 from kdbook.analysis.predictions import in_languages, on_test, tests_of
-from kdbook.settings.profile import ALL, BASELINE, DISTILLED, PrimaryComparison
+from kdbook.settings.data import ALL
+from kdbook.settings.profile import BASELINE, PrimaryComparison
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
 from kdbook.study.study import Study
@@ -23,17 +24,17 @@ def compare_by_test(arms: Arms) -> dict[str, ThreeWayComparison]:
 
 def compare_on(arms: Arms, test: str = ALL) -> ThreeWayComparison:
     """Teacher, baseline and distilled student compared on one test set."""
-    teachers = on_test(test, arms.teachers_of(DISTILLED))
+    teachers = on_test(test, arms.teachers_of(arms.distilled_arm))
     return bootstrap.compare(teachers, on_test(test, arms.baselines), on_test(test, arms.distilled))
 
 
-def compare_transfer(arms: Arms, study: Study) -> dict[str, ThreeWayComparison]:
+def compare_zero_shot(arms: Arms, study: Study) -> dict[str, ThreeWayComparison]:
     """The three arms compared on the languages that they were trained on, and on the zero-shot languages, if
     any.
     """
     return {
         group: bootstrap.compare(
-            in_languages(languages, arms.teachers_of(DISTILLED)),
+            in_languages(languages, arms.teachers_of(arms.distilled_arm)),
             in_languages(languages, arms.baselines),
             in_languages(languages, arms.distilled),
         )
@@ -116,14 +117,13 @@ def differences_between(arms: Arms, pairs: Iterable[tuple[str, str]], test: str 
 
 
 def control_pairs(study: Study) -> list[tuple[str, str]]:
-    """Each control of a study, with the distilled student that has to outperform it."""
-    return [(name, DISTILLED) for name in study.profile.controls]
+    """Each control of a study, with the arm of the primary question, which has to outperform it."""
+    return [(name, study.profile.primary.arm) for name in study.profile.controls]
 
 
 def ablation_pairs(study: Study) -> list[tuple[str, str]]:
     """Each ablation of a study, after the arm that it varies."""
-    ablations = study.profile.ablations.items()
-    return [(BASELINE if ablation.teacher == "none" else DISTILLED, name) for name, ablation in ablations]
+    return [(ablation.varied_arm, name) for name, ablation in study.profile.ablations.items()]
 
 
 def rows_needed(

@@ -5,7 +5,7 @@ from statistics import mean
 import pandas as pd
 
 from kdbook.analysis.metrics import accuracy
-from kdbook.settings.profile import ALL
+from kdbook.settings.data import ALL
 from kdbook.store.run import BatchLatency, Run
 from kdbook.study.arms import Arms
 
@@ -16,13 +16,17 @@ def training(arms: Arms) -> pd.DataFrame:
     """Seconds of training for one model of each arm, means over its runs.
 
     Columns: ``fit``, ``share of teachers`` (the time of all teachers of the study divided by the number of
-    ``distilled`` students; for arms that learn from a teacher), and ``in all``.
+    students that the study is about, or for a student that a baseline teaches the time of that), and ``in
+    all``.
     """
     share = sum(run.measurements.fit_seconds for run in arms.teachers) / len(arms.distilled)
+    baseline = mean(run.measurements.fit_seconds for run in arms.baselines)
+    teacher_names = {run.name for run in arms.teachers}
     rows = {}
     for arm, runs in arms.items():
         fit = mean(run.measurements.fit_seconds for run in runs)
-        teachers = share if runs[0].record.spec.teacher else 0.0
+        name = runs[0].record.spec.teacher
+        teachers = 0.0 if name is None else share if name in teacher_names else baseline
         rows[arm] = {"fit": fit, "share of teachers": teachers, "in all": fit + teachers}
     return pd.DataFrame.from_dict(rows, orient="index")
 

@@ -5,12 +5,19 @@ Every function returns Markdown; what comes from the data or the profile is show
 
 from collections.abc import Mapping
 
+import pandas as pd
+
 from kdbook.analysis.markup import code, emphasized, plain, strong
 from kdbook.analysis.phrases import conjunction
-from kdbook.data import TextData
+from kdbook.data import UNLABELLED, TextData
 from kdbook.data.statistics import word_counts, word_overlap
-from kdbook.settings.profile import ALL, GENERATED, Profile, Variation
+from kdbook.settings import automm
+from kdbook.settings.data import ALL, GENERATED
+from kdbook.settings.profile import Profile, Variation
 from kdbook.study.study import Study
+
+TUTORIAL_TEACHER = "microsoft/mdeberta-v3-base"
+TUTORIAL_STUDENT = "nreimers/mMiniLMv2-L6-H384-distilled-from-XLMR-Large"
 
 
 def about(study: Study) -> str:
@@ -25,7 +32,7 @@ def _source(profile: Profile) -> str:
     settings = profile.data
     if settings.source == GENERATED:
         noise = 100 * settings.train_label_noise
-        note = f", about {noise:.0f} % of the training labels flipped on purpose" if noise else ""
+        note = f", about {noise:.0f} % of the training labels incorrect on purpose" if noise else ""
         return f"generated sentences{note}"
     return code(settings.source.rpartition("/")[2]) if settings.columns else "PAWS-X or data in its layout"
 
@@ -82,3 +89,46 @@ def remarks(data: TextData) -> str:
     if not data.notes:
         return "Nothing else in these data looks like an oversight."
     return "\n".join(f"- {plain(note)}" for note in data.notes)
+
+
+def unlabelled_rows(study: Study) -> str:
+    """How many training items have a label, and what the others are used for."""
+    data = study.data
+    labelled = data["train"]
+    if UNLABELLED not in data.splits:
+        return f"In this study all {labelled['id'].nunique():,} training items have a label."
+    others = data[UNLABELLED]
+    return (
+        f"In this study {labelled['id'].nunique():,} training items ({len(labelled):,} rows) have a label, "
+        f"and **{len(others):,} rows** are used without one."
+    )
+
+
+def deviations(study: Study) -> pd.DataFrame:
+    """In what a study differs from the AutoGluon tutorial on PAWS-X: a row for each point."""
+    profile, data = study.profile, study.data
+    generated = profile.data.source == GENERATED
+    source = "generated sentences" if generated else profile.data.source.rpartition("/")[2]
+    unlabelled = len(data.splits.get(UNLABELLED, ()))
+    hidden = f", and {unlabelled:,} without a label" if unlabelled else ""
+    rows = [
+        ("data", "PAWS-X", source),
+        ("languages", "en, de", ", ".join(profile.data.languages)),
+        ("labelled training rows", "98,802", f"{len(data['train']):,}{hidden}"),
+        ("teacher", TUTORIAL_TEACHER, profile.teacher.checkpoint),
+        ("student", TUTORIAL_STUDENT, profile.student.checkpoint),
+        (
+            "runs per arm",
+            "1",
+            f"{len(profile.teacher.seeds)} teachers, {len(profile.student.seeds)} students",
+        ),
+    ]
+    defaults = automm.defaults()
+    for arm in profile.main_arms:
+        spec = next(spec for spec in study.specs.values() if spec.arm == arm)
+        rows += [
+            (f"{arm}: {key}", str(defaults.get(key)), str(value))
+            for key, value in spec.hyperparameters.items()
+            if defaults.get(key) != value
+        ]
+    return pd.DataFrame(rows, columns=["point", "tutorial", "this study"])

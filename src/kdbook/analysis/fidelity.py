@@ -6,7 +6,7 @@ import pandas as pd
 from kdbook.analysis import bootstrap
 from kdbook.analysis.bootstrap import Array, Estimate
 from kdbook.analysis.predictions import binary_events, probabilities
-from kdbook.settings.profile import BASELINE, DISTILLED
+from kdbook.settings.profile import BASELINE, TEACHER
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
 
@@ -15,7 +15,7 @@ SMALLEST_PROBABILITY = 1e-6  # probabilities are kept this far from 0 and 1, whe
 
 
 def fidelity(arms: Arms) -> pd.DataFrame:
-    """How closely the baseline and the distilled student match their teacher's predictions, means over the
+    """How closely the baseline and the distilled students match their teacher's predictions, means over the
     seeds.
 
     ``agreement``: share of rows with the same prediction. ``where it errs``: the same on test rows that the
@@ -30,7 +30,8 @@ def fidelity_by_run(arms: Arms) -> pd.DataFrame:
     """The columns of :func:`fidelity` for each student, indexed by its ``arm``."""
     rows = [
         {"arm": arm, **_fidelity(arms.teacher_of(student), student)}
-        for arm in (BASELINE, DISTILLED)
+        for arm in arms.main
+        if arm != TEACHER
         for student in arms[arm]
     ]
     return pd.DataFrame(rows).set_index("arm")
@@ -62,7 +63,8 @@ def agreement_gain(arms: Arms) -> Estimate:
     """How much more often the distilled student than the baseline agrees with the teacher, on the test
     rows.
     """
-    return bootstrap.difference(_against_teachers(arms, BASELINE), _against_teachers(arms, DISTILLED))
+    after = _against_teachers(arms, arms.distilled_arm)
+    return bootstrap.difference(_against_teachers(arms, BASELINE), after)
 
 
 def _against_teachers(arms: Arms, arm: str) -> list[pd.DataFrame]:

@@ -32,7 +32,7 @@ def accuracy_by_language(arms: Arms, zero_shot_languages: Sequence[str] = ()) ->
     for position, test in enumerate(tests):
         for number, (arm, runs) in enumerate(arms.items()):
             values = table["accuracy"][(table["arm"] == arm) & (table["test"] == test)]
-            x = position + (number - (len(arms) - 1) / 2) * 0.22
+            x = position + (number - (len(arms) - 1) / 2) * 0.7 / len(arms)
             _dots_and_mean(axes, x, values, COLOURS[number], arm if position == 0 else None)
             mean = bootstrap.mean_accuracy(on_test(test, runs))
             axes.vlines(x, max(mean.low, 0), min(mean.high, 1), color=COLOURS[number], linewidth=1)
@@ -136,7 +136,7 @@ def agreement(arms: Arms) -> Figure:
     for number, arm in enumerate(names, 1):  # colour 0 is the teacher's
         for position, kind in enumerate(kinds):
             values = table.loc[[arm], kind]
-            x = position + (number - 1.5) * 0.3
+            x = position + (number - (len(names) + 1) / 2) * 0.25
             _dots_and_mean(axes, x, values, COLOURS[number], arm if position == 0 else None)
     axes.set_xticks(range(len(kinds)), list(kinds.values()))
     axes.set_ylabel("agreement with the teacher")

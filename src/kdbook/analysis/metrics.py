@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from kdbook.analysis.predictions import probabilities
-from kdbook.settings.profile import ALL
+from kdbook.settings.data import ALL
 from kdbook.study.arms import Arms
 
 

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from kdbook.analysis.bootstrap import Estimate
 from kdbook.analysis.markup import plain
 from kdbook.analysis.predictions import LANGUAGE_NAMES
-from kdbook.settings.profile import ALL, DISTILLED
+from kdbook.settings.data import ALL
+from kdbook.settings.profile import DISTILLED, TRANSFER
 
 
 def points(estimate: Estimate) -> str:
@@ -20,7 +21,7 @@ def interval(estimate: Estimate) -> str:
 
 def arm_name(arm: str) -> str:
     """What a sentence calls an arm."""
-    return f"{arm} student" if arm == DISTILLED else plain(arm)
+    return f"{arm} student" if arm in (DISTILLED, TRANSFER) else plain(arm)
 
 
 def test_rows(test: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from kdbook.settings.profile import ALL
+from kdbook.settings.data import ALL
 from kdbook.store.run import Run
 
 LANGUAGE_NAMES = {
@@ -36,6 +36,17 @@ def binary_events(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     if by_class.shape[1] == 2:
         return by_class[:, 1], predictions["label"].to_numpy()
     return by_class.max(axis=1), (predictions["prediction"] == predictions["label"]).to_numpy()
+
+
+def ensemble(members: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The predictions of the mean of the probabilities of several runs on the same rows."""
+    first = members[0].sort_values(["id", "language"], ignore_index=True)
+    columns = [column for column in first.columns if column.startswith(PROBABILITY)]
+    others = [frame.sort_values(["id", "language"], ignore_index=True)[columns] for frame in members[1:]]
+    mean = sum(others, first[columns]) / len(members)
+    classes = np.array([int(column.removeprefix(PROBABILITY)) for column in columns])
+    predicted = classes[mean.to_numpy(float).argmax(axis=1)]
+    return first.assign(prediction=predicted, **{column: mean[column] for column in columns})
 
 
 def tests_of(run: Run) -> list[str]:

@@ -25,7 +25,7 @@ def executed_on(study: Study) -> str:
     rows = {
         "commit": _commit() or "not known (no git checkout)",
         "profile": study.profile.name,
-        "data": study.data_digest[:HASH_PREFIX],
+        "data": study.data_digest("all")[:HASH_PREFIX],
         "executed on": (
             f"{platform.machine()}, {_cores(os.cpu_count())}, {platform.system()}, Python "
             f"{platform.python_version()}"
@@ -66,8 +66,10 @@ def _differences(run: Run, first_of_arm: Mapping[str, Run]) -> str:
     spec = run.record.spec
     if spec.arm == TEACHER:
         return ""
-    reference = first_of_arm[DISTILLED if spec.teacher else BASELINE].record.spec.hyperparameters
-    words = ["outputs for other rows"] if spec.shuffled else []
+    distils = spec.lesson in ("outputs", "shuffled")
+    reference = first_of_arm[DISTILLED if distils else BASELINE].record.spec.hyperparameters
+    words = [f"rows = {spec.rows}"] if spec.rows != "labelled" else []
+    words += [] if spec.lesson in ("labels", "outputs") else [f"lesson = {spec.lesson}"]
     words += [
         f"{key.split('.', 1)[1]} = {value}"
         for key, value in spec.hyperparameters.items()

@@ -11,7 +11,7 @@ import pandas as pd
 from kdbook.analysis import bootstrap, comparisons, costs, tables
 from kdbook.analysis.bootstrap import LEVEL, Estimate, ThreeWayComparison, Verdict
 from kdbook.analysis.fidelity import agreement_gain
-from kdbook.analysis.markup import code, emphasized
+from kdbook.analysis.markup import code, emphasized, plain
 from kdbook.analysis.metrics import accuracy, confidence_shares, majority_accuracy
 from kdbook.analysis.phrases import (
     arm_name,
@@ -23,7 +23,9 @@ from kdbook.analysis.phrases import (
     test_rows,
     times,
 )
-from kdbook.settings.profile import ALL, BASELINE, DISTILLED, MAIN_ARMS
+from kdbook.settings import tuning
+from kdbook.settings.data import ALL
+from kdbook.settings.profile import BASELINE, DISTILLED
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
 from kdbook.study.study import Study
@@ -53,9 +55,9 @@ def confidence(run: Run) -> str:
 
 
 def headline(arms: Arms, study: Study) -> str:
-    """Accuracies of the three arms, and the answer to the question that the profile stated before any run."""
-    means = tables.summary_table(arms)[ALL]
-    accuracies = ", ".join(f"the {arm_name(arm)} **{means[arm]:.3f}**" for arm in MAIN_ARMS)
+    """Accuracies of the main arms, and the answer to the question that the profile stated before any run."""
+    means = tables.summary_table(arms.main)[ALL]
+    accuracies = ", ".join(f"the {arm_name(str(arm))} **{mean:.3f}**" for arm, mean in means.items())
     return f"Accuracy on all test rows: {accuracies}. {primary(arms, study)}"
 
 
@@ -70,6 +72,35 @@ def primary(arms: Arms, study: Study) -> str:
         f"The {first} differs from the {second} on {test_rows(question.test)} by {points(difference)} points "
         f"({interval(difference)}, {count(seeds, 'pair')} of runs): "
         f"**{_primary_verdict(difference, question.arm)}**.{one_seed}"
+    )
+
+
+def gain_over_baseline(arms: Arms, arm: str) -> str:
+    """How much an arm gains over the baseline on all test rows."""
+    gain = comparisons.difference_between(arms.baselines, arms[arm])
+    match gain.verdict:
+        case Verdict.BETTER:
+            verdict = "a significant gain"
+        case Verdict.WORSE:
+            verdict = "a significant loss"
+        case Verdict.UNCLEAR:
+            verdict = "which is inconclusive"
+    numbers = f"**{points(gain)} points** ({interval(gain)})"
+    return f"The {arm_name(arm)} differs from the baseline by {numbers}, {verdict}."
+
+
+def confirmed(study: Study) -> str:
+    """What the primary question gave with seeds that were never used before."""
+    record = tuning.confirmation(study.profile.name)
+    if not record:
+        return "The settings of this profile were not tuned in this way."
+    value, low, high = (f"{100 * each:+.1f}" for each in record.gain)
+    question = study.profile.primary
+    return (
+        "After that, nothing was changed, and the main arms were repeated once with data, teachers and "
+        "students of seeds that were never used before: "
+        f"{plain(question.arm)} minus {plain(question.against)} was **{value} points** (95 % interval {low} "
+        f"to {high})."
     )
 
 
@@ -140,12 +171,12 @@ def by_language(differences: Mapping[str, ThreeWayComparison]) -> str:
     return f"By language, {conjunction(parts)}."
 
 
-def transfer(arms: Arms, study: Study) -> str:
+def zero_shot(arms: Arms, study: Study) -> str:
     """Whether distillation also helps in zero-shot languages."""
     languages = study.profile.data.zero_shot_languages
     if not languages:
-        return "The models were trained on every language of this study, so it has no zero-shot transfer."
-    gain = comparisons.compare_transfer(arms, study)[comparisons.ZERO_SHOT].gain
+        return "The models were trained on labels in every language of this study: none is zero-shot."
+    gain = comparisons.compare_zero_shot(arms, study)[comparisons.ZERO_SHOT].gain
     match gain.verdict:
         case Verdict.BETTER:
             verdict = f"distillation {HELPS}"
@@ -154,7 +185,8 @@ def transfer(arms: Arms, study: Study) -> str:
         case Verdict.UNCLEAR:
             verdict = "the result is inconclusive"
     names = conjunction(map(language_name, languages))
-    return f"No model was trained on {names}. There, {verdict}: {points(gain)} points ({interval(gain)})."
+    numbers = f"{points(gain)} points ({interval(gain)})"
+    return f"No label in {names} was used for training. There, {verdict}: {numbers}."
 
 
 def recovery(comparison: ThreeWayComparison) -> str:
@@ -190,16 +222,16 @@ def too_small(difference: Estimate) -> bool:
 
 
 def beaten(differences: pd.DataFrame) -> str:
-    """Which controls the distilled student outperforms.
+    """Which controls the student of the primary question outperforms.
 
     ``differences`` is that of :func:`kdbook.analysis.comparisons.differences_between` for ``(control,
-    distilled)``.
+    student)``.
     """
     if differences.empty:
         return "This profile has no controls."
     groups = _by_verdict(differences, "before")
     sentences = {
-        Verdict.BETTER: "The distilled student significantly outperforms",
+        Verdict.BETTER: f"The {arm_name(differences['after'].iloc[0])} significantly outperforms",
         Verdict.WORSE: "It is significantly worse than",
         Verdict.UNCLEAR: "It is not shown to outperform",
     }
@@ -248,14 +280,14 @@ def agreement(arms: Arms) -> str:
         case Verdict.UNCLEAR:
             verdict = "not significantly more or less often than"
     return (
-        f"The distilled student agrees with its teacher {verdict} the baseline: {points(gain)} points "
-        f"({interval(gain)})."
+        f"The {arm_name(arms.distilled_arm)} agrees with its teacher {verdict} the baseline: "
+        f"{points(gain)} points ({interval(gain)})."
     )
 
 
 def calibration(errors: pd.Series) -> str:
-    """Calibration errors of the three arms."""
-    by_arm = ", ".join(f"{arm_name(arm)} **{errors[arm]:.3f}**" for arm in MAIN_ARMS)
+    """Calibration errors of the main arms."""
+    by_arm = ", ".join(f"{arm_name(str(arm))} **{error:.3f}**" for arm, error in errors.items())
     return f"Expected calibration error: {by_arm}."
 
 
@@ -276,7 +308,7 @@ def budget(arms: Arms, control: str) -> str:
     if control not in arms:
         return f"This profile has no control named {emphasized(control)}."
     seconds = costs.training(arms)["in all"]
-    used, needed = seconds[control], seconds[DISTILLED]
+    used, needed = seconds[control], seconds[arms.distilled_arm]
     verdict = (
         "so the comparison is fair to it"
         if used >= needed

@@ -9,12 +9,18 @@ from pandas.io.formats.style import Styler
 
 from kdbook.analysis import bootstrap
 from kdbook.analysis.bootstrap import Estimate, ThreeWayComparison
-from kdbook.analysis.comparisons import compare_by_test, compare_transfer, difference_between, language_groups
+from kdbook.analysis.comparisons import (
+    compare_by_test,
+    compare_zero_shot,
+    difference_between,
+    language_groups,
+)
 from kdbook.analysis.markup import code
 from kdbook.analysis.metrics import accuracy, scores
-from kdbook.analysis.predictions import in_languages, on_test, tests_of, with_class_names
+from kdbook.analysis.predictions import ensemble, in_languages, on_test, tests_of, with_class_names
 from kdbook.data import TextData, texts
-from kdbook.settings.profile import ALL, DISTILLED, MAIN_ARMS
+from kdbook.settings import tuning
+from kdbook.settings.data import ALL
 from kdbook.store.run import Run, RunSpec
 from kdbook.study.arms import Arms
 from kdbook.study.study import Study
@@ -28,7 +34,6 @@ PREDICT = "predict (s)"
 TOTAL = "size (M)"
 BACKBONE = "backbone (M)"
 FORMATS = {FIT: "{:.1f}", PREDICT: "{:.2f}", TOTAL: "{:.2f}", BACKBONE: "{:.3f}"}
-GAIN = "distilled − baseline"
 
 
 def styled(table: pd.DataFrame, precision: int = 3) -> Styler:
@@ -105,7 +110,7 @@ def comparison_table(comparisons: Mapping[str, ThreeWayComparison]) -> pd.DataFr
     rows = {
         test: {
             "teacher − baseline": points(comparison.gap),
-            GAIN: points(comparison.gain),
+            "gain": points(comparison.gain),
             "p (Holm)": p_value(adjusted.get(test, comparison.gain.p)),
             "recovery": _share(comparison.recovery),
         }
@@ -129,16 +134,16 @@ def differences_table(differences: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index", columns=["difference", "p (Holm)", "seeds"])
 
 
-def transfer_table(arms: Arms, study: Study) -> pd.DataFrame:
+def zero_shot_table(arms: Arms, study: Study) -> pd.DataFrame:
     """Mean accuracies of the arms, and the gain of distillation, on trained and on zero-shot languages."""
     groups = language_groups(study)
     rows: dict[str, dict[str, object]] = {}
-    for group, comparison in compare_transfer(arms, study).items():
+    for group, comparison in compare_zero_shot(arms, study).items():
         means = {
             arm: pd.Series([accuracy(frame)[ALL] for frame in in_languages(groups[group], arms[arm])]).mean()
-            for arm in MAIN_ARMS
+            for arm in arms.main
         }
-        rows[group] = {"languages": ", ".join(groups[group]), **means, GAIN: points(comparison.gain)}
+        rows[group] = {"languages": ", ".join(groups[group]), **means, "gain": points(comparison.gain)}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
@@ -147,13 +152,13 @@ def teacher_table(arms: Arms) -> pd.DataFrame:
     interval.
     """
     rows = {}
-    pairs = list(zip(arms.distilled, arms.teachers_of(DISTILLED), strict=True))
+    pairs = list(zip(arms.distilled, arms.teachers_of(arms.distilled_arm), strict=True))
     for teacher in arms.teachers:
         students = [student for student, paired in pairs if paired is teacher]
         if students:
             gain = difference_between(arms.baselines, students)
             score = f"{accuracy(teacher.predictions)[ALL]:.3f}"
-            rows[teacher.name] = {"accuracy": score, "students": len(students), GAIN: points(gain)}
+            rows[teacher.name] = {"accuracy": score, "students": len(students), "gain": points(gain)}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
@@ -166,10 +171,25 @@ def seed_table(arms: Arms) -> pd.DataFrame:
         test = bootstrap.mcnemar(baseline.predictions, distilled.predictions)
         rows[distilled.seed] = {
             "only baseline correct": test.only_first,
-            "only distilled correct": test.only_second,
+            f"only {arms.distilled_arm} correct": test.only_second,
             "p": p_value(test.p),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(index="seed")
+
+
+def ensemble_table(arms: Arms) -> pd.DataFrame:
+    """Accuracy of the mean of the probabilities of all runs of an arm, beside the mean accuracy of its
+    runs.
+    """
+    rows = {
+        arm: {
+            "runs": len(runs),
+            "mean of the runs": sum(accuracy(run.predictions)[ALL] for run in runs) / len(runs),
+            "ensemble": accuracy(ensemble([run.predictions for run in runs]))[ALL],
+        }
+        for arm, runs in arms.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").astype({"runs": int})
 
 
 def edit_table(arms: Arms, data: TextData) -> pd.DataFrame:
@@ -186,6 +206,40 @@ def edit_table(arms: Arms, data: TextData) -> pd.DataFrame:
         columns[arm] = (rows["prediction"] == rows["label"]).groupby([rows["label"], rows["edit"]]).mean()
     pairs = data["test"].groupby(["label", "edit"]).size()
     return pd.DataFrame(columns).assign(pairs=pairs).sort_values(list(columns)[-1])
+
+
+def kind_table(arms: Arms, data: TextData) -> pd.DataFrame:
+    """Mean accuracy of each arm on pairs with the same meaning, with two words swapped, and with other edits.
+
+    For the generated corpus only.
+    """
+    test = data["test"]
+    edits = test["edit"].map(lambda edit: "swapped words" if edit.startswith("swapped") else "other edits")
+    kinds = test[["id", "language"]].assign(kind=edits.where(test["label"] == 0, "same meaning"))
+    rows = {}
+    for arm, runs in arms.items():
+        table = pd.concat([run.predictions.merge(kinds, on=["id", "language"]) for run in runs])
+        rows[arm] = (table["prediction"] == table["label"]).groupby(table["kind"]).mean()
+    return pd.DataFrame(rows).T
+
+
+def tuning_table(profile: str) -> pd.DataFrame:
+    """The best trial of each arm of a shipped profile, how many there were, and the worst accuracy."""
+    results = tuning.trials(profile)
+    rows = {}
+    for arm in dict.fromkeys(trial.arm for trial in results):
+        accuracies = [trial.accuracy for trial in results if trial.arm == arm]
+        chosen = tuning.best(results, arm)
+        rows[arm] = {
+            "trials": len(accuracies),
+            "learning rate": f"{chosen.learning_rate:g}",
+            "batch": chosen.batch_size,
+            "epochs": chosen.epochs,
+            "accuracy": f"{chosen.accuracy:.3f}",
+            "worst trial": f"{min(accuracies):.3f}",
+        }
+    columns = ["trials", "learning rate", "batch", "epochs", "accuracy", "worst trial"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 
 
 def sample_predictions(run: Run, data: TextData, rows: int = 2) -> pd.DataFrame:
@@ -225,8 +279,9 @@ def results(study: Study) -> dict[str, object]:
     names = {spec.name for spec, _ in completed}
     incomplete_arms = {spec.arm for spec in study.specs.values() if spec.name not in names}
     comparisons = None
-    if not incomplete_arms & set(MAIN_ARMS):
-        arms = Arms({arm: [run for spec, run in completed if spec.arm == arm] for arm in MAIN_ARMS})
+    main = study.profile.main_arms
+    if not incomplete_arms & set(main):
+        arms = Arms({arm: [run for spec, run in completed if spec.arm == arm] for arm in main})
         comparisons = {test: asdict(comparison) for test, comparison in compare_by_test(arms).items()}
     return {
         "profile": study.profile.name,

@@ -19,7 +19,7 @@ from mdit_py_plugins.colon_fence import colon_fence_plugin
 from nbformat import NotebookNode
 
 from kdbook.errors import KdbookError
-from kdbook.settings.profile import Task
+from kdbook.settings.data import Task
 from kdbook.website.prose import is_shown
 
 ROLE = re.compile(r"\{(?P<name>[\w:-]+)\}`(?P<text>[^`]+)`")

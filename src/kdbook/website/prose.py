@@ -2,7 +2,7 @@
 
 from typing import get_args
 
-from kdbook.settings.profile import Task
+from kdbook.settings.data import Task
 
 TASKS: tuple[str, ...] = get_args(Task)
 
