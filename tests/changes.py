@@ -169,7 +169,7 @@ class Workshop:
 
 def write_rows(directory: Path) -> None:
     """Some rows in the layout of the PAWS-X release."""
-    rows = corpus.generate({"train": 40, "dev_2k": 10, "test_2k": 20}, seed=3)
+    rows = corpus.generate({"train": 60, "dev_2k": 10, "test_2k": 20}, seed=3)
     for language, train in (("en", "train"), ("de", "translated_train")):
         (directory / language).mkdir(parents=True)
         for split, frame in rows.items():

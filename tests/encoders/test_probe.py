@@ -28,3 +28,23 @@ def test_what_can_be_separated_is_found_and_chance_stays_chance():
     train[:, 0] += 6 * labels
     test[:, 0] += 6 * truth
     assert (probe.accuracies(train, labels, test, truth, groups) > 0.95).all()
+
+
+@pytest.mark.parametrize("labels", [[0], [0, 1], [0, 1, 1, 2, 0]])
+def test_a_handful_of_labels_is_no_error(labels):
+    rng = np.random.default_rng(0)
+    groups = pd.Series(["a"] * 6)
+    found = probe.accuracies(
+        rng.normal(size=(len(labels), 3)), np.array(labels), rng.normal(size=(6, 3)), np.zeros(6), groups
+    )
+    assert 0 <= found["a"] <= 1
+
+
+def test_a_tokenizer_that_does_not_tell_texts_apart():
+    class Encoded(dict):
+        is_fast = False
+
+    import torch
+
+    encoded = Encoded(attention_mask=torch.tensor([[1, 1, 0]]))
+    assert probe._last_text(encoded, 2)[:, :, 0].tolist() == [[True, True, False]]

@@ -10,6 +10,7 @@ from kdbook.study.study import Study
 
 ITEMS = 50  # labelled items of a probe
 UNSEEN_ITEMS = 1000
+TEST_ROWS = 4000  # at most, since encoders of full size take seconds for each batch
 SAME_MEANING, OTHER_MEANING, UNSEEN = "same meaning", "different meaning", "unseen patterns"
 
 
@@ -27,7 +28,7 @@ def probe_table(study: Study) -> pd.DataFrame:
     if "true_label" in rows:
         rows = rows.assign(label=rows["label"].fillna(rows["true_label"]))
     labelled = rows[rows["label"].notna()]
-    items = min(ITEMS, labelled["id"].nunique() // probe.DRAWS)
+    items = max(1, min(ITEMS, labelled["id"].nunique() // probe.DRAWS))
     test, groups = _test_rows(data)
     names = {"teacher": study.profile.teacher.checkpoint, "student": study.profile.student.checkpoint}
     paths = {arm: checkpoints.locate(name).path for arm, name in names.items()}
@@ -40,6 +41,7 @@ def _test_rows(data: TextData) -> tuple[pd.DataFrame, pd.Series]:
     """The rows that probes are tested on, and the group of each."""
     test = data["test"]
     if data.source != GENERATED:
+        test = test.sample(min(TEST_ROWS, len(test)), random_state=0)
         return test, pd.Series("test rows", index=test.index)
     unseen = corpus.generate({"test": UNSEEN_ITEMS}, seed=0, file=corpus.UNSEEN)["test"]
     rows = pd.concat([test, unseen], ignore_index=True)

@@ -14,8 +14,10 @@ from transformers import AutoModel, AutoTokenizer
 
 from kdbook.data import texts
 
-BATCH = 256
+BATCH = 128
 DRAWS = 5  # sets of labelled items
+FOLDS = 5  # of the cross-validation that chooses the regularization
+MAX_TOKENS = 128
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -23,36 +25,45 @@ Array = np.ndarray[Any, np.dtype[Any]]
 def hidden_features(checkpoint: Path, rows: pd.DataFrame) -> Array:
     """Features of each row without any training, shape (rows, 4 × width).
 
-    The first token, and mean, maximum and minimum over the tokens of the second text, or of the only one.
+    The first token, and mean, maximum and minimum over the tokens of the second text, or of the only one;
+    where a tokenizer does not tell the texts apart, over all tokens.
     """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     tokenizer = AutoTokenizer.from_pretrained(checkpoint)
-    encoder = AutoModel.from_pretrained(checkpoint).eval()
+    encoder = AutoModel.from_pretrained(checkpoint).to(device).eval()
     columns = [rows[column].tolist() for column in texts(rows)]
     features = []
     with torch.no_grad():
         for start in range(0, len(rows), BATCH):
             batch = [column[start : start + BATCH] for column in columns]
-            encoded = tokenizer(*batch, padding=True, truncation=True, return_tensors="pt")
-            states = encoder(**encoded).last_hidden_state  # (rows, tokens, width)
-            of_text = [
-                [part == len(columns) - 1 for part in encoded.sequence_ids(row)]
-                for row in range(len(batch[0]))
-            ]
-            features.append(_pooled(states, torch.tensor(of_text)[:, :, None]))
+            encoded = tokenizer(
+                *batch, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt"
+            )
+            states = encoder(**encoded.to(device)).last_hidden_state.cpu()  # (rows, tokens, width)
+            features.append(_pooled(states, _last_text(encoded, len(columns))))
     return np.concatenate(features)
 
 
 def accuracies(train: Array, labels: Array, test: Array, truth: Array, groups: pd.Series) -> pd.Series:
     """Accuracy of a logistic regression on features, in each group of test rows.
 
-    Its regularization is chosen by cross-validation on the training rows.
+    Its regularization is chosen by cross-validation on the training rows, where there are enough of each
+    class.
     """
-    from sklearn.linear_model import LogisticRegressionCV
+    from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    model = make_pipeline(StandardScaler(), LogisticRegressionCV(Cs=6, cv=5, max_iter=2000))
-    correct: pd.Series = pd.Series(model.fit(train, labels).predict(test) == truth, index=groups.index)
+    classes, counts = np.unique(labels, return_counts=True)
+    folds = min(FOLDS, int(counts.min()))
+    regression = (
+        LogisticRegressionCV(Cs=6, cv=folds, max_iter=2000) if folds > 1 else LogisticRegression(C=0.1)
+    )
+    if len(classes) > 1:
+        predicted = make_pipeline(StandardScaler(), regression).fit(train, labels).predict(test)
+    else:
+        predicted = np.full(len(test), classes[0])
+    correct: pd.Series = pd.Series(predicted == truth, index=groups.index)
     return pd.Series(correct.groupby(groups).mean())
 
 
@@ -72,20 +83,30 @@ def probe(
     items
         Labelled items of each probe.
     """
-    ids = train["id"].drop_duplicates().tolist()
-    draws = [ids[number * items : (number + 1) * items] for number in range(DRAWS)]
-    features, test_features = hidden_features(checkpoint, train), hidden_features(checkpoint, test)
+    ids = train["id"].drop_duplicates().tolist()[: DRAWS * items]
+    used = train[train["id"].isin(ids)]
+    features, test_features = hidden_features(checkpoint, used), hidden_features(checkpoint, test)
+    labels, truth = used["label"].to_numpy(), test["label"].to_numpy()
     results = []
-    for draw in draws:
-        chosen = train["id"].isin(draw).to_numpy()
-        labels = train["label"].to_numpy()[chosen]
-        results.append(accuracies(features[chosen], labels, test_features, test["label"].to_numpy(), groups))
+    for start in range(0, len(ids), items):
+        chosen = used["id"].isin(ids[start : start + items]).to_numpy()
+        results.append(accuracies(features[chosen], labels[chosen], test_features, truth, groups))
     return pd.DataFrame(results).mean()
 
 
+def _last_text(encoded: Any, columns: int) -> torch.Tensor:
+    """Which tokens belong to the last text of each row, shape (rows, tokens, 1)."""
+    mask: torch.Tensor = encoded["attention_mask"].cpu().bool()
+    if encoded.is_fast:
+        parts = [encoded.sequence_ids(row) for row in range(len(mask))]
+        mask = torch.tensor([[part == columns - 1 for part in row] for row in parts])
+    return mask[:, :, None]
+
+
 def _pooled(states: torch.Tensor, of_text: torch.Tensor) -> Array:
-    count = of_text.sum(1)
+    count = of_text.sum(1).clamp(min=1)
     mean = (states * of_text).sum(1) / count
-    highest = states.masked_fill(~of_text, -torch.inf).amax(1)
-    lowest = states.masked_fill(~of_text, torch.inf).amin(1)
+    low, high = torch.finfo(states.dtype).min, torch.finfo(states.dtype).max
+    highest = states.masked_fill(~of_text, low).amax(1).clamp(min=-1e4)
+    lowest = states.masked_fill(~of_text, high).amin(1).clamp(max=1e4)
     return torch.cat([states[:, 0], mean, highest, lowest], dim=1).numpy()
