@@ -99,6 +99,15 @@ def test_environment_chooses_profile_and_data(monkeypatch):
     assert (profile.load().name, profile.load().data.source) == ("smoke", "somewhere")
 
 
+def test_rows_in_the_layout_of_pawsx_do_not_replace_custom_data(tmp_path, monkeypatch):
+    """As where the chapter on custom data is built over other rows."""
+    monkeypatch.setenv("KDBOOK_DATA", "somewhere")
+    columns = 'columns = { texts = ["text"], label = "label" }'
+    path = write(tmp_path, f'base = "smoke"\n[data]\nsource = "x.csv"\n{columns}\n')
+    assert profile.load(path).data.source == "x.csv"
+    assert profile.load(path, "y.csv").data.source == "y.csv"
+
+
 def write(tmp_path, text: str) -> str:
     path = tmp_path / "mine.toml"
     path.write_text(text)

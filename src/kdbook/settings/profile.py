@@ -241,8 +241,8 @@ def load(name: str | None = None, source: str | None = None) -> Profile:
         Name of a shipped profile or path of a TOML file. By default the environment variable
         ``KDBOOK_PROFILE``, or ``embedded``.
     source
-        Replaces the profile's data source; by default the environment variable ``KDBOOK_DATA`` does, if it is
-        set.
+        Replaces the profile's data source. By default the environment variable ``KDBOOK_DATA`` does, if it is
+        set, except in a profile of custom data: it names rows in the layout of PAWS-X.
 
     Raises
     ------
@@ -268,7 +268,8 @@ def load(name: str | None = None, source: str | None = None) -> Profile:
         ValueError,
     ) as error:  # not UTF-8, or numbers and tables out of all bounds
         raise KdbookError(f"profile {name!r} can't be read: {error}") from error
-    source = source or variables.data or located(profile.data.source, Path(name).parent)
+    replacement = source or ("" if profile.data.columns else variables.data)
+    source = replacement or located(profile.data.source, Path(name).parent)
     return profile.model_copy(update={"data": profile.data.model_copy(update={"source": source})})
 
 
