@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 from transformers import AutoModel, AutoTokenizer
+from transformers.utils import logging as transformers_logging
 
 from kdbook.data import texts
 
@@ -28,6 +29,8 @@ def hidden_features(checkpoint: Path, rows: pd.DataFrame) -> Array:
     The first token, and mean, maximum and minimum over the tokens of the second text, or of the only one;
     where a tokenizer does not tell the texts apart, over all tokens.
     """
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     tokenizer = AutoTokenizer.from_pretrained(checkpoint)
     encoder = AutoModel.from_pretrained(checkpoint).to(device).eval()
