@@ -53,19 +53,18 @@ def accuracies(train: Array, labels: Array, test: Array, truth: Array, groups: p
     Its regularization is chosen by cross-validation on the training rows, where there are enough of each
     class.
     """
-    from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     classes, counts = np.unique(labels, return_counts=True)
+    model: Any = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
     folds = min(FOLDS, int(counts.min()))
-    regression = (
-        LogisticRegressionCV(Cs=6, cv=folds, max_iter=2000) if folds > 1 else LogisticRegression(C=0.1)
-    )
-    if len(classes) > 1:
-        predicted = make_pipeline(StandardScaler(), regression).fit(train, labels).predict(test)
-    else:
-        predicted = np.full(len(test), classes[0])
+    if folds > 1:
+        model = GridSearchCV(model, {"logisticregression__C": np.logspace(-4, 4, 6)}, cv=folds)
+    one_class = np.full(len(test), classes[0])
+    predicted = model.fit(train, labels).predict(test) if len(classes) > 1 else one_class
     correct: pd.Series = pd.Series(predicted == truth, index=groups.index)
     return pd.Series(correct.groupby(groups).mean())
 
