@@ -1,5 +1,7 @@
 """How much of the task the frozen encoders of a study already know, as a page shows it."""
 
+import warnings
+
 import pandas as pd
 
 from kdbook.data import TextData
@@ -21,20 +23,23 @@ def probe_table(study: Study) -> pd.DataFrame:
     pretraining of the compact encoders nor in the study. The labelled items are drawn from all training rows,
     those included whose labels the study hides.
     """
-    from kdbook.encoders import probe  # imports torch, which takes seconds
-
     data = study.data
     rows = data.pool()
     if "true_label" in rows:
         rows = rows.assign(label=rows["label"].fillna(rows["true_label"]))
     labelled = rows[rows["label"].notna()]
-    items = max(1, min(ITEMS, labelled["id"].nunique() // probe.DRAWS))
     test, groups = _test_rows(data)
     names = {"teacher": study.profile.teacher.checkpoint, "student": study.profile.student.checkpoint}
-    paths = {arm: checkpoints.locate(name).path for arm, name in names.items()}
-    return pd.DataFrame(
-        {arm: probe.probe(path, labelled, test, groups, items) for arm, path in paths.items()}
-    ).T
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what libraries say about themselves is no part of a page
+        from kdbook.encoders import probe  # imports torch, which takes seconds
+
+        items = max(1, min(ITEMS, labelled["id"].nunique() // probe.DRAWS))
+        results = {
+            arm: probe.probe(checkpoints.locate(name).path, labelled, test, groups, items)
+            for arm, name in names.items()
+        }
+    return pd.DataFrame(results).T.rename_axis(columns=None)
 
 
 def _test_rows(data: TextData) -> tuple[pd.DataFrame, pd.Series]:
