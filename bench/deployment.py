@@ -48,12 +48,11 @@ def main() -> None:
 
 
 def callers(run: Any, folder: Path) -> dict[str, Callable[[Any], Any]]:
-    from autogluon.multimodal import MultiModalPredictor
     from autogluon.multimodal.data.dataset import BaseDataset
     from autogluon.multimodal.data.utils import get_collate_fn
     from autogluon.multimodal.models.utils import run_model
 
-    predictor = MultiModalPredictor.load(str(run.predictor), verbosity=0)
+    predictor = automm.load(run.predictor)
     predictor.set_verbosity(0)
     predictor._learner._enable_progress_bar = False
     learner = predictor._learner

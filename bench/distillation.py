@@ -116,9 +116,7 @@ RATIOS = (
 
 
 def _load(run):
-    from autogluon.multimodal import MultiModalPredictor
-
-    predictor = MultiModalPredictor.load(str(run.predictor), verbosity=0)
+    predictor = automm.load(run.predictor)
     predictor.set_verbosity(0)
     return predictor
 

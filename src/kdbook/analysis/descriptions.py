@@ -125,10 +125,9 @@ def deviations(study: Study) -> pd.DataFrame:
     ]
     defaults = automm.defaults()
     for arm in profile.main_arms:
-        spec = next(spec for spec in study.specs.values() if spec.arm == arm)
         rows += [
             (f"{arm}: {key}", str(defaults.get(key)), str(value))
-            for key, value in spec.hyperparameters.items()
+            for key, value in study.spec(arm).hyperparameters.items()
             if defaults.get(key) != value
         ]
     return pd.DataFrame(rows, columns=["point", "tutorial", "this study"])

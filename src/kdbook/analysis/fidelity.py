@@ -5,7 +5,7 @@ import pandas as pd
 
 from kdbook.analysis import bootstrap
 from kdbook.analysis.bootstrap import Array, Estimate
-from kdbook.analysis.predictions import binary_events, probabilities
+from kdbook.analysis.predictions import aligned, binary_events, probabilities
 from kdbook.settings.profile import BASELINE, TEACHER
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
@@ -38,8 +38,8 @@ def fidelity_by_run(arms: Arms) -> pd.DataFrame:
 
 
 def _fidelity(teacher: Run, student: Run) -> dict[str, float]:
-    teacher_test, student_test = _aligned(teacher.predictions, student.predictions)
-    teacher_train, student_train = _aligned(teacher.train_predictions, student.train_predictions)
+    teacher_test, student_test = aligned(teacher.predictions, student.predictions)
+    teacher_train, student_train = aligned(teacher.train_predictions, student.train_predictions)
     same = teacher_test["prediction"] == student_test["prediction"]
     same_in_training = teacher_train["prediction"] == student_train["prediction"]
     return {
@@ -49,14 +49,6 @@ def _fidelity(teacher: Run, student: Run) -> dict[str, float]:
         "agreement (train)": float(same_in_training.mean()),
         "divergence (train)": divergence(probabilities(teacher_train), probabilities(student_train)),
     }
-
-
-def _aligned(*predictions: pd.DataFrame) -> list[pd.DataFrame]:
-    """Predictions in the same order of rows, and with the same index."""
-    ordered = [frame.sort_values(["id", "language"], ignore_index=True) for frame in predictions]
-    if any(not frame[["id", "language"]].equals(ordered[0][["id", "language"]]) for frame in ordered):
-        raise ValueError("the runs do not have the same rows")
-    return ordered
 
 
 def agreement_gain(arms: Arms) -> Estimate:

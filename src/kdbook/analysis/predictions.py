@@ -40,13 +40,26 @@ def binary_events(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 def ensemble(members: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """The predictions of the mean of the probabilities of several runs on the same rows."""
-    first = members[0].sort_values(["id", "language"], ignore_index=True)
-    columns = [column for column in first.columns if column.startswith(PROBABILITY)]
-    others = [frame.sort_values(["id", "language"], ignore_index=True)[columns] for frame in members[1:]]
-    mean = sum(others, first[columns]) / len(members)
+    rows = aligned(*members)
+    columns = [column for column in rows[0].columns if column.startswith(PROBABILITY)]
+    mean = np.mean([probabilities(frame) for frame in rows], axis=0)  # (rows, classes)
     classes = np.array([int(column.removeprefix(PROBABILITY)) for column in columns])
-    predicted = classes[mean.to_numpy(float).argmax(axis=1)]
-    return first.assign(prediction=predicted, **{column: mean[column] for column in columns})
+    by_class = dict(zip(columns, mean.T, strict=True))
+    return rows[0].assign(prediction=classes[mean.argmax(axis=1)], **by_class)
+
+
+def aligned(*predictions: pd.DataFrame) -> list[pd.DataFrame]:
+    """Predictions in the same order of rows, and with the same index.
+
+    Raises
+    ------
+    ValueError
+        If they are not of the same rows.
+    """
+    ordered = [frame.sort_values(["id", "language"], ignore_index=True) for frame in predictions]
+    if any(not frame[["id", "language"]].equals(ordered[0][["id", "language"]]) for frame in ordered):
+        raise ValueError("the runs do not have the same rows")
+    return ordered
 
 
 def tests_of(run: Run) -> list[str]:

@@ -199,13 +199,9 @@ def edit_table(arms: Arms, data: TextData) -> pd.DataFrame:
 
     The index contains label and edit, a column ``pairs`` the number of test pairs.
     """
-    edits = data["test"][["id", "language", "edit"]]
-    columns = {}
-    for arm, runs in arms.items():
-        rows = pd.concat([run.predictions.merge(edits, on=["id", "language"]) for run in runs])
-        columns[arm] = (rows["prediction"] == rows["label"]).groupby([rows["label"], rows["edit"]]).mean()
+    table = _accuracy_by(["label", "edit"], arms, data["test"])
     pairs = data["test"].groupby(["label", "edit"]).size()
-    return pd.DataFrame(columns).assign(pairs=pairs).sort_values(list(columns)[-1])
+    return table.assign(pairs=pairs).sort_values(table.columns[-1])
 
 
 def kind_table(arms: Arms, data: TextData) -> pd.DataFrame:
@@ -215,12 +211,19 @@ def kind_table(arms: Arms, data: TextData) -> pd.DataFrame:
     """
     test = data["test"]
     edits = test["edit"].map(lambda edit: "swapped words" if edit.startswith("swapped") else "other edits")
-    kinds = test[["id", "language"]].assign(kind=edits.where(test["label"] == 0, "same meaning"))
-    rows = {}
+    kinds = edits.where(test["label"] == 0, "same meaning")
+    return _accuracy_by(["kind"], arms, test.assign(kind=kinds)).T
+
+
+def _accuracy_by(columns: list[str], arms: Arms, test: pd.DataFrame) -> pd.DataFrame:
+    """Mean accuracy of each arm, a column each, by some columns of the test rows."""
+    groups = test[list(dict.fromkeys(["id", "language", "label", *columns]))]
+    accuracies = {}
     for arm, runs in arms.items():
-        table = pd.concat([run.predictions.merge(kinds, on=["id", "language"]) for run in runs])
-        rows[arm] = (table["prediction"] == table["label"]).groupby(table["kind"]).mean()
-    return pd.DataFrame(rows).T
+        rows = pd.concat([run.predictions.merge(groups, on=["id", "language", "label"]) for run in runs])
+        correct = rows["prediction"] == rows["label"]
+        accuracies[arm] = correct.groupby([rows[column] for column in columns]).mean()
+    return pd.DataFrame(accuracies)
 
 
 def tuning_table(profile: str) -> pd.DataFrame:

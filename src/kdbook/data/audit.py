@@ -26,8 +26,6 @@ class Audit:
     def differing_ids(self) -> int:
         """Number of ids whose label differs between languages, among all rows read."""
         rows = pd.concat([self.kept, self.dropped])
-        if "label" not in self.kept:
-            return 0
         labels = rows["label"].dropna().groupby(rows["id"])
         return int((labels.min() != labels.max()).sum())
 
@@ -64,7 +62,7 @@ def audit(
     placeholder
         What the source writes where it has no text, if it does.
     labelled
-        Whether the rows have labels. Those that have none are kept without the column ``label``.
+        Whether the rows have labels; where they have none, the column ``label`` stays empty.
 
     Returns
     -------
@@ -86,7 +84,7 @@ def audit(
         rows.index, fill_value=False
     )
     reason = flags[list(REASONS)].idxmax(axis=1).where(flags.any(axis=1))
-    kept, dropped = rows[reason.isna()], rows.assign(reason=reason)[reason.notna()]
-    if not labelled:
-        return Audit(kept.drop(columns="label"), dropped)
-    return Audit(kept.assign(label=kept["label"].astype(int)), dropped)
+    kept = rows[reason.isna()]
+    if labelled:
+        kept = kept.assign(label=kept["label"].astype(int))
+    return Audit(kept, rows.assign(reason=reason)[reason.notna()])

@@ -65,10 +65,8 @@ def _used(kept: pd.DataFrame, split: str, settings: Data) -> pd.DataFrame:
         "test": settings.test_items,
     }
     rows = _first_items(kept, limits[split], settings.seed)
-    return rows if split == "test" else _in_training_languages(rows, settings)
-
-
-def _in_training_languages(rows: pd.DataFrame, settings: Data) -> pd.DataFrame:
+    if split == "test":
+        return rows
     return rows[~rows["language"].isin(settings.zero_shot_languages)].reset_index(drop=True)
 
 
@@ -83,10 +81,9 @@ def _hide_labels(train: pd.DataFrame, audits: Mapping[str, Audit], settings: Dat
     hidden = kept[~is_labelled]
     if "true_label" not in hidden:
         hidden = hidden.assign(true_label=hidden["label"])
-    frames = [hidden.drop(columns="label")]
-    if UNLABELLED in audits:
-        frames.append(audits[UNLABELLED].kept)
-    unlabelled = in_order_of_languages(pd.concat(frames, ignore_index=True), settings.languages)
+    frames = [hidden, *([audits[UNLABELLED].kept] if UNLABELLED in audits else [])]
+    without_labels = pd.concat(frames, ignore_index=True).drop(columns="label")
+    unlabelled = in_order_of_languages(without_labels, settings.languages)
     if unlabelled.empty:
         raise KdbookError(
             f"{settings.source}: all {train['id'].nunique():,} training items have a label; set "

@@ -67,8 +67,7 @@ def rehearse(study: Study, say: Callable[[str], None]) -> list[Rehearsal]:
     automm.import_quietly()
     from kdbook.training.teacher_outputs import OutputFile, Teacher
 
-    arms = study.profile.main_arms
-    specs = [next(spec for spec in study.specs.values() if spec.arm == arm) for arm in arms]
+    specs = [study.spec(arm) for arm in study.profile.main_arms]
     rows = estimate.rows_per_split(study.profile.data)
     rehearsals = []
     with tempfile.TemporaryDirectory() as temporary, using_threads(study.profile.threads):

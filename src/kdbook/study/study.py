@@ -60,6 +60,25 @@ class Study:
         """The runs of the study by name, teachers first."""
         return expand(self.profile)
 
+    def spec(self, name: str) -> RunSpec:
+        """What the run of this name is, or the first run of the arm of this name.
+
+        Raises
+        ------
+        KdbookError
+            If there is no such run or arm.
+        """
+        if name in self.specs:
+            return self.specs[name]
+        of_arm = (spec for spec in self.specs.values() if spec.arm == name)
+        spec = next(of_arm, None)
+        if not spec:
+            choices = ", ".join([*self.profile.arms, *self.specs])
+            raise KdbookError(
+                f"the profile {self.profile.name!r} has no run {name!r}. Choose from: {choices}"
+            )
+        return spec
+
     def get_or_train(self, name: str) -> Run:
         """The run of this name, or the first run of the arm of this name; trained now if the store lacks it.
 
@@ -68,7 +87,7 @@ class Study:
         KdbookError
             If there is no such run or arm, or it can't be trained.
         """
-        return self._get_or_train([self._spec(name)])[0]
+        return self._get_or_train([self.spec(name)])[0]
 
     def get_or_train_arms(self, *arms: str) -> Arms:
         """All runs of some arms (by default of all); those that the store lacks are trained now.
@@ -81,7 +100,7 @@ class Study:
             If there is no such arm, or a run can't be trained.
         """
         known = [arm for arm in arms or self.profile.arms if arm not in MAIN_ARMS or arm in self.profile.arms]
-        names = [self._spec(arm).arm for arm in known]
+        names = [self.spec(arm).arm for arm in known]
         specs = [spec for name in names for spec in self.specs.values() if spec.arm == name]
         runs = self._get_or_train(specs)
         return Arms({name: [run for run in runs if run.record.spec.arm == name] for name in names})
@@ -247,19 +266,6 @@ class Study:
             self._trainer(self, [status_of(run, self.store, self.profile.name) for run in missing])
         runs = [self.resolve(spec).stored for spec in specs]
         return [run for run in runs if run]
-
-    def _spec(self, name: str) -> RunSpec:
-        """The run of this name, or the first one of the arm of this name."""
-        if name in self.specs:
-            return self.specs[name]
-        of_arm = (spec for spec in self.specs.values() if spec.arm == name)
-        spec = next(of_arm, None)
-        if not spec:
-            choices = ", ".join([*self.profile.arms, *self.specs])
-            raise KdbookError(
-                f"the profile {self.profile.name!r} has no run {name!r}. Choose from: {choices}"
-            )
-        return spec
 
     def _verified_teacher(self, name: str) -> Run:
         """A teacher of which every file was hashed, weights included; retrained if it is damaged.
