@@ -20,7 +20,8 @@ HOSTILE = [
 
 @pytest.fixture(scope="module")
 def hostile_site(tmp_path_factory):
-    """A site about rows in which half of the sentences are hostile."""
+    """A site about pairs with one sentence that joins all hostile ones, each time starting with another:
+    whichever pairs the pages show, every hostile sentence is among them."""
     folder = tmp_path_factory.mktemp("hostile")
     project = copy_project(ROOT, folder / "project")
     without_own_data(project)
@@ -28,7 +29,8 @@ def hostile_site(tmp_path_factory):
     for path in (folder / "x-final").rglob("*.tsv"):
         header, *rows = [line.split("\t") for line in path.read_text("utf-8").splitlines()]
         for number, row in enumerate(rows):
-            row[1 + number % 2] = HOSTILE[number % len(HOSTILE)]
+            first = number % len(HOSTILE)
+            row[1 + number % 2] = " ".join(HOSTILE[first:] + HOSTILE[:first])
         path.write_text("".join("\t".join(row) + "\n" for row in (header, *rows)), "utf-8")
     done = build(project, folder / "store", KDBOOK_DATA=str(folder / "x-final"))
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]

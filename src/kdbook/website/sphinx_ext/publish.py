@@ -1,8 +1,9 @@
 """The site as readers see it: replaced atomically, and only by a build that succeeded.
 
 Sphinx writes its pages one after the other into the directory that it is given. Here it works in one beside
-that, and what it made there takes the place of the last good site when all is done. One build at a time works
-on a book.
+that, and what it made there takes the place of the last good site when all is done. Pages of a build that broke
+off may be half written and newer than their sources, so the next build writes all of them again. One build at a
+time works on a book.
 """
 
 import shutil
@@ -16,6 +17,7 @@ logger = logging.getLogger(__name__)
 
 SITE = "html"
 WORK = ".html"
+UNFINISHED = ".html-unfinished"
 NEXT = ".html-next"
 BEFORE = ".html-before"
 LOCK = ".lock"
@@ -31,9 +33,15 @@ def setup(app: Sphinx) -> None:
     if not _has_pages(site) and _has_pages(site.with_name(BEFORE)):  # stopped between the two renames
         _rename(site.with_name(BEFORE), site)
     app.outdir = app.outdir.with_name(WORK)
+    unfinished = site.with_name(UNFINISHED)
+    if unfinished.exists():
+        shutil.rmtree(app.outdir, ignore_errors=True)
+    unfinished.touch()
 
     def finish(app: Sphinx, error: Exception | None) -> None:
         try:
+            if not error:
+                unfinished.unlink()
             _finish(app, error, site)
         finally:
             lock.release()
