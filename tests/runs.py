@@ -146,3 +146,16 @@ def make_arms(
 def replaced(arms: Arms, **runs: list[Run]) -> Arms:
     """The arms with the runs of some arms replaced or added."""
     return Arms({**arms, **runs})
+
+
+def as_predictions(correct: np.ndarray) -> pd.DataFrame:
+    """Predictions of a run, from a table of whether each is correct, shape (items, languages)."""
+    items, languages = correct.shape
+    table = pd.DataFrame(
+        {
+            "id": np.repeat(np.arange(items), languages),
+            "language": np.tile([*"abcd"[:languages]], items),
+            "label": 1,
+        }
+    )
+    return table.assign(prediction=correct.reshape(-1).astype(int))

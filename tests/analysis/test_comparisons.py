@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from runs import make_arms, make_run, predictions
 from sklearn.metrics import accuracy_score, confusion_matrix
 
-from kdbook.analysis import bootstrap, comparisons, tables
+from kdbook.analysis import comparisons, estimates, spread, tables
 from kdbook.analysis.metrics import accuracy, confidence_shares, confusion
 from kdbook.data.generated import corpus
 from kdbook.data.statistics import word_overlap
@@ -41,7 +41,14 @@ def test_summary_is_the_mean_over_the_runs(tmp_path):
     row = tables.summary_table(Arms({"baseline": [first, second]})).loc["baseline"]
     assert (row["en"], row["de"], row["all"]) == (1.0, 0.5, 0.75)
     assert (row[tables.FIT], row[tables.TOTAL], row[tables.BACKBONE], row["runs"]) == (10.5, 2.0, 0.5, 2)
-    assert tables.range_table(Arms({"baseline": [first, second]})).loc["baseline", "all"] == "0.500 to 1.000"
+    variation = spread.range_table(Arms({"baseline": [first, second]})).loc["baseline"]
+    assert (variation["smallest"], variation["median"], variation["mean"], variation["largest"]) == (
+        0.5,
+        0.75,
+        0.75,
+        1.0,
+    )
+    assert (variation["interquartile mean"], variation["runs"]) == (0.75, 2)
 
 
 def test_a_contrast_pairs_the_seeds_that_both_have(tmp_path):
@@ -112,6 +119,6 @@ def test_settings_table_is_markdown():
 
 
 def test_twice_as_fine_takes_four_times_the_rows():
-    result = bootstrap.Estimate(0.0, -0.05, 0.05, 1.0)
+    result = estimates.Estimate(0.0, -0.05, 0.05, 1.0)
     table = comparisons.rows_needed(result, 100, (result.detectable, result.detectable / 2))
     assert table["test rows"].tolist() == [100, 400]

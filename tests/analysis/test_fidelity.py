@@ -10,7 +10,7 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import accuracy_score
 
 from kdbook.analysis import fidelity
-from kdbook.analysis.bootstrap import Verdict
+from kdbook.analysis.estimates import Verdict
 from kdbook.analysis.predictions import probabilities
 
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from runs import make_run, with_probabilities
 
-from kdbook.analysis import tables
+from kdbook.analysis import spread, tables
 from kdbook.data import TextData
 from kdbook.study.arms import Arms
 
@@ -31,7 +31,7 @@ def test_an_ensemble_is_the_mean_of_the_probabilities(tmp_path):
         return make_run(tmp_path, f"baseline-{number}", with_probabilities(predicted, pd.Series(of_one)))
 
     arms = Arms({"baseline": [run(0, [0.9, 0.4, 0.4]), run(1, [0.4, 0.9, 0.7])]})
-    row = tables.ensemble_table(arms).loc["baseline"]
+    row = spread.ensemble_table(arms).loc["baseline"]
     assert row["runs"] == 2 and row["mean of the runs"] == pytest.approx(1 / 2)
     assert row["ensemble"] == pytest.approx(2 / 3)  # 0.65, 0.65 and 0.55
 

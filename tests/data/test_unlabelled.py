@@ -34,6 +34,21 @@ def test_more_labels_include_the_fewer():
     assert few < many
 
 
+def test_fewer_rows_without_labels_are_among_the_more_and_change_nothing_else():
+    few, many, all_of_them = (
+        load(generated(labelled_items=20, unlabelled_items=items)) for items in (5, 15, None)
+    )
+    ids = [set(data[UNLABELLED]["id"]) for data in (few, many, all_of_them)]
+    assert ids[0] < ids[1] < ids[2] and [len(each) for each in ids] == [5, 15, 40]
+    assert few.digest("labelled") == all_of_them.digest("labelled")
+    pd.testing.assert_frame_equal(few["test"], all_of_them["test"])
+
+
+def test_a_limit_of_rows_without_labels_needs_some():
+    with pytest.raises(ValueError, match="unlabelled_items limits rows without labels"):
+        generated(unlabelled_items=5)
+
+
 def test_labelled_rows_alone_do_not_depend_on_the_others():
     few, many = (
         load(Data(source="generated", **(COUNTS | {"train_items": n}), labelled_items=5)) for n in (10, 60)

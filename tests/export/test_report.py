@@ -2,16 +2,16 @@
 
 import pytest
 
-from kdbook.analysis.bootstrap import Estimate
+from kdbook.analysis.estimates import Estimate
 from kdbook.export.report import ExportReport
 
 
 @pytest.mark.parametrize(
     ("low", "high", "claim"),
     [
-        (-0.03, -0.01, "a significant loss"),
-        (0.01, 0.03, "a significant improvement"),
-        (-0.01, 0.01, "not significant"),
+        (-0.03, -0.01, "loses at most 3.0 points"),
+        (0.01, 0.03, "loses at most 0.0 points"),
+        (-0.01, 0.01, "loses at most 1.0 points"),
     ],
 )
 def test_what_an_export_changes(low, high, claim):

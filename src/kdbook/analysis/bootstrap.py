@@ -7,77 +7,26 @@ a column per item. Its mean is the difference of two accuracies, and the bootstr
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum
-from functools import lru_cache
-from statistics import NormalDist
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
+from kdbook.analysis.estimates import LEVEL, MIN_SEEDS, Estimate, ThreeWayComparison, sign_test
+from kdbook.analysis.resampling import Array, Resampler, estimate_from
+
 RESAMPLES = 10_000
-CHUNK_ELEMENTS = 10_000_000  # numbers drawn or multiplied at once
-LEVEL = 0.95
-POWER = 0.8
-
-Array = np.ndarray
-
-
-class Verdict(Enum):
-    """What an interval says about a difference: its sign, or nothing."""
-
-    BETTER = 1
-    WORSE = -1
-    UNCLEAR = 0
+NO_SPREAD = (0.0, 0)  # of seeds: a standard error of 0 without any degree of freedom
+MIN_SEEDS_FOR_OWN_SPREAD = 3
+OUTLIER = 3.0  # times the spread of the other arms
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A value, the ends of its 95 % interval, and the two-sided bootstrap p-value of the hypothesis that it
-    is 0.
-    """
+class ItemTest:
+    """The items of which one of two models gets more rows right than the other, and the exact p-value."""
 
-    value: float
-    low: float
-    high: float
-    p: float
-
-    @property
-    def verdict(self) -> Verdict:
-        """The sign of the value if the whole interval has it."""
-        return Verdict((self.low > 0) - (self.high < 0))
-
-    @property
-    def detectable(self) -> float:
-        """The minimum difference that a study of this size detects with 80 % power.
-
-        The standard error is taken from the width of the interval (Cohen 1988, "Statistical Power Analysis").
-        """
-        z = NormalDist().inv_cdf((1 + LEVEL) / 2)
-        return (self.high - self.low) / (2 * z) * (z + NormalDist().inv_cdf(POWER))
-
-
-@dataclass(frozen=True)
-class ThreeWayComparison:
-    """Differences in accuracy, and the share of the teacher's lead that distillation recovers.
-
-    ``gain`` is distilled minus baseline, ``gap`` teacher minus baseline, ``recovery`` the ratio of their
-    means (performance gap recovered); it is None where the interval of the gap is not above 0.
-    """
-
-    gain: Estimate
-    gap: Estimate
-    recovery: Estimate | None
-
-
-@dataclass(frozen=True)
-class McNemar:
-    """Test rows that only the first or only the second of two models gets right, and the exact two-sided
-    p-value.
-    """
-
-    only_first: int
-    only_second: int
+    first_better: int
+    second_better: int
     p: float
 
 
@@ -108,7 +57,7 @@ def difference(
     0.2
     """
     contrast, rows = _paired_matrix(before, after)
-    return _estimate(_mean(contrast, rows), Resampler(contrast.shape, rows, resamples).means(contrast))
+    return Resampler(contrast.shape, rows, resamples).estimate(contrast)
 
 
 def differences(
@@ -117,40 +66,66 @@ def differences(
     """Several differences of arms that were trained with the same few seeds, each pair of names being
     ``(before, after)``.
 
-    How much the seed matters is estimated from all arms together, as in the analysis of variance of a block
-    design with seeds as blocks: two seeds of one arm say next to nothing about it, two seeds of ten arms do.
+    Three seeds and more speak for themselves. Two seeds of one arm say next to nothing about how much the
+    seed matters, but two seeds of ten arms do: it is then estimated from all arms together, as in the
+    analysis of variance of a block design with seeds as blocks, except for an arm that varies far more than
+    the others. One seed says nothing about it, and the estimates have no verdict.
 
     Raises
     ------
     ValueError
         If the arms do not have the same number of runs and the same test rows.
     """
-    rng = np.random.default_rng(0)
     pairs = list(pairs)
     contrasts = {pair: _paired_matrix(arms[pair[0]], arms[pair[1]]) for pair in pairs}
     used = {name: arms[name] for pair in pairs for name in pair}
-    accuracies = np.array(
-        [[(run["prediction"] == run["label"]).mean() for run in runs] for runs in used.values()]
+    spread, freedom = _pooled_spread(
+        np.array([[(run["prediction"] == run["label"]).mean() for run in runs] for runs in used.values()])
     )
-    spread, freedom = _two_way_residual_sd(accuracies)
     estimates = {}
     for pair, (contrast, rows) in contrasts.items():
-        items = Resampler(contrast.shape, rows, resamples).means(contrast, by_seed=False)
-        of_mean = spread * math.sqrt(2 / len(contrast))
-        seeds = of_mean * rng.standard_t(freedom, resamples) if freedom else 0.0
-        estimates[pair] = _estimate(_mean(contrast, rows), items + seeds)
+        resampler = Resampler(contrast.shape, rows, resamples)
+        own = float(np.std(contrast.sum(axis=1) / rows.sum(), ddof=1)) if len(contrast) > 1 else 0.0
+        pooled = math.sqrt(2) * spread
+        is_own = len(contrast) >= MIN_SEEDS_FOR_OWN_SPREAD or own > OUTLIER * pooled
+        error = None if is_own else (pooled / math.sqrt(len(contrast)), freedom)
+        estimates[pair] = resampler.estimate(contrast, error)
     return estimates
+
+
+def differences_by_group(
+    groups: Mapping[str, tuple[Sequence[pd.DataFrame], Sequence[pd.DataFrame]]], resamples: int = RESAMPLES
+) -> dict[str, Estimate]:
+    """The difference in each of several groups of seeds, each given as ``(before, after)``.
+
+    How much the seed matters is estimated from all groups together, so that a group with few seeds is not
+    taken for a group without an effect. Errors as for :func:`difference`.
+    """
+    contrasts = {name: _paired_matrix(*arms) for name, arms in groups.items()}
+    by_seed = {name: contrast.sum(axis=1) / rows.sum() for name, (contrast, rows) in contrasts.items()}
+    freedom = sum(len(values) - 1 for values in by_seed.values())
+    squares = sum(((values - values.mean()) ** 2).sum() for values in by_seed.values())
+    spread = math.sqrt(squares / freedom) if freedom else 0.0
+    return {
+        name: Resampler(contrast.shape, rows, resamples).estimate(
+            contrast, (spread / math.sqrt(len(contrast)), freedom)
+        )
+        for name, (contrast, rows) in contrasts.items()
+    }
 
 
 def mean_accuracy(runs: Sequence[pd.DataFrame], resamples: int = RESAMPLES) -> Estimate:
     """Accuracy of an arm, the mean over its runs.
 
-    Parameters and errors as for :func:`difference`. Ignore its ``p``.
+    The interval of two or three runs is that of these models, over the items alone: their spread says too
+    little about other runs. Parameters and errors as for :func:`difference`. Ignore its ``p``.
     """
     rows = runs[0].groupby("id", sort=True).size()
     correct = np.stack([_correct_per_item(run, rows.index) for run in runs])  # (seeds, items)
+    seed_error = None if len(runs) >= MIN_SEEDS else NO_SPREAD
     resampler = Resampler(correct.shape, rows.to_numpy(), resamples)
-    return _estimate(_mean(correct, rows.to_numpy()), resampler.means(correct))
+    errors = resampler.estimate(rows.to_numpy() - correct, seed_error)
+    return replace(errors, value=1 - errors.value, low=1 - errors.high, high=1 - errors.low)
 
 
 def compare(
@@ -167,134 +142,54 @@ def compare(
     gain, rows = _paired_matrix(baselines, distilled)
     gap, _ = _paired_matrix(baselines, teachers)
     resampler = Resampler(gain.shape, rows, resamples)
-    gain_means, gap_means = resampler.means(gain), resampler.means(gap)
-    gain_estimate = _estimate(_mean(gain, rows), gain_means)
-    gap_estimate = _estimate(_mean(gap, rows), gap_means)
+    gain_estimate, gap_estimate = resampler.estimate(gain), resampler.estimate(gap)
     recovery = None
-    if gap_estimate.verdict is Verdict.BETTER:
-        recovery = _estimate(gain_estimate.value / gap_estimate.value, gain_means / gap_means)
+    if gap_estimate.low > 0 and gap_estimate.p < 1 - LEVEL:
+        ratios = resampler.means(gain) / resampler.means(gap)
+        recovery = estimate_from(gain_estimate.value / gap_estimate.value, ratios, seeds=gain_estimate.seeds)
     return ThreeWayComparison(gain_estimate, gap_estimate, recovery)
 
 
-def mcnemar(first: pd.DataFrame, second: pd.DataFrame) -> McNemar:
-    """Exact McNemar test of two models on the same test rows (McNemar 1947); it ignores seeds and items."""
-    from scipy.stats import binomtest  # takes seconds to import
+def interaction(
+    before: Sequence[pd.DataFrame], after: Sequence[pd.DataFrame], languages: tuple[str, str]
+) -> Estimate | None:
+    """The difference in one language minus that in another, over the items that both languages have.
 
-    joined = first.merge(second, on=["id", "language"], suffixes=("", "_second"), validate="one_to_one")
-    if len(joined) != len(first) or len(joined) != len(second):
-        raise ValueError("the runs do not have the same test rows")
-    first_correct = joined["prediction"] == joined["label"]
-    second_correct = joined["prediction_second"] == joined["label"]
-    only_first, only_second = (
-        int((first_correct & ~second_correct).sum()),
-        int((second_correct & ~first_correct).sum()),
+    None if there is no such item. Parameters and errors as for :func:`difference`.
+    """
+    first, second = (
+        [[run[run["language"] == language] for run in arm] for arm in (before, after)]
+        for language in languages
     )
-    discordant = only_first + only_second
-    p = float(binomtest(only_first, discordant).pvalue) if discordant else 1.0
-    return McNemar(only_first, only_second, p)
+    common = set(first[0][0]["id"]) & set(second[0][0]["id"])
+    if not common:
+        return None
+    kept = [
+        [[run[run["id"].isin(common)] for run in arm] for arm in in_language]
+        for in_language in (first, second)
+    ]
+    contrasts = [_paired_matrix(*arms) for arms in kept]
+    contrast, rows = contrasts[0][0] - contrasts[1][0], contrasts[0][1]
+    return Resampler(contrast.shape, rows, RESAMPLES).estimate(contrast)
 
 
-def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """p-values adjusted for the number of comparisons (Holm 1979)."""
-    adjusted, largest = {}, 0.0
-    for rank, (name, p) in enumerate(sorted(p_values.items(), key=lambda item: item[1])):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p))
-        adjusted[name] = largest
-    return {name: adjusted[name] for name in p_values}
+def compare_items(first: pd.DataFrame, second: pd.DataFrame) -> ItemTest:
+    """Exact sign test of two models over the items; with one row per item it is McNemar's (1947).
 
-
-class Resampler:
-    """Bootstrap weights for seeds and items, applied alike to every contrast that is compared with another.
-
-    A resample is the mean plus a deviation due to the drawn seeds plus one due to the drawn items (the
-    bootstrap of a table with two random factors: Owen 2007, "The pigeonhole bootstrap"). Three things keep
-    its intervals valid for few seeds and items:
-
-    - The weights of the seeds are such that their mean follows Student's t distribution, as that of a small
-      normal sample
-      does. Resampling five seeds with replacement gives intervals that are too narrow.
-    - If a handful of predictions all agree by chance, a resample has no variance. We therefore add one
-      discordant
-      pseudo-observation among two (Agresti and Min 2005, "Simple improved confidence intervals for comparing
-      matched proportions").
-    - What is neither seed nor item, but chance of one run on one item, varies with rows and columns and would
-      be counted
-      twice, so its share in the items is removed by analysis of variance.
+    It ignores that other seeds would give other models.
     """
-
-    def __init__(self, shape: tuple[int, ...], rows: Array, resamples: int) -> None:
-        seeds, items = shape
-        rng = np.random.default_rng((seeds, items))
-        self.total = rows.sum()
-        self.counts = item_counts(items, resamples)
-        self.rows = self._sums(rows)  # (resamples,)
-        self.seeds = _t_weights(rng, seeds, resamples)  # (resamples, seeds)
-        self.pseudo = rng.normal(0, 1 / (seeds * (items + 2)), resamples)  # (resamples,)
-
-    def means(self, contrast: Array, by_seed: bool = True) -> Array:
-        """The resampled means of a contrast of shape (seeds, items).
-
-        Only items are resampled if not ``by_seed``.
-        """
-        of_seeds = contrast.sum(axis=1) / self.total  # (seeds,)
-        of_items = contrast.mean(axis=0)  # (items,)
-        value = of_seeds.mean()
-        from_items = math.sqrt(_share_of_items(contrast)) * (self._sums(of_items) / self.rows - value)
-        from_seeds = self.seeds @ (of_seeds - value) if by_seed else 0.0
-        return np.asarray(value + from_items + self.pseudo + from_seeds)  # (resamples,)
-
-    def _sums(self, of_items: Array) -> Array:
-        """The sum of a number per item over the items of each resample, shape (resamples,)."""
-        return np.concatenate([part.astype(float) @ of_items for part in self.counts])
+    contrast, _ = _paired_matrix([first], [second])
+    worse, better = int((contrast < 0).sum()), int((contrast > 0).sum())
+    return ItemTest(worse, better, sign_test(worse, better))
 
 
-@lru_cache(maxsize=1)
-def item_counts(items: int, resamples: int) -> list[Array]:
-    """How often each resample draws each item, in chunks of shape (resamples of the chunk, items).
-
-    The same for every contrast over the same number of items, so a page with twenty intervals draws them
-    once. A count takes a byte, since none reaches 256; as 64-bit numbers those of 80,000 items would take 6.4
-    GB.
-    """
-    rng = np.random.default_rng(0)
-    chances = np.full(items, 1 / items)
-    chunk = CHUNK_ELEMENTS // items + 1
-    sizes = [min(chunk, resamples - start) for start in range(0, resamples, chunk)]
-    return [rng.multinomial(items, chances, size).astype(np.uint8) for size in sizes]
-
-
-def _two_way_residual_sd(table: Array) -> tuple[float, int]:
+def _pooled_spread(table: Array) -> tuple[float, int]:
     """Standard deviation of a table (arms, seeds) without the means of both, and its degrees of freedom."""
     residual = (
         table - table.mean(axis=0) - table.mean(axis=1, keepdims=True) + table.mean() if table.size else table
     )
     freedom = max(0, table.shape[0] - 1) * max(0, table.shape[-1] - 1)
     return (math.sqrt((residual**2).sum() / freedom) if freedom else 0.0), freedom
-
-
-def _t_weights(rng: np.random.Generator, seeds: int, resamples: int) -> Array:
-    """Weights, shape (resamples, seeds), that turn deviations from a mean into a t-distributed error of that
-    mean.
-    """
-    if seeds == 1:
-        return np.zeros((resamples, 1))
-    normal = rng.standard_normal((resamples, seeds))
-    centred = normal - normal.mean(axis=1, keepdims=True)
-    return np.asarray(centred / np.sqrt(rng.chisquare(seeds - 1, (resamples, 1)) * seeds))
-
-
-def _share_of_items(contrast: Array) -> float:
-    """Share of the variance between item means that is due to the items rather than to chance of a run on an
-    item.
-    """
-    seeds, items = contrast.shape
-    if seeds == 1 or items == 1:
-        return 1.0
-    by_item = contrast.mean(axis=0)
-    residual = contrast - by_item - contrast.mean(axis=1, keepdims=True) + contrast.mean()
-    between = seeds * ((by_item - by_item.mean()) ** 2).sum() / (items - 1)
-    chance = (residual**2).sum() / (items - 1) / (seeds - 1)
-    return max(0.0, 1 - chance / between) if between else 1.0
 
 
 def _paired_matrix(before: Sequence[pd.DataFrame], after: Sequence[pd.DataFrame]) -> tuple[Array, Array]:
@@ -310,21 +205,9 @@ def _paired_matrix(before: Sequence[pd.DataFrame], after: Sequence[pd.DataFrame]
     return later - earlier, rows.to_numpy()
 
 
-def _mean(contrast: Array, rows: Array) -> float:
-    """The mean of a contrast over its seeds and over all rows of its items."""
-    return float(contrast.sum() / len(contrast) / rows.sum())
-
-
 def _correct_per_item(run: pd.DataFrame, ids: pd.Index) -> Array:
     """Number of correct predictions for each item."""
     correct = (run["prediction"] == run["label"]).groupby(run["id"]).sum()
     if not correct.index.equals(ids):
         raise ValueError("the runs do not have the same test rows")
     return correct.to_numpy()
-
-
-def _estimate(value: float, resampled: Array) -> Estimate:
-    low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    tail = min((resampled <= 0).sum(), (resampled >= 0).sum())
-    p = min(1.0, 2 * (tail + 1) / (len(resampled) + 1))
-    return Estimate(float(value), float(low), float(high), float(p))

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from kdbook.analysis import bootstrap
-from kdbook.analysis.bootstrap import Estimate, ThreeWayComparison
+from kdbook.analysis import bootstrap, estimates
+from kdbook.analysis.estimates import Estimate, ThreeWayComparison
 from kdbook.analysis.predictions import in_languages, on_test, tests_of
 from kdbook.settings.data import ALL
 from kdbook.settings.profile import BASELINE, PrimaryComparison
@@ -55,6 +55,23 @@ def language_groups(study: Study) -> dict[str, list[str]]:
     return {group: languages for group, languages in groups.items() if languages}
 
 
+def gains_by_teacher(arms: Arms) -> dict[str, Estimate]:
+    """The gain of the distilled students over the baselines for each teacher that has students, by name."""
+    pairs = zip(arms.baselines, arms.distilled, arms.teachers_of(arms.distilled_arm), strict=True)
+    groups: dict[str, tuple[list[pd.DataFrame], list[pd.DataFrame]]] = {}
+    for baseline, student, teacher in pairs:
+        before, after = groups.setdefault(teacher.name, ([], []))
+        before.append(baseline.predictions)
+        after.append(student.predictions)
+    return bootstrap.differences_by_group(groups)
+
+
+def language_contrast(arms: Arms, first: str, second: str) -> Estimate | None:
+    """The gain of the distilled students in one language minus that in another, None without common items."""
+    before, after = on_test(ALL, arms.baselines), on_test(ALL, arms.distilled)
+    return bootstrap.interaction(before, after, (first, second))
+
+
 def teacher_gap(arms: Arms) -> Estimate:
     """Accuracy of each baseline's paired teacher minus that of the baseline, on all test rows."""
     return bootstrap.difference(on_test(ALL, arms.baselines), on_test(ALL, arms.teachers_of(BASELINE)))
@@ -89,7 +106,7 @@ def differences_between(arms: Arms, pairs: Iterable[tuple[str, str]], test: str 
 
     Returns
     -------
-    A row per pair: ``before``, ``after``, the attributes of :class:`kdbook.analysis.bootstrap.Estimate`,
+    A row per pair: ``before``, ``after``, the attributes of :class:`kdbook.analysis.estimates.Estimate`,
     ``seeds``, and ``adjusted``, the adjusted p-value. The index is ``after − before``.
     """
     pairs = list(pairs)
@@ -97,7 +114,7 @@ def differences_between(arms: Arms, pairs: Iterable[tuple[str, str]], test: str 
     all_seeds = next(iter(runs_by_seed.values()), {})
     seeds = [seed for seed in all_seeds if all(seed in runs for runs in runs_by_seed.values())]
     frames = {name: on_test(test, [runs[seed] for seed in seeds]) for name, runs in runs_by_seed.items()}
-    estimates = bootstrap.differences(frames, pairs)
+    by_pair = bootstrap.differences(frames, pairs)
     rows = [
         {
             "difference": f"{after} − {before}",
@@ -109,11 +126,11 @@ def differences_between(arms: Arms, pairs: Iterable[tuple[str, str]], test: str 
             "p": estimate.p,
             "seeds": len(seeds),
         }
-        for (before, after), estimate in estimates.items()
+        for (before, after), estimate in by_pair.items()
     ]
     columns = ["difference", "before", "after", "value", "low", "high", "p", "seeds"]
     table = pd.DataFrame(rows, columns=columns).set_index("difference").rename_axis(index=None)
-    return table.assign(adjusted=pd.Series(bootstrap.holm(dict(table["p"])), dtype=float))
+    return table.assign(adjusted=pd.Series(estimates.holm(dict(table["p"])), dtype=float))
 
 
 def control_pairs(study: Study) -> list[tuple[str, str]]:
@@ -141,5 +158,6 @@ def rows_needed(
     differences
         True differences of accuracy.
     """
-    needed = {f"{100 * size:g}": round(rows * (estimate.detectable / size) ** 2) for size in differences}
+    detected = estimates.DETECTABLE * estimate.standard_error
+    needed = {f"{100 * size:g}": round(rows * (detected / size) ** 2) for size in differences}
     return pd.DataFrame({"difference (points)": list(needed), "test rows": list(needed.values())})

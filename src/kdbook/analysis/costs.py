@@ -4,8 +4,11 @@ from statistics import mean
 
 import pandas as pd
 
+from kdbook.analysis.markup import emphasized
 from kdbook.analysis.metrics import accuracy
+from kdbook.analysis.phrases import conjunction, times
 from kdbook.settings.data import ALL
+from kdbook.settings.profile import BASELINE, DISTILLED
 from kdbook.store.run import BatchLatency, Run
 from kdbook.study.arms import Arms
 
@@ -90,3 +93,47 @@ def latencies(run: Run) -> dict[int, BatchLatency]:
     if run.measurements.latency is None:
         raise ValueError(f"the latency of {run.name} was not measured")
     return run.measurements.latency
+
+
+def price(arms: Arms) -> str:
+    """What a distilled student costs in seconds of training, without and with its share of the teachers."""
+    table = training(arms)
+    plain, distilled = table["fit"][BASELINE], table["fit"][DISTILLED]
+    in_all = table["in all"][DISTILLED]
+    return (
+        f"A plain fit of the student takes {plain:.0f} seconds, a distilled one {distilled:.0f}: "
+        f"**{distilled / plain:.2f} times** as long. Including its share of the teachers' training, it takes "
+        f"{in_all:.0f} seconds, {in_all / plain:.1f} times as long."
+    )
+
+
+def budget(arms: Arms, control: str) -> str:
+    """Whether a control was given at least the time of distillation, and how much of it the control used."""
+    if control not in arms:
+        return f"This profile has no control named {emphasized(control)}."
+    seconds = training(arms)["in all"]
+    used, needed = seconds[control], seconds[arms.distilled_arm]
+    verdict = (
+        "so it was given at least as much time"
+        if used >= needed
+        else "so it had less time, which favours distillation"
+    )
+    kept = conjunction(
+        f"{run.history['validation_accuracy'].argmax() + 1} of {len(run.history)}" for run in arms[control]
+    )
+    return (
+        f"{emphasized(control)} took {used:.0f} seconds, distillation including its share of the teachers "
+        f"{needed:.0f}, {verdict}. Of its epochs, it kept {kept}."
+    )
+
+
+def sizes(arms: Arms) -> str:
+    """How much smaller and faster the student is than the teacher."""
+    teacher, student = arms.teachers[0], arms.baselines[0]
+    large, small = teacher.measurements.parameters, student.measurements.parameters
+    speed = seconds_per_row(teacher) / seconds_per_row(student)
+    return (
+        f"Without embeddings, the teacher has {large.backbone / small.backbone:.1f} times as many "
+        f"parameters as the student; with embeddings, {large.total / small.total:.1f} times. In large "
+        f"batches, the student predicts {times(speed)} as many rows per second."
+    )

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 
 from kdbook.analysis import bootstrap
-from kdbook.analysis.bootstrap import Array, Estimate
+from kdbook.analysis.estimates import Estimate
 from kdbook.analysis.predictions import aligned, binary_events, probabilities
+from kdbook.analysis.resampling import Array
 from kdbook.settings.profile import BASELINE, TEACHER
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms

@@ -11,11 +11,13 @@ from matplotlib.figure import Figure
 
 from kdbook.analysis import bootstrap, canvas, costs
 from kdbook.analysis.canvas import COLOURS
+from kdbook.analysis.curves import Point
 from kdbook.analysis.fidelity import fidelity_by_run, reliability
 from kdbook.analysis.metrics import majority_accuracy, scores
 from kdbook.analysis.predictions import LANGUAGE_NAMES, binary_events, on_test
 from kdbook.data import TextData
 from kdbook.data.statistics import word_counts, word_overlap
+from kdbook.settings.data import ALL
 from kdbook.study.arms import Arms
 
 CHANCE = 0.5
@@ -215,6 +217,27 @@ def gradients(
 
 def _sigmoid(logit: Any) -> Any:
     return 1 / (1 + np.exp(-logit))
+
+
+def dose_response(points: Sequence[Point], dose: str, tests: Sequence[str] = (ALL,)) -> Figure:
+    """Mean accuracy of each arm with its 95 % interval at every dose, a panel for each test set."""
+    figure, panels = canvas.empty(max(7, 4.6 * len(tests)), 3.6, columns=len(tests))
+    arms = list(points[0].accuracy)
+    for axes, test in zip(np.atleast_1d(panels), tests, strict=True):
+        for number, arm in enumerate(arms):
+            means = [point.accuracy[arm][test] for point in points]
+            values = np.array([mean.value for mean in means])
+            ends = [values - [mean.low for mean in means], [mean.high for mean in means] - values]
+            x = np.arange(len(points)) + (number - (len(arms) - 1) / 2) * 0.06
+            axes.errorbar(x, values, yerr=ends, fmt="o-", color=COLOURS[number], capsize=2, label=arm)
+        axes.set_xticks(range(len(points)), [point.dose for point in points])
+        axes.set_xlabel(dose)
+        if len(tests) > 1:
+            axes.set_title(LANGUAGE_NAMES.get(test, test), fontsize=11)
+    np.atleast_1d(panels)[0].set_ylabel("accuracy")
+    entries = axes.get_legend_handles_labels()
+    figure.legend(*entries, loc="outside upper center", ncols=len(arms), frameon=False)
+    return canvas.finished(figure)
 
 
 def differences(table: pd.DataFrame) -> Figure:

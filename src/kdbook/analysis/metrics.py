@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from kdbook.analysis.estimates import score_interval
 from kdbook.analysis.predictions import probabilities
 from kdbook.settings.data import ALL
 from kdbook.study.arms import Arms
@@ -21,6 +22,15 @@ def accuracy(predictions: pd.DataFrame) -> dict[str, float]:
 def majority_accuracy(predictions: pd.DataFrame) -> float:
     """Accuracy of the majority-class baseline, which always predicts the most frequent label."""
     return float(predictions["label"].value_counts(normalize=True).max())
+
+
+def has_failed(predictions: pd.DataFrame) -> bool:
+    """Whether a run is not shown to be better than the majority-class baseline: the score interval of its
+    accuracy, with an item counted once, reaches down to that.
+    """
+    wrong = (predictions["prediction"] != predictions["label"]).groupby(predictions["id"]).mean()
+    _, most_errors = score_interval(wrong.sum(), 0, len(wrong))
+    return 1 - most_errors <= majority_accuracy(predictions)
 
 
 def scores(arms: Arms) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from kdbook.analysis.bootstrap import Estimate
+from kdbook.analysis.estimates import Estimate
 from kdbook.analysis.markup import plain
 from kdbook.analysis.predictions import LANGUAGE_NAMES
 from kdbook.settings.data import ALL

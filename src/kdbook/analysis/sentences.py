@@ -8,11 +8,11 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from kdbook.analysis import bootstrap, comparisons, costs, tables
-from kdbook.analysis.bootstrap import LEVEL, Estimate, ThreeWayComparison, Verdict
+from kdbook.analysis import comparisons, estimates, tables
+from kdbook.analysis.estimates import LEVEL, Estimate, ThreeWayComparison, Verdict
 from kdbook.analysis.fidelity import agreement_gain
 from kdbook.analysis.markup import code, emphasized, plain
-from kdbook.analysis.metrics import accuracy, confidence_shares, majority_accuracy
+from kdbook.analysis.metrics import confidence_shares, has_failed
 from kdbook.analysis.phrases import (
     arm_name,
     conjunction,
@@ -21,11 +21,9 @@ from kdbook.analysis.phrases import (
     language_name,
     points,
     test_rows,
-    times,
 )
 from kdbook.settings import tuning
 from kdbook.settings.data import ALL
-from kdbook.settings.profile import BASELINE, DISTILLED
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
 from kdbook.study.study import Study
@@ -33,6 +31,7 @@ from kdbook.study.study import Study
 LARGEST_PLAUSIBLE_GAIN = (
     0.1  # of accuracy; published gains of distillation on such tasks are a few points at most
 )
+ONE_RUN_EACH = "one run each, which shows a difference between models, not between ways to train them"
 HELPS = "helps"
 HURTS = "hurts"
 
@@ -65,14 +64,18 @@ def primary(arms: Arms, study: Study) -> str:
     """The answer to the primary question of the study."""
     question = study.profile.primary
     difference = comparisons.primary_difference(arms, question)
-    seeds = min(len(arms[question.against]), len(arms[question.arm]))
-    one_seed = "" if seeds > 1 else " With one seed, the interval covers only the sampling of test items."
     first, second = arm_name(question.arm), arm_name(question.against)
+    runs = count(difference.seeds, "pair") + " of runs"
     return (
         f"The {first} differs from the {second} on {test_rows(question.test)} by {points(difference)} points "
-        f"({interval(difference)}, {count(seeds, 'pair')} of runs): "
-        f"**{_primary_verdict(difference, question.arm)}**.{one_seed}"
+        f"({interval(difference)}, {runs}, with {_these_teachers(arms)}): "
+        f"**{_primary_verdict(difference, question.arm)}**."
     )
+
+
+def _these_teachers(arms: Arms) -> str:
+    number = len(arms.teachers)
+    return "this one teacher" if number == 1 else f"these {number} teachers"
 
 
 def gain_over_baseline(arms: Arms, arm: str) -> str:
@@ -110,6 +113,8 @@ def _primary_verdict(difference: Estimate, arm: str) -> str:
             return f"the {arm_name(arm)} is better"
         case Verdict.WORSE:
             return f"the {arm_name(arm)} is worse"
+        case Verdict.UNCLEAR if difference.seeds == 1:
+            return ONE_RUN_EACH
         case Verdict.UNCLEAR if too_small(difference):
             return "inconclusive, since this study is too small"
         case Verdict.UNCLEAR:
@@ -124,51 +129,59 @@ def gap(arms: Arms) -> str:
         case Verdict.BETTER:
             return f"The teacher outperforms the baseline by {numbers}: there is something to teach."
         case Verdict.WORSE:
-            return f"The teacher differs from the baseline by {numbers}: it has nothing to teach."
+            verdict = "it is the weaker model"
         case Verdict.UNCLEAR:
-            return f"The teacher differs from the baseline by {numbers}: not shown to have anything to teach."
-
-
-def sizes(arms: Arms) -> str:
-    """How much smaller and faster the student is than the teacher."""
-    teacher, student = arms.teachers[0], arms.baselines[0]
-    large, small = teacher.measurements.parameters, student.measurements.parameters
-    speed = costs.seconds_per_row(teacher) / costs.seconds_per_row(student)
+            verdict = "it is not shown to be the better model"
     return (
-        f"Without embeddings, the teacher has {large.backbone / small.backbone:.1f} times as many "
-        f"parameters as the student; with embeddings, {large.total / small.total:.1f} times. In large "
-        f"batches, the student predicts {times(speed)} as many rows per second."
+        f"The teacher differs from the baseline by {numbers}: {verdict}. Weak teachers can teach all the "
+        "same; whether this one does, the next chapters show."
     )
 
 
 def failed(arms: Arms) -> str:
-    """Runs that are no better than the majority-class baseline; they are included like all others."""
-    collapsed = [
-        code(run.name)
-        for runs in arms.values()
-        for run in runs
-        if accuracy(run.predictions)[ALL] <= majority_accuracy(run.predictions)
-    ]
+    """Runs that are not shown to outperform the majority-class baseline; they are included like all
+    others.
+    """
+    collapsed = [code(run.name) for runs in arms.values() for run in runs if has_failed(run.predictions)]
     if not collapsed:
         return "Every run outperforms the majority-class baseline."
-    return f"{conjunction(collapsed)} did not outperform the majority-class baseline; they are included."
+    names = conjunction(collapsed)
+    return f"Not shown to outperform the majority-class baseline: {names}. All means include them."
 
 
-def by_language(differences: Mapping[str, ThreeWayComparison]) -> str:
-    """In which languages distillation helps, after Holm's correction for their number."""
-    adjusted = bootstrap.holm({test: each.gain.p for test, each in differences.items() if test != ALL})
+def by_language(arms: Arms, by_test: Mapping[str, ThreeWayComparison]) -> str:
+    """In which languages distillation helps, after Holm's correction for their number, and whether the
+    languages differ in that.
+
+    ``by_test`` is that of :func:`kdbook.analysis.comparisons.compare_by_test`.
+    """
+    gains = {test: each.gain for test, each in by_test.items() if test != ALL}
+    adjusted = estimates.holm({test: gain.p for test, gain in gains.items()})
     groups: dict[Verdict, list[str]] = {verdict: [] for verdict in Verdict}
-    for test, p in adjusted.items():
-        verdict = differences[test].gain.verdict if p < 1 - LEVEL else Verdict.UNCLEAR
-        groups[verdict].append(language_name(test))
-    parts = []
-    if groups[Verdict.BETTER]:
-        parts.append(f"distillation {HELPS} in {conjunction(groups[Verdict.BETTER])}")
-    if groups[Verdict.WORSE]:
-        parts.append(f"it {HURTS} in {conjunction(groups[Verdict.WORSE])}")
-    if groups[Verdict.UNCLEAR]:
-        parts.append(f"the result is inconclusive in {conjunction(groups[Verdict.UNCLEAR])}")
-    return f"By language, {conjunction(parts)}."
+    for test, gain in gains.items():
+        groups[gain.verdict if adjusted[test] < 1 - LEVEL else Verdict.UNCLEAR].append(test)
+    names = {verdict: conjunction(map(language_name, tests)) for verdict, tests in groups.items() if tests}
+    words = {
+        Verdict.BETTER: f"distillation {HELPS} in",
+        Verdict.WORSE: f"it {HURTS} in",
+        Verdict.UNCLEAR: "the result is inconclusive in",
+    }
+    parts = [f"{words[verdict]} {names[verdict]}" for verdict in words if verdict in names]
+    sentence = f"By language, {conjunction(parts)}."
+    return sentence if len(names) == 1 else f"{sentence} {_language_contrast(arms, gains)}"
+
+
+def _language_contrast(arms: Arms, gains: Mapping[str, Estimate]) -> str:
+    """Whether the gain differs between the languages with the largest and the smallest gain."""
+    largest, *_, smallest = sorted(gains, key=lambda test: gains[test].value, reverse=True)
+    contrast = comparisons.language_contrast(arms, largest, smallest)
+    if contrast is None:
+        return "Whether the languages differ can't be said, since they have no test item in common."
+    verdict = "is significant" if contrast.verdict is not Verdict.UNCLEAR else "is not significant"
+    return (
+        f"That it gains {points(contrast)} points more in {language_name(largest)} than in "
+        f"{language_name(smallest)} ({interval(contrast)}) {verdict}."
+    )
 
 
 def zero_shot(arms: Arms, study: Study) -> str:
@@ -195,22 +208,36 @@ def recovery(comparison: ThreeWayComparison) -> str:
     if share is None:
         return "The teacher does not outperform the baseline, so the recovered share is **undefined**."
     numbers = f"{share.value:.2f} (95 % interval {share.low:.2f} to {share.high:.2f})"
-    if share.verdict is Verdict.WORSE:
+    if share.high < 0:
         return (
-            f"The recovered share of the teacher's lead is {numbers}: below 0, since distillation made "
-            "students worse."
+            f"The recovered share of the teacher's lead is {numbers}: below 0, since the distilled students "
+            "are less accurate than the baseline."
+        )
+    if share.low > 1:
+        return (
+            f"The recovered share of the teacher's lead is **{numbers}**: more than all of it, since the "
+            "distilled students outperform their teachers."
         )
     return f"The recovered share of the teacher's lead is **{numbers}**."
 
 
 def detectable(difference: Estimate) -> str:
-    """The minimum difference that a study of this size detects."""
+    """The minimum difference that a study of this size detects, and what it lacks most to detect less."""
+    if difference.detectable is None:
+        return (
+            f"What a study of this size would detect can't be said with {difference.seeds} seeds, whose "
+            "spread says little about that of others."
+        )
     smallest = 100 * difference.detectable
     comparison = "larger" if abs(100 * difference.value) >= smallest else "smaller"
-    advice = " To detect smaller ones it needs more test rows." if too_small(difference) else ""
+    lacking = "more seeds" if difference.seed_share > 0.5 else "more test rows"
+    covered = (
+        " Its items are all that this covers: there is one run of each arm." if difference.seeds == 1 else ""
+    )
     return (
-        f"A study of this size detects a true difference of **{smallest:.1f} points** with 80 % power. "
-        f"The observed difference is {comparison}.{advice}"
+        f"A study of this size detects a true difference of about **{smallest:.1f} points** with 80 % power. "
+        f"The observed difference is {comparison}. To detect smaller ones, it needs {lacking} above all."
+        f"{covered}"
     )
 
 
@@ -218,7 +245,8 @@ def too_small(difference: Estimate) -> bool:
     """Whether nothing was found where only a difference larger than distillation ever makes could have
     been.
     """
-    return difference.verdict is Verdict.UNCLEAR and difference.detectable > LARGEST_PLAUSIBLE_GAIN
+    smallest = estimates.DETECTABLE * difference.standard_error
+    return difference.verdict is Verdict.UNCLEAR and smallest > LARGEST_PLAUSIBLE_GAIN
 
 
 def beaten(differences: pd.DataFrame) -> str:
@@ -229,6 +257,8 @@ def beaten(differences: pd.DataFrame) -> str:
     """
     if differences.empty:
         return "This profile has no controls."
+    if (differences["seeds"] == 1).all():
+        return f"{ONE_RUN_EACH.capitalize()}."
     groups = _by_verdict(differences, "before")
     sentences = {
         Verdict.BETTER: f"The {arm_name(differences['after'].iloc[0])} significantly outperforms",
@@ -248,6 +278,8 @@ def varied(differences: pd.DataFrame) -> str:
     """
     if differences.empty:
         return "This profile has no variations."
+    if (differences["seeds"] == 1).all():
+        return f"{ONE_RUN_EACH.capitalize()}."
     groups = _by_verdict(differences, "after")
     names = {Verdict.BETTER: "significantly better", Verdict.WORSE: "significantly worse"}
     parts = [
@@ -260,11 +292,10 @@ def varied(differences: pd.DataFrame) -> str:
 
 
 def _by_verdict(differences: pd.DataFrame, arm: str) -> dict[Verdict, list[str]]:
-    """The arms of some differences, emphasized, by what their adjusted p-value says."""
+    """The arms of some differences, emphasized, by what interval and adjusted p-value say together."""
     groups: dict[Verdict, list[str]] = {verdict: [] for verdict in Verdict}
     for _, row in differences.iterrows():
-        significant = row["adjusted"] < 1 - LEVEL
-        sign = int(row["value"] > 0) - int(row["value"] < 0) if significant else 0
+        sign = int(row["low"] > 0) - int(row["high"] < 0) if row["adjusted"] < 1 - LEVEL else 0
         groups[Verdict(sign)].append(emphasized(row[arm]))
     return groups
 
@@ -289,32 +320,3 @@ def calibration(errors: pd.Series) -> str:
     """Calibration errors of the main arms."""
     by_arm = ", ".join(f"{arm_name(str(arm))} **{error:.3f}**" for arm, error in errors.items())
     return f"Expected calibration error: {by_arm}."
-
-
-def price(arms: Arms) -> str:
-    """What a distilled student costs in seconds of training, without and with its share of the teachers."""
-    table = costs.training(arms)
-    plain, distilled = table["fit"][BASELINE], table["fit"][DISTILLED]
-    in_all = table["in all"][DISTILLED]
-    return (
-        f"A plain fit of the student takes {plain:.0f} seconds, a distilled one {distilled:.0f}: "
-        f"**{distilled / plain:.2f} times** as long. Including its share of the teachers' training, it takes "
-        f"{in_all:.0f} seconds, {in_all / plain:.1f} times as long."
-    )
-
-
-def budget(arms: Arms, control: str) -> str:
-    """Whether a control was given at least the time of distillation."""
-    if control not in arms:
-        return f"This profile has no control named {emphasized(control)}."
-    seconds = costs.training(arms)["in all"]
-    used, needed = seconds[control], seconds[arms.distilled_arm]
-    verdict = (
-        "so the comparison is fair to it"
-        if used >= needed
-        else "so it had less time, which favours distillation"
-    )
-    return (
-        f"{emphasized(control)} took {used:.0f} seconds, distillation including its share of the teachers "
-        f"{needed:.0f}, {verdict}."
-    )

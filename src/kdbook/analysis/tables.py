@@ -7,17 +7,16 @@ from typing import Any
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from kdbook.analysis import bootstrap
-from kdbook.analysis.bootstrap import Estimate, ThreeWayComparison
+from kdbook.analysis import bootstrap, estimates
 from kdbook.analysis.comparisons import (
     compare_by_test,
     compare_zero_shot,
-    difference_between,
     language_groups,
 )
+from kdbook.analysis.estimates import Estimate, ThreeWayComparison
 from kdbook.analysis.markup import code
-from kdbook.analysis.metrics import accuracy, scores
-from kdbook.analysis.predictions import ensemble, in_languages, on_test, tests_of, with_class_names
+from kdbook.analysis.metrics import accuracy
+from kdbook.analysis.predictions import in_languages, on_test, tests_of, with_class_names
 from kdbook.data import TextData, texts
 from kdbook.settings import tuning
 from kdbook.settings.data import ALL
@@ -86,27 +85,20 @@ def overview_table(arms: Arms) -> pd.DataFrame:
     means = summary_table(arms)
     table = means.astype(object)
     for test in tests_of(next(iter(arms.values()))[0]):
-        estimates = {arm: bootstrap.mean_accuracy(on_test(test, runs)) for arm, runs in arms.items()}
+        accuracies = {arm: bootstrap.mean_accuracy(on_test(test, runs)) for arm, runs in arms.items()}
         table[test] = [
             f"{means[test][arm]:.3f} [{max(each.low, 0):.3f}, {min(each.high, 1):.3f}]"
-            for arm, each in estimates.items()
+            for arm, each in accuracies.items()
         ]
     for column, form in FORMATS.items():
         table[column] = table[column].map(form.format)
     return table.T
 
 
-def range_table(arms: Arms) -> pd.DataFrame:
-    """Smallest and largest accuracy over the runs of each arm, by test set, as text."""
-    grouped = scores(arms).groupby(["arm", "test"], sort=False)["accuracy"]
-    text = grouped.min().map("{:.3f}".format) + " to " + grouped.max().map("{:.3f}".format)
-    return text.unstack(sort=False).rename_axis(index=None, columns=None)
-
-
 def comparison_table(comparisons: Mapping[str, ThreeWayComparison]) -> pd.DataFrame:
     """Values with their 95 % intervals as text, a row per test set; differences in points."""
     gains = {test: comparison.gain.p for test, comparison in comparisons.items() if test != ALL}
-    adjusted = bootstrap.holm(gains)
+    adjusted = estimates.holm(gains)
     rows = {
         test: {
             "teacher − baseline": points(comparison.gap),
@@ -145,51 +137,6 @@ def zero_shot_table(arms: Arms, study: Study) -> pd.DataFrame:
         }
         rows[group] = {"languages": ", ".join(groups[group]), **means, "gain": points(comparison.gain)}
     return pd.DataFrame.from_dict(rows, orient="index")
-
-
-def teacher_table(arms: Arms) -> pd.DataFrame:
-    """The gain of distillation for each teacher separately: its accuracy, its students, their gain with
-    interval.
-    """
-    rows = {}
-    pairs = list(zip(arms.distilled, arms.teachers_of(arms.distilled_arm), strict=True))
-    for teacher in arms.teachers:
-        students = [student for student, paired in pairs if paired is teacher]
-        if students:
-            gain = difference_between(arms.baselines, students)
-            score = f"{accuracy(teacher.predictions)[ALL]:.3f}"
-            rows[teacher.name] = {"accuracy": score, "students": len(students), "gain": points(gain)}
-    return pd.DataFrame.from_dict(rows, orient="index")
-
-
-def seed_table(arms: Arms) -> pd.DataFrame:
-    """Baseline and distilled student of each seed: rows that only one of them gets right, and McNemar's exact
-    p-value.
-    """
-    rows = {}
-    for baseline, distilled in zip(arms.baselines, arms.distilled, strict=True):
-        test = bootstrap.mcnemar(baseline.predictions, distilled.predictions)
-        rows[distilled.seed] = {
-            "only baseline correct": test.only_first,
-            f"only {arms.distilled_arm} correct": test.only_second,
-            "p": p_value(test.p),
-        }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(index="seed")
-
-
-def ensemble_table(arms: Arms) -> pd.DataFrame:
-    """Accuracy of the mean of the probabilities of all runs of an arm, beside the mean accuracy of its
-    runs.
-    """
-    rows = {
-        arm: {
-            "runs": len(runs),
-            "mean of the runs": sum(accuracy(run.predictions)[ALL] for run in runs) / len(runs),
-            "ensemble": accuracy(ensemble([run.predictions for run in runs]))[ALL],
-        }
-        for arm, runs in arms.items()
-    }
-    return pd.DataFrame.from_dict(rows, orient="index").astype({"runs": int})
 
 
 def edit_table(arms: Arms, data: TextData) -> pd.DataFrame:

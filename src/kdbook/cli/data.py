@@ -101,8 +101,8 @@ def check(
     if not directory.is_dir():
         raise KdbookError(f"the data directory {str(directory)!r} does not exist")
     settings = profile.load(name, str(directory.absolute())).data
-    all_items = dict.fromkeys(("train_items", "labelled_items", "validation_items", "test_items"))
-    table = load(settings.model_copy(update=all_items)).audit_table().reset_index()
+    limits = ("train_items", "labelled_items", "unlabelled_items", "validation_items", "test_items")
+    table = load(settings.model_copy(update=dict.fromkeys(limits))).audit_table().reset_index()
     rows = [dict(zip(table.columns, row, strict=True)) for row in table.itertuples(index=False)]
     if as_json:
         print_json({"data": str(directory), "splits": rows})

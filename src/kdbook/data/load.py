@@ -83,7 +83,8 @@ def _hide_labels(train: pd.DataFrame, audits: Mapping[str, Audit], settings: Dat
         hidden = hidden.assign(true_label=hidden["label"])
     frames = [hidden, *([audits[UNLABELLED].kept] if UNLABELLED in audits else [])]
     without_labels = pd.concat(frames, ignore_index=True).drop(columns="label")
-    unlabelled = in_order_of_languages(without_labels, settings.languages)
+    used = _first_items(without_labels, settings.unlabelled_items, settings.seed)
+    unlabelled = in_order_of_languages(used, settings.languages)
     if unlabelled.empty:
         raise KdbookError(
             f"{settings.source}: all {train['id'].nunique():,} training items have a label; set "

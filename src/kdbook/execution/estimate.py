@@ -141,7 +141,8 @@ def rows_per_split(settings: Data) -> dict[str, int]:
         "test": items["test"] * len(settings.languages),
     }
     if settings.has_unlabelled_rows:
-        rows[UNLABELLED] = items["train"] * len(settings.languages) - rows["train"]
+        most = (settings.unlabelled_items or items["train"]) * len(settings.languages)
+        rows[UNLABELLED] = min(most, items["train"] * len(settings.languages) - rows["train"])
     return rows
 
 

@@ -10,7 +10,7 @@ from importlib.resources import files
 import pandas as pd
 
 from kdbook.analysis import bootstrap, descriptions
-from kdbook.analysis.bootstrap import Estimate, Verdict
+from kdbook.analysis.estimates import Estimate
 from kdbook.analysis.markup import plain
 from kdbook.analysis.phrases import interval, points, times
 from kdbook.data import texts
@@ -60,16 +60,13 @@ class ExportReport:
     def parity(self) -> str:
         """How far the exported student's predictions are those of AutoMM, as Markdown."""
         same = self.rows - self.different
-        verdict = {
-            Verdict.BETTER: "a significant improvement",
-            Verdict.WORSE: "a significant loss",
-            Verdict.UNCLEAR: "which is not significant",
-        }[self.change.verdict]
         change = self.change
+        most = max(0.0, -100 * change.low)
         return (
             f"In 32 bits the exported student makes AutoMM's prediction on **{same:,} of {self.rows:,}** "
             f"test rows; the largest difference of a probability is {self.distance:.1e}. In 8 bits its "
-            f"accuracy changes by **{points(change)} points** ({interval(change)}, over items), {verdict}."
+            f"accuracy changes by **{points(change)} points** ({interval(change)}, over items): it loses at most "
+            f"{most:.1f} points."
         )
 
     def speed(self) -> str:

@@ -42,7 +42,7 @@ class Data(Table):
     A study may use rows without labels. With ``labelled_items`` only this number of training items keep their
     labels. With ``unlabelled`` the rows that have none are used: in custom data those of a split
     ``unlabelled`` and training rows with an empty label, in all data the training rows of languages that are
-    not in ``train_languages``.
+    not in ``train_languages``. Of the items without labels, at most ``unlabelled_items`` are used.
     """
 
     source: str
@@ -54,6 +54,7 @@ class Data(Table):
     train_items: PositiveInt | None = None
     labelled_items: PositiveInt | None = None
     unlabelled: bool = False
+    unlabelled_items: PositiveInt | None = None
     validation_items: PositiveInt | None = None
     test_items: PositiveInt | None = None
     seed: NonNegativeInt = 0
@@ -86,6 +87,11 @@ class Data(Table):
             raise ValueError(
                 "unlabelled = true finds no row: every language is among the train_languages; set "
                 "labelled_items"
+            )
+        if self.unlabelled_items and not self.has_unlabelled_rows:
+            raise ValueError(
+                "unlabelled_items limits rows without labels, and there are none; set labelled_items or "
+                "unlabelled"
             )
         return self
 

@@ -1,9 +1,9 @@
 """The site as readers see it: replaced atomically, and only by a build that succeeded.
 
 Sphinx writes its pages one after the other into the directory that it is given. Here it works in one beside
-that, and what it made there takes the place of the last good site when all is done. Pages of a build that broke
-off may be half written and newer than their sources, so the next build writes all of them again. One build at a
-time works on a book.
+that, and what it made there takes the place of the last good site when all is done. Pages of a build that
+broke off may be half written and newer than their sources, so the next build writes all of them again. One
+build at a time works on a book.
 """
 
 import shutil

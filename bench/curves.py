@@ -1,0 +1,114 @@
+"""Train and summarize the dose-response curves of the embedded profile: ``make curves``.
+
+Each point changes one property of the data of the profile and nothing else, except that epochs are scaled so that
+every arm makes about as many updates as in the study: with a third of the rows, each is seen three times as often.
+Otherwise the curves would show how long models were trained. No setting is chosen here.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kdbook.analysis import curves
+from kdbook.analysis.curves import ALL_LABELS, LANGUAGES, NOISE, PSEUDO_LABELS, UNLABELLED, Point
+from kdbook.data import UNLABELLED as UNLABELLED_SPLIT
+from kdbook.execution.estimate import rows_per_split
+from kdbook.execution.local import ProcessPool, default_jobs
+from kdbook.execution.schedule import train_all
+from kdbook.settings import profile
+from kdbook.settings.automm import Settings
+from kdbook.settings.data import Data
+from kdbook.settings.profile import BASELINE, DISTILLED, TEACHER, TRANSFER, Profile
+from kdbook.store.location import open_store
+from kdbook.study.arms import Arms
+from kdbook.study.specs import expand
+from kdbook.study.status import RunStatus
+from kdbook.study.study import Study
+
+PROFILE = "embedded"
+RECORD = Path(__file__).parents[1] / "src" / "kdbook" / "settings" / "profiles" / f"{PROFILE}.curves.json"
+SEEDS = 3
+EPOCHS = "optim.max_epochs"
+CONTROLS = (PSEUDO_LABELS, ALL_LABELS)
+ARMS = (TEACHER, BASELINE, TRANSFER, *CONTROLS)
+# Where no row lacks a label, transfer is distillation on the labelled rows, and the others are the baseline.
+WITHOUT_UNLABELLED_ROWS = {TRANSFER: DISTILLED, PSEUDO_LABELS: BASELINE, ALL_LABELS: BASELINE}
+
+Changes = Mapping[str, Any]  # settings of the data that differ from those of the study
+CURVES: dict[str, dict[str, Changes]] = {  # by dose; the study itself where nothing is changed
+    UNLABELLED: {str(items): {"unlabelled_items": items} for items in (50, 150, 500)} | {"1500": {}},
+    LANGUAGES: {
+        "English": {"train_languages": ("en",)},
+        "both, half the items": {"labelled_items": 150},
+        "both": {},
+    },
+    NOISE: {"0": {}} | {str(share): {"train_label_noise": share} for share in (0.1, 0.2, 0.35)},
+}
+
+
+def varied(changes: Changes) -> Profile:
+    """The profile with changed data and as many updates, the arms of the curves alone, and fewer seeds."""
+    some = profile.load(PROFILE)
+    data = Data(**(some.data.model_dump() | dict(changes)))
+    few = some.student.model_copy(update={"seeds": some.student.seeds[:SEEDS]})
+    chosen = {arm: some.controls[arm] for arm in CONTROLS}
+    start = some.model_copy(update={"data": data, "student": few, "controls": chosen, "ablations": {}})
+    settings = {
+        spec.arm: _with_equal_updates(spec.hyperparameters, spec.arm, some.data, data)
+        for spec in expand(start).values()
+    }
+    return start.model_copy(
+        update={
+            "teacher": some.teacher.model_copy(update={"hyperparameters": settings[TEACHER]}),
+            "tuned": {arm: settings[arm] for arm in (BASELINE, DISTILLED, TRANSFER)},
+            "controls": {
+                arm: each.model_copy(update={"hyperparameters": settings[arm]})
+                for arm, each in chosen.items()
+            },
+        }
+    )
+
+
+def _with_equal_updates(settings: Settings, arm: str, before: Data, after: Data) -> Settings:
+    """Settings with so many epochs that an arm makes about as many updates as with the data ``before``."""
+    rows = [rows_per_split(data) for data in (before, after)]
+    splits = ["train"] if arm in (TEACHER, BASELINE, DISTILLED) else ["train", UNLABELLED_SPLIT]
+    fewer = sum(rows[0][split] for split in splits) / sum(rows[1][split] for split in splits)
+    return {**settings, EPOCHS: round(settings[EPOCHS] * fewer)}
+
+
+def point(curve: str, dose: str, changes: Changes) -> Point:
+    """The results at one dose; missing runs are trained."""
+    arms = study_of(changes).get_or_train_arms(*ARMS[:-1])
+    # apart from the number of rows, nothing that varies here changes the true labels of all rows
+    truth = study_of(changes if curve == UNLABELLED else {}).get_or_train_arms(ALL_LABELS)
+    return curves.summarize(dose, changes, Arms({**arms, **truth}))
+
+
+def study_of(changes: Changes) -> Study:
+    return Study(varied(changes), open_store(), _train)
+
+
+def without_unlabelled_rows() -> Point:
+    """The first point of the curve over rows without labels, from runs of the study."""
+    study = Study(profile.load(PROFILE), open_store(), _train)
+    arms = study.get_or_train_arms(TEACHER, BASELINE, DISTILLED)
+    few = {arm: runs[:SEEDS] for arm, runs in arms.items()}
+    few |= {arm: few[stand_in] for arm, stand_in in WITHOUT_UNLABELLED_ROWS.items()}
+    return curves.summarize("0", {}, Arms({arm: few[arm] for arm in ARMS}))
+
+
+def _train(study: Study, missing: Sequence[RunStatus]) -> None:
+    train_all(study, missing, ProcessPool, default_jobs(study.profile.threads))
+
+
+def main() -> None:
+    record = {curve: [point(curve, *each) for each in doses.items()] for curve, doses in CURVES.items()}
+    record[UNLABELLED].insert(0, without_unlabelled_rows())
+    table = {curve: [each.model_dump() for each in points] for curve, points in record.items()}
+    RECORD.write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()

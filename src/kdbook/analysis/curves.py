@@ -1,0 +1,147 @@
+"""Dose-response curves: what each arm reaches as one property of the data varies.
+
+``bench/curves.py`` trains their runs and keeps the accuracies beside the profile, with the key of each run.
+Functions that return sentences return Markdown.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.resources import files
+from typing import Any
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from kdbook import settings
+from kdbook.analysis import bootstrap, estimates
+from kdbook.analysis.estimates import LEVEL, Estimate, Verdict
+from kdbook.analysis.markup import emphasized
+from kdbook.analysis.phrases import conjunction
+from kdbook.analysis.predictions import on_test, tests_of
+from kdbook.settings.data import ALL
+from kdbook.settings.profile import BASELINE, PROFILES, TRANSFER
+from kdbook.store.run import Run
+from kdbook.study.arms import Arms
+
+UNLABELLED, LANGUAGES, NOISE = "unlabelled", "languages", "noise"
+PSEUDO_LABELS, ALL_LABELS = "pseudo-labels", "all-labels"
+COMPARED = ((BASELINE, TRANSFER), (PSEUDO_LABELS, TRANSFER), (TRANSFER, ALL_LABELS))  # before, after
+
+
+class Interval(BaseModel):
+    """A mean over seeds, the ends of its 95 % interval, and for a difference its p-value."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    value: float
+    low: float
+    high: float
+    p: float
+
+
+class Point(BaseModel):
+    """The results at one dose.
+
+    ``changes`` are the settings of the data that differ from the profile's, ``keys`` those of the runs by
+    name. ``accuracy`` is given by arm and test set, ``differences`` (the accuracy of the second arm minus
+    that of the first) by ``"after − before"`` and test set.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dose: str
+    changes: dict[str, Any]
+    keys: dict[str, str]
+    accuracy: dict[str, dict[str, Interval]]
+    differences: dict[str, dict[str, Interval]]
+
+
+def load(profile: str) -> dict[str, list[Point]]:
+    """The points of each curve of a shipped profile by the name of the curve; nothing if it has none."""
+    path = files(settings) / PROFILES / f"{profile}.curves.json"
+    record = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    return {name: [Point(**point) for point in points] for name, points in record.items()}
+
+
+def summarize(dose: str, changes: Mapping[str, Any], arms: Arms) -> Point:
+    """A point from the runs of its arms, which have the same seeds."""
+    tests = tests_of(arms[BASELINE][0])
+    return Point(
+        dose=dose,
+        changes=dict(changes),
+        keys={run.name: run.key for runs in arms.values() for run in runs},
+        accuracy={
+            arm: {test: _interval(bootstrap.mean_accuracy(on_test(test, runs))) for test in tests}
+            for arm, runs in arms.items()
+        },
+        differences={
+            _name(before, after): {test: _difference(arms[before], arms[after], test) for test in tests}
+            for before, after in COMPARED
+        },
+    )
+
+
+def _difference(before: Sequence[Run], after: Sequence[Run], test: str) -> Interval:
+    return _interval(bootstrap.difference(on_test(test, before), on_test(test, after)))
+
+
+def _interval(estimate: Estimate) -> Interval:
+    return Interval(value=estimate.value, low=estimate.low, high=estimate.high, p=estimate.p)
+
+
+def _name(before: str, after: str) -> str:
+    return f"{after} − {before}"
+
+
+def table(points: Iterable[Point], dose: str, test: str = ALL) -> pd.DataFrame:
+    """The differences of a curve in points, with their intervals: a row for each dose, called ``dose``."""
+    rows = {
+        point.dose: {name: _points(by_test[test]) for name, by_test in point.differences.items()}
+        for point in points
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(index=dose).reset_index()
+
+
+def _points(interval: Interval) -> str:
+    return f"{100 * interval.value:+.1f} [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
+
+
+def verdicts(points: Sequence[Point], before: str, after: str, test: str = ALL) -> dict[str, Verdict]:
+    """What each dose says about a difference, after Holm's correction for all differences of the curve."""
+    p_values = {
+        f"{point.dose}: {name}": by_test[test].p
+        for point in points
+        for name, by_test in point.differences.items()
+    }
+    adjusted = estimates.holm(p_values)
+    name = _name(before, after)
+    by_dose = {}
+    for point in points:
+        value = point.differences[name][test].value
+        significant = adjusted[f"{point.dose}: {name}"] < 1 - LEVEL
+        by_dose[point.dose] = Verdict((value > 0) - (value < 0)) if significant else Verdict.UNCLEAR
+    return by_dose
+
+
+def conclusions(points: Sequence[Point], test: str = ALL) -> str:
+    """What a curve says about each pair of arms, as a list."""
+    return "\n".join(f"- {compared(points, *pair, test)}" for pair in COMPARED)
+
+
+def compared(points: Sequence[Point], before: str, after: str, test: str = ALL) -> str:
+    """At which doses one arm is better than another."""
+    doses: dict[Verdict, list[str]] = {verdict: [] for verdict in Verdict}
+    for dose, verdict in verdicts(points, before, after, test).items():
+        doses[verdict].append(dose)
+    words = {
+        Verdict.BETTER: "significantly better",
+        Verdict.WORSE: "significantly worse",
+        Verdict.UNCLEAR: "not significantly different",
+    }
+    parts = []
+    for verdict, at in doses.items():
+        if len(at) == len(points):
+            parts.append(f"**{words[verdict]}** at every point")
+        elif at:
+            parts.append(f"**{words[verdict]}** at {conjunction(at)}")
+    return f"Compared with {emphasized(before)}, {emphasized(after)} is {conjunction(parts)}."

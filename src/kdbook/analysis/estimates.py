@@ -1,0 +1,124 @@
+"""A value with its uncertainty, and what may be said about it."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from statistics import NormalDist
+
+LEVEL = 0.95
+POWER = 0.8
+Z = NormalDist().inv_cdf((1 + LEVEL) / 2)
+DETECTABLE = Z + NormalDist().inv_cdf(POWER)  # in standard errors (Cohen 1988, "Statistical Power Analysis")
+MIN_SEEDS = 4  # of fewer seeds the spread says too little about that of others
+
+
+class Verdict(Enum):
+    """What a study says about a difference: its sign, or nothing."""
+
+    BETTER = 1
+    WORSE = -1
+    UNCLEAR = 0
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value, the ends of its 95 % interval, and the two-sided p-value of the hypothesis that it is 0.
+
+    ``seeds`` and ``items`` are the numbers behind it, 0 where they are of no use, and ``seed_share`` is the
+    part of the variance that is due to the seeds.
+    """
+
+    value: float
+    low: float
+    high: float
+    p: float
+    seeds: int = 0
+    items: int = 0
+    seed_share: float = 0.0
+
+    @property
+    def verdict(self) -> Verdict:
+        """The sign of the value, if interval and p-value both show it and there is more than one seed.
+
+        One run of each arm shows that two models differ, and nothing about the settings that they were
+        trained with: the next seed may reverse it.
+        """
+        if self.p >= 1 - LEVEL or self.seeds == 1:
+            return Verdict.UNCLEAR
+        return Verdict((self.low > 0) - (self.high < 0))
+
+    @property
+    def detectable(self) -> float | None:
+        """The minimum difference that a study of this size detects with 80 % power, at least one item's.
+
+        None with two or three seeds, whose spread says little about that of others.
+        """
+        if 1 < self.seeds < MIN_SEEDS:
+            return None
+        return max(DETECTABLE * self.standard_error, 1 / self.items if self.items else 0.0)
+
+    @property
+    def standard_error(self) -> float:
+        """The standard error of a normal distribution with an interval of this width."""
+        return (self.high - self.low) / (2 * Z)
+
+
+@dataclass(frozen=True)
+class ThreeWayComparison:
+    """Differences in accuracy, and the share of the teacher's lead that distillation recovers.
+
+    ``gain`` is distilled minus baseline, ``gap`` teacher minus baseline, ``recovery`` the ratio of their
+    means (performance gap recovered); it is None where the teacher is not shown to be better.
+    """
+
+    gain: Estimate
+    gap: Estimate
+    recovery: Estimate | None
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """p-values adjusted for the number of comparisons (Holm 1979)."""
+    adjusted, largest = {}, 0.0
+    for rank, (name, p) in enumerate(sorted(p_values.items(), key=lambda item: item[1])):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p))
+        adjusted[name] = largest
+    return {name: adjusted[name] for name in p_values}
+
+
+def sign_test(positive: int, negative: int) -> float:
+    """Exact two-sided p-value of so many positive and negative items if both signs were equally likely."""
+    items = positive + negative
+    tail = sum(math.comb(items, count) for count in range(min(positive, negative) + 1))
+    return float(min(1.0, 2 * tail / 2**items))
+
+
+def score_interval(positive: float, negative: float, items: float) -> tuple[float, float]:
+    """The 95 % score interval of ``(positive - negative) / items``, a difference of paired proportions.
+
+    It holds its level where few pairs or none differ (Tango 1998, "Equivalence test and confidence interval
+    for the difference in proportions for the paired-sample design"). The counts need not be whole.
+    """
+    value = (positive - negative) / items
+    return (
+        -_score_limit(negative, positive, items, -value),
+        _score_limit(positive, negative, items, value),
+    )
+
+
+def _score_limit(positive: float, negative: float, items: float, value: float) -> float:
+    """The upper limit: the largest difference that the score test does not reject, by bisection."""
+    low, high = value, 1.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        rejected = middle - value > Z * _score_error(positive, negative, items, middle)
+        low, high = (low, middle) if rejected else (middle, high)
+    return high
+
+
+def _score_error(positive: float, negative: float, items: float, difference: float) -> float:
+    """The standard error of the difference, if that is the true one."""
+    b = (2 * items - positive + negative) * difference - positive - negative
+    c = -negative * difference * (1 - difference)
+    share = (math.sqrt(b * b - 8 * items * c) - b) / (4 * items)
+    return math.sqrt(max(0.0, 2 * share + difference * (1 - difference)) / items)

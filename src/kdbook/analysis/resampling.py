@@ -1,0 +1,189 @@
+"""Resampled means of a table of seeds and items, and the estimates that follow from them."""
+
+import math
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+
+from kdbook.analysis.estimates import LEVEL, Estimate, score_interval, sign_test
+
+CHUNK_ELEMENTS = 10_000_000  # numbers drawn or multiplied at once
+FEW_ITEMS = 30  # of more items that differ, the bootstrap knows enough
+TAILS = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
+
+Array = np.ndarray
+
+
+class Resampler:
+    """Bootstrap weights for seeds and items, applied alike to every contrast that is compared with another.
+
+    A resample is the mean plus a deviation due to the drawn seeds plus one due to the drawn items (the
+    bootstrap of a table with two random factors: Owen 2007, "The pigeonhole bootstrap"). Four things keep its
+    intervals valid for few seeds and items:
+
+    - The weights of the seeds are such that their mean follows Student's t distribution, as that of a small
+      normal sample does. Resampling five seeds with replacement gives intervals that are too narrow.
+    - If all predictions agree by chance, a resample has no variance. We therefore add one discordant item
+      (Agresti and Min 2005, "Simple improved confidence intervals for comparing matched proportions").
+    - Where few items differ, deviations are stretched to those of a score interval: rare errors that are
+      missing in a sample are not missing in the world.
+    - What is neither seed nor item, but chance of one run on one item, varies with rows and columns and would
+      be counted twice, so its share in the items is removed by analysis of variance.
+    """
+
+    def __init__(self, shape: tuple[int, ...], rows: Array, resamples: int) -> None:
+        seeds, items = shape
+        rng = np.random.default_rng((seeds, items))
+        self.total = rows.sum()
+        self.rows_per_item = rows.mean()
+        self.counts = item_counts(items, resamples)
+        self.rows = self._sums(rows)  # (resamples,)
+        self.seeds = _t_weights(rng, seeds, resamples)  # (resamples, seeds)
+        self.pseudo = rng.normal(0, 1 / (items + 2), resamples)  # (resamples,)
+
+    def estimate(self, contrast: Array, seed_error: tuple[float, int] | None = None) -> Estimate:
+        """The mean of a contrast of shape (seeds, items), with its interval.
+
+        ``seed_error`` is the standard error due to the seeds and its degrees of freedom, if it is not that of
+        the contrast itself.
+        """
+        from_items, from_seeds = self._from_items(contrast), self._from_seeds(contrast, seed_error)
+        value = float(contrast.sum() / len(contrast) / self.total)
+        variances = from_seeds.var(), from_items.var()
+        by_item = contrast.sum(axis=0)
+        better, worse = int((by_item > 0).sum()), int((by_item < 0).sum())
+        estimate = estimate_from(
+            value,
+            value + from_items + from_seeds,
+            len(contrast),
+            contrast.shape[1],
+            float(variances[0] / sum(variances)),
+        )
+        exact = sign_test(better, worse) if better + worse <= FEW_ITEMS else 0.0
+        return replace(
+            estimate, low=max(estimate.low, -1.0), high=min(estimate.high, 1.0), p=max(estimate.p, exact)
+        )
+
+    def means(self, contrast: Array) -> Array:
+        """The resampled means of a contrast of shape (seeds, items)."""
+        value = contrast.sum() / len(contrast) / self.total
+        resampled: Array = value + self._from_items(contrast) + self._from_seeds(contrast, None)
+        return resampled
+
+    def _from_items(self, contrast: Array) -> Array:
+        """The deviations due to the items, shape (resamples,)."""
+        of_items = contrast.mean(axis=0)  # (items,)
+        value = of_items.sum() / self.total
+        drawn = math.sqrt(_share_of_items(contrast)) * (self._sums(of_items) / self.rows - value)
+        deviations: Array = drawn + self.pseudo
+        shares = of_items / self.rows_per_item
+        if np.count_nonzero(shares) > FEW_ITEMS:
+            return deviations
+        low, high = _score_interval_of(shares)
+        return _stretched(deviations, low - value, high - value)
+
+    def _from_seeds(self, contrast: Array, seed_error: tuple[float, int] | None) -> Array:
+        """The deviations due to the seeds, shape (resamples,)."""
+        seeds = len(contrast)
+        of_seeds = contrast.sum(axis=1) / self.total  # (seeds,)
+        if seed_error is None:
+            if seeds == 1:
+                return np.zeros(len(self.pseudo))
+            error, freedom = float(np.std(of_seeds, ddof=1)) / math.sqrt(seeds), seeds - 1
+            deviations = self.seeds @ (of_seeds - of_seeds.mean())
+        else:
+            error, freedom = seed_error
+            deviations = error * self._of_student(freedom)
+        reach = error * _t_quantile(freedom) if freedom else 0.0
+        return _stretched(deviations, -reach, reach)
+
+    def _of_student(self, freedom: int) -> Array:
+        """Draws from Student's t distribution, shape (resamples,); 0 without any degree of freedom."""
+        rng = np.random.default_rng(freedom)
+        return rng.standard_t(freedom, len(self.pseudo)) if freedom else np.zeros(len(self.pseudo))
+
+    def _sums(self, of_items: Array) -> Array:
+        """The sum of a number per item over the items of each resample, shape (resamples,)."""
+        return np.concatenate([part.astype(float) @ of_items for part in self.counts])
+
+
+@lru_cache(maxsize=1)
+def item_counts(items: int, resamples: int) -> list[Array]:
+    """How often each resample draws each item, in chunks of shape (resamples of the chunk, items).
+
+    The same for every contrast over the same number of items, so a page with twenty intervals draws them
+    once. A count takes a byte, since none reaches 256; as 64-bit numbers those of 80,000 items would take 6.4
+    GB.
+    """
+    rng = np.random.default_rng(0)
+    chances = np.full(items, 1 / items)
+    chunk = CHUNK_ELEMENTS // items + 1
+    sizes = [min(chunk, resamples - start) for start in range(0, resamples, chunk)]
+    return [rng.multinomial(items, chances, size).astype(np.uint8) for size in sizes]
+
+
+def _t_weights(rng: np.random.Generator, seeds: int, resamples: int) -> Array:
+    """Weights, shape (resamples, seeds), that turn deviations from a mean into a t-distributed error of that
+    mean.
+    """
+    if seeds == 1:
+        return np.zeros((resamples, 1))
+    normal = rng.standard_normal((resamples, seeds))
+    centred = normal - normal.mean(axis=1, keepdims=True)
+    return np.asarray(centred / np.sqrt(rng.chisquare(seeds - 1, (resamples, 1)) * seeds))
+
+
+def _share_of_items(contrast: Array) -> float:
+    """Share of the variance between item means that is due to the items rather than to chance of a run on an
+    item.
+    """
+    seeds, items = contrast.shape
+    if seeds == 1 or items == 1:
+        return 1.0
+    by_item = contrast.mean(axis=0)
+    residual = contrast - by_item - contrast.mean(axis=1, keepdims=True) + contrast.mean()
+    between = seeds * ((by_item - by_item.mean()) ** 2).sum() / (items - 1)
+    chance = (residual**2).sum() / (items - 1) / (seeds - 1)
+    return max(0.0, 1 - chance / between) if between else 1.0
+
+
+def _score_interval_of(shares: Array) -> tuple[float, float]:
+    """The score interval of the mean of one number in [-1, 1] per item, of which few are not 0.
+
+    An item on which one run of five differs is not worth an item on which all five do: the counts are scaled
+    so that their variance is that of the numbers.
+    """
+    largest = max(1.0, np.abs(shares).max())  # 2 where a contrast is the difference of two differences
+    low, high = _score_interval(shares / largest)
+    return largest * low, largest * high
+
+
+def _score_interval(shares: Array) -> tuple[float, float]:
+    total = np.abs(shares).sum()
+    worth = (shares**2).sum() / total if total else 1.0
+    positive, negative = shares.clip(min=0).sum(), -shares.clip(max=0).sum()
+    return score_interval(positive / worth, negative / worth, len(shares) / worth)
+
+
+def _stretched(deviations: Array, low: float, high: float) -> Array:
+    """Deviations of which those on each side of 0 reach at least as far as the ends of a 95 % interval."""
+    ends = np.quantile(deviations, TAILS)
+    factors = [max(1.0, wanted / end) if end else 1.0 for wanted, end in zip((low, high), ends, strict=True)]
+    return deviations * np.where(deviations < 0, *factors)
+
+
+def _t_quantile(freedom: int) -> float:
+    from scipy.special import stdtrit  # takes a second to import
+
+    return float(stdtrit(freedom, (1 + LEVEL) / 2))
+
+
+def estimate_from(
+    value: float, resampled: Array, seeds: int = 0, items: int = 0, seed_share: float = 0.0
+) -> Estimate:
+    """An estimate whose interval and p-value are those of resampled values, shape (resamples,)."""
+    low, high = np.quantile(resampled, TAILS)
+    tail = min((resampled <= 0).sum(), (resampled >= 0).sum())
+    p = min(1.0, 2 * (tail + 1) / (len(resampled) + 1))
+    return Estimate(float(value), float(low), float(high), float(p), seeds, items, seed_share)

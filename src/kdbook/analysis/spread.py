@@ -1,0 +1,93 @@
+"""How results vary from run to run and from teacher to teacher, as tables."""
+
+import numpy as np
+import pandas as pd
+
+from kdbook.analysis import bootstrap, estimates
+from kdbook.analysis.comparisons import gains_by_teacher
+from kdbook.analysis.metrics import accuracy, has_failed
+from kdbook.analysis.predictions import ensemble
+from kdbook.analysis.tables import p_value, points
+from kdbook.settings.data import ALL
+from kdbook.study.arms import Arms
+
+
+def range_table(arms: Arms) -> pd.DataFrame:
+    """How the accuracy on all test rows varies over the runs of each arm, and how many runs failed.
+
+    The interquartile mean is that of the middle half of the runs (Agarwal et al. 2021, "Deep reinforcement
+    learning at the edge of the statistical precipice"); unlike the mean it does not follow a failed run.
+    """
+    rows = {}
+    for arm, runs in arms.items():
+        values = pd.Series([accuracy(run.predictions)[ALL] for run in runs])
+        rows[arm] = {
+            "smallest": values.min(),
+            "median": values.median(),
+            "interquartile mean": _interquartile_mean(values),
+            "mean": values.mean(),
+            "largest": values.max(),
+            "runs": len(runs),
+            "failed": sum(has_failed(run.predictions) for run in runs),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").astype({"runs": int, "failed": int})
+
+
+def _interquartile_mean(values: pd.Series) -> float:
+    """The mean of the middle half; values at its edges count in part."""
+    quarter = len(values) / 4
+    edges = np.arange(len(values) + 1)
+    weights = np.minimum(edges[1:], 3 * quarter) - np.maximum(edges[:-1], quarter)  # (values,)
+    return float(np.average(values.sort_values(), weights=weights.clip(min=0)))
+
+
+def teacher_table(arms: Arms) -> pd.DataFrame:
+    """The gain of distillation for each teacher separately: its accuracy, its students, their gain with
+    interval.
+    """
+    teachers = {teacher.name: teacher for teacher in arms.teachers}
+    rows = {
+        name: {
+            "accuracy": f"{accuracy(teachers[name].predictions)[ALL]:.3f}",
+            "students": gain.seeds,
+            "gain": points(gain),
+        }
+        for name, gain in gains_by_teacher(arms).items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def seed_table(arms: Arms) -> pd.DataFrame:
+    """Baseline and distilled student of each seed: the items of which one gets more rows right than the
+    other, and the exact p-value, adjusted for the number of seeds.
+    """
+    pairs = zip(arms.baselines, arms.distilled, strict=True)
+    tests = {
+        str(after.seed): bootstrap.compare_items(before.predictions, after.predictions)
+        for before, after in pairs
+    }
+    adjusted = estimates.holm({seed: test.p for seed, test in tests.items()})
+    rows = {
+        seed: {
+            "baseline better": test.first_better,
+            f"{arms.distilled_arm} better": test.second_better,
+            "p (Holm)": p_value(adjusted[seed]),
+        }
+        for seed, test in tests.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(index="seed")
+
+
+def ensemble_table(arms: Arms) -> pd.DataFrame:
+    """Accuracy of the mean of the probabilities of all runs of an arm, beside the mean accuracy of its
+    runs.
+    """
+    rows = {
+        arm: {
+            "runs": len(runs),
+            "mean of the runs": sum(accuracy(run.predictions)[ALL] for run in runs) / len(runs),
+            "ensemble": accuracy(ensemble([run.predictions for run in runs]))[ALL],
+        }
+        for arm, runs in arms.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").astype({"runs": int})
