@@ -9,6 +9,7 @@
 # make bench-cluster   the share of a Ray cluster's time that a study uses
 # make tuning   choose the settings of the embedded profile on rows that are in no split, with as many trials for every arm
 # make confirmation   the main arms once more, with data, teachers and students of seeds that were never used
+# make curves   the runs of the chapter When does distillation pay? (20 minutes on two cores)
 # make readme   update the results in README.md from the finished runs of the embedded profile
 # make coverage   branch coverage of the package by the tests
 # make env     set up the environment
@@ -26,7 +27,7 @@ READY := .venv/.ready
 export KDBOOK_PROFILE := $(PROFILE)
 unexport PYTHONDONTWRITEBYTECODE # without bytecode, each of many processes would compile thousands of modules
 
-.PHONY: help book test test-fast test-reliability tuning confirmation readme coverage serve env lint audit clean bench-freshness bench-distillation bench-deployment bench-cluster
+.PHONY: help book test test-fast test-reliability tuning confirmation curves readme coverage serve env lint audit clean bench-freshness bench-distillation bench-deployment bench-cluster
 
 book: $(READY)
 	.venv/bin/jupyter-book build -W --keep-going .
@@ -55,6 +56,9 @@ serve:
 
 readme: $(READY)
 	env -u KDBOOK_DATA PYTHONPATH=tests .venv/bin/python bench/readme.py
+
+curves: $(READY)
+	env -u KDBOOK_DATA -u KDBOOK_PROFILE .venv/bin/python bench/curves.py
 
 tuning confirmation: $(READY)
 	env -u KDBOOK_DATA -u KDBOOK_PROFILE .venv/bin/python bench/tuning.py $@

@@ -4,6 +4,9 @@ Names of classes, languages, columns and files come from whoever wrote the data.
 through these functions: otherwise they could be markup, mathematics, a template or HTML.
 """
 
+import re
+from collections.abc import Sequence
+
 DOLLAR = "<span>&#36;</span>"  # an element of its own, since viewers of notebooks look for pairs in the page
 
 
@@ -30,6 +33,12 @@ def code(text: str) -> str:
     """A text in the font of code."""
     is_simple = text.isprintable() and text == text.strip() and not set(text) & set("`|$")
     return f"`{text}`" if text and is_simple else plain(text)
+
+
+def fence(code: Sequence[str]) -> str:
+    """A fence for code blocks that contain these texts."""
+    longest = max(map(len, re.findall("`+", "\n".join(code))), default=0)
+    return "`" * max(3, longest + 1)
 
 
 def _reference(character: str) -> str:

@@ -1,7 +1,6 @@
 """What exporting a student changes, and the model card that says so."""
 
 import json
-import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from importlib.resources import files
 
 import pandas as pd
 
-from kdbook.analysis import bootstrap, descriptions
+from kdbook.analysis import bootstrap, descriptions, markup
 from kdbook.analysis.estimates import Estimate
 from kdbook.analysis.markup import plain
 from kdbook.analysis.phrases import interval, points, times
@@ -65,8 +64,8 @@ class ExportReport:
         return (
             f"In 32 bits the exported student makes AutoMM's prediction on **{same:,} of {self.rows:,}** "
             f"test rows; the largest difference of a probability is {self.distance:.1e}. In 8 bits its "
-            f"accuracy changes by **{points(change)} points** ({interval(change)}, over items): it loses at most "
-            f"{most:.1f} points."
+            f"accuracy changes by **{points(change)} points** ({interval(change)}, over items): it loses "
+            f"at most {most:.1f} points."
         )
 
     def speed(self) -> str:
@@ -100,7 +99,7 @@ def model_card(study: Study, arms: Arms, run: Run, report: ExportReport) -> str:
         template_str=template,
         task=descriptions.task(data),
         about=descriptions.about(study).replace("**", ""),
-        fence=_fence(example),
+        fence=markup.fence(example),
         arguments=shlex.join(example),
         lists=", ".join(json.dumps([text], ensure_ascii=False) for text in example),
         accuracies=_accuracy_rows(arms, run, report),
@@ -110,12 +109,6 @@ def model_card(study: Study, arms: Arms, run: Run, report: ExportReport) -> str:
         versions=", ".join(f"{name} {version}" for name, version in run.record.identity.versions.items()),
     )
     return str(card)
-
-
-def _fence(code: Sequence[str]) -> str:
-    """A fence for code blocks that contain these texts."""
-    longest = max(map(len, re.findall("`+", "\n".join(code))), default=0)
-    return "`" * max(3, longest + 1)
 
 
 def _accuracy_rows(arms: Arms, run: Run, report: ExportReport) -> str:

@@ -22,6 +22,8 @@ from kdbook.study.status import ResolvedRun, RunStatus, status_of
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from autogluon.multimodal import MultiModalPredictor
+
     from kdbook.data import TextData
     from kdbook.training.resume import FitProgress
     from kdbook.training.teacher_outputs import Teacher
@@ -105,6 +107,22 @@ class Study:
         runs = self._get_or_train(specs)
         return Arms({name: [run for run in runs if run.record.spec.arm == name] for name in names})
 
+    def predictor(self, name: str) -> "MultiModalPredictor":
+        """AutoMM's fitted predictor of a run, or of the first run of an arm; trained now if the store lacks
+        it.
+
+        Raises
+        ------
+        KdbookError
+            If there is no such run or arm, or it was imported and is not trusted, since AutoMM would unpickle
+            its files.
+        """
+        from kdbook.training import automm
+
+        self.get_or_train(name)
+        automm.import_quietly()
+        return automm.load(self._verified(self.spec(name).name).predictor)
+
     def resolve(self, spec: RunSpec) -> ResolvedRun:
         """A run with its identity, its key, and the stored run if there is one."""
         teacher = self.resolve(self.specs[spec.teacher]).key if spec.teacher else None
@@ -176,7 +194,7 @@ class Study:
         KdbookError
             If the teacher was imported and is not trusted, the disk is full, or the fit fails.
         """
-        teacher = self._teacher(self._verified_teacher(spec.teacher)) if spec.teacher else None
+        teacher = self._teacher(self._verified(spec.teacher)) if spec.teacher else None
         run_identity = self.resolve(spec).identity
         with self.store.writing(run_identity.key, wait) as directory:
             if self.store.get(run_identity.key):
@@ -267,8 +285,8 @@ class Study:
         runs = [self.resolve(spec).stored for spec in specs]
         return [run for run in runs if run]
 
-    def _verified_teacher(self, name: str) -> Run:
-        """A teacher of which every file was hashed, weights included; retrained if it is damaged.
+    def _verified(self, name: str) -> Run:
+        """A run of which every file was hashed, weights included; retrained if it is damaged.
 
         Raises
         ------
@@ -279,7 +297,7 @@ class Study:
         run = self.resolve(spec).stored or self._trained(spec)
         if self.store.imported(run.key):
             raise KdbookError(
-                f"{name} was imported, and to distil from it AutoMM would unpickle files from another "
+                f"{name} was imported, and to load its model AutoMM would unpickle files from another "
                 "machine, which can run any code. If you trust that machine, import it again with: "
                 "kdbook import --trust FILE; otherwise train it here, in a store of its own"
             )

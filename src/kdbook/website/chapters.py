@@ -24,7 +24,11 @@ from kdbook.study.study import Study
 CELL = re.compile(r"^(?P<fence>`{3,})\{code-cell\}[^\n]*\n(?P<code>.*?)^(?P=fence)", re.MULTILINE | re.DOTALL)
 OPTIONS = re.compile(r"\A(?:---\n.*?^---\n|(?:^:[^\n]*\n)*)", re.MULTILINE | re.DOTALL)
 DISPLAYING_PACKAGES = ("ipykernel", "matplotlib", "myst-nb", "numpy", "pandas", "scipy")
-READERS = ("get_or_train", "get_or_train_arms")  # methods of a study that read the runs they name
+READERS = (
+    "get_or_train",
+    "get_or_train_arms",
+    "predictor",
+)  # methods of a study that read the runs they name
 TABLE_OF_CONTENTS = "_toc.yml"
 BUILT = Path("_build/.doctrees/chapters.json")  # written by the Sphinx extension after each build
 

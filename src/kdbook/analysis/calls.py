@@ -1,0 +1,93 @@
+"""The AutoMM calls that train the runs of a study, as code that a reader can run.
+
+They are generated from the settings of a run. What :func:`kdbook.training.fit.fit` does beyond them saves
+time and resumes interrupted fits; it changes no result.
+"""
+
+import json
+from typing import Any
+
+from kdbook.analysis import markup
+from kdbook.data import UNLABELLED, inputs, texts
+from kdbook.store.run import RunSpec
+from kdbook.study.study import Study
+
+IMPORTS = "from autogluon.multimodal import MultiModalPredictor"
+LOCATE = "from kdbook.encoders.checkpoints import locate"
+
+
+def call(study: Study, name: str) -> str:
+    """The call that trains a run, or the first run of an arm, as a block of Python in Markdown.
+
+    It expects the ``study``, and for a distilled student the teacher's predictor in the directory that is
+    named after its run.
+    """
+    spec = study.spec(name)
+    code = f"{_imports(spec)}\n\n{_rows(study, spec)}\n{_fit(study, spec)}"
+    fence = markup.fence([code])
+    return f"{fence}python\n{code}{fence}"
+
+
+def _imports(spec: RunSpec) -> str:
+    lines = ["import pandas as pd", IMPORTS] if _labels_rows(spec) else [IMPORTS]
+    return "\n".join([*lines, *([LOCATE] if _is_embedded(spec) else [])])
+
+
+def _is_embedded(spec: RunSpec) -> bool:
+    return spec.checkpoint.startswith("embedded:")
+
+
+def _labels_rows(spec: RunSpec) -> bool:
+    """Whether a teacher labels rows for this run."""
+    return spec.rows == "all" and spec.lesson != "labels"
+
+
+def _rows(study: Study, spec: RunSpec) -> str:
+    """The lines that make the training and the validation rows."""
+    lines = [
+        f"columns = {_literal(inputs(study.data['train']))}  # no id: AutoMM would take it for a feature",
+        'train = study.data["train"][columns]',
+        'validation = study.data["validation"][columns]',
+    ]
+    if _labels_rows(spec):
+        lines += [
+            "",
+            f'teacher = MultiModalPredictor.load("{spec.teacher}")',
+            f'unlabelled = study.data["{UNLABELLED}"]',
+            "predicted = teacher.predict(unlabelled[columns[:-1]], as_pandas=False)",
+            "train = pd.concat([train, unlabelled.assign(label=predicted)[columns]], ignore_index=True)",
+        ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _fit(study: Study, spec: RunSpec) -> str:
+    data = study.data
+    problem_type = "binary" if len(data.classes) == 2 else "multiclass"
+    checkpoint = f'str(locate("{spec.checkpoint}").path)' if _is_embedded(spec) else _literal(spec.checkpoint)
+    settings = {"model.names": _literal(["hf_text"]), "model.hf_text.checkpoint_name": checkpoint}
+    settings |= {key: _literal(value) for key, value in spec.hyperparameters.items()}
+    distils = spec.teacher is not None and spec.lesson in ("outputs", "shuffled")
+    return "".join(
+        [
+            "predictor = MultiModalPredictor(\n",
+            f'    label="label", problem_type="{problem_type}", eval_metric="accuracy", path="{spec.name}"\n',
+            ")\n",
+            "predictor.fit(\n",
+            "    train_data=train,\n",
+            "    tuning_data=validation,\n",
+            f"    column_types={_literal(dict.fromkeys(texts(data['train']), 'text'))},\n",
+            f'    teacher_predictor="{spec.teacher}",\n' if distils else "",
+            "    hyperparameters={\n",
+            *(f'        "{key}": {value},\n' for key, value in settings.items()),
+            "    },\n",
+            f"    seed={spec.seed},\n",
+            ")\n",
+        ]
+    )
+
+
+def _literal(value: Any) -> str:
+    """A value as Python, texts in double quotes."""
+    if isinstance(value, str | list | dict):
+        return json.dumps(value, ensure_ascii=False)
+    return repr(value)

@@ -1,0 +1,45 @@
+"""The calls on the pages are those that made the runs."""
+
+import numpy as np
+import pytest
+
+from kdbook.analysis import calls
+from kdbook.analysis.predictions import probabilities
+from kdbook.settings import profile
+from kdbook.store.local import Store
+from kdbook.study.study import Study
+
+
+def code_of(study: Study, name: str) -> str:
+    fence, *lines, last = calls.call(study, name).splitlines()
+    assert fence == "```python" and last == "```"
+    return "\n".join(lines)
+
+
+@pytest.mark.training
+def test_stock_automm_gives_the_results_of_the_runs(smoke_store, tmp_path, monkeypatch):
+    """Run as they stand on the page, without anything of this package but the rows and the checkpoints."""
+    from kdbook.training.fit import using_threads
+
+    study = Study(profile.load("smoke"), Store(smoke_store))
+    monkeypatch.chdir(tmp_path)
+    for name in ("teacher-0", "baseline-0", "distilled-0", "transfer-0"):
+        variables = {"study": study}
+        with using_threads(study.profile.threads):
+            exec(code_of(study, name), variables)
+        rows = study.data["test"]
+        predicted = variables["predictor"].predict_proba(rows[variables["columns"][:-1]], as_pandas=False)
+        stored = study.get_or_train(name).predictions
+        stored = rows[["id", "language"]].merge(stored, on=["id", "language"])
+        np.testing.assert_allclose(predicted, probabilities(stored), atol=1e-4)
+
+
+def test_a_call_has_the_settings_of_its_run(tmp_path):
+    study = Study(profile.load("embedded"), Store(tmp_path))
+    for name, spec in study.specs.items():
+        code = code_of(study, name)
+        compile(code, name, "exec")
+        for key in spec.hyperparameters:
+            assert f'"{key}": ' in code
+        assert f"seed={spec.seed}" in code
+        assert ("teacher_predictor" in code) == (spec.lesson in ("outputs", "shuffled"))
