@@ -110,6 +110,7 @@ CHANGES = (
         runs=STUDENTS,
         chapters={
             "index",
+            "quickstart",
             "baseline",
             "distillation",
             "customization",

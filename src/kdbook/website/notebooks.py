@@ -171,7 +171,7 @@ def _inline(text: str, page: Path, site: NotebookContext) -> str:
 
 def _code(directive: _Directive) -> str:
     path = (directive.page.parent / directive.argument).resolve()
-    return f"```python\n{_source(path, directive.options['pyobject'])}\n```"
+    return f"```python\n{_source(path, directive.options.get('pyobject'))}\n```"
 
 
 def _math(directive: _Directive) -> str:
@@ -248,8 +248,10 @@ ROLES: dict[str, Callable[[_Role], str]] = {
 }
 
 
-def _source(path: Path, name: str) -> str:
-    """The text of one function of a module, as Sphinx's ``literalinclude`` shows it."""
+def _source(path: Path, name: str | None) -> str:
+    """The text of a module, or of one function of it, as Sphinx's ``literalinclude`` shows it."""
     text = path.read_text("utf-8")
+    if name is None:
+        return text.rstrip()
     node = next(node for node in ast.parse(text).body if getattr(node, "name", None) == name)
     return ast.get_source_segment(text, node) or ""
