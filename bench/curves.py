@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kdbook.analysis import curves
-from kdbook.analysis.curves import ALL_LABELS, LANGUAGES, NOISE, PSEUDO_LABELS, UNLABELLED, Point
+from kdbook.analysis.curves import ALL_LABELS, LANGUAGES, NOISE, PSEUDO_LABELS, UNLABELLED
 from kdbook.data import UNLABELLED as UNLABELLED_SPLIT
 from kdbook.execution.estimate import rows_per_split
 from kdbook.execution.local import ProcessPool, default_jobs
@@ -39,9 +39,9 @@ Changes = Mapping[str, Any]  # settings of the data that differ from those of th
 CURVES: dict[str, dict[str, Changes]] = {  # by dose; the study itself where nothing is changed
     UNLABELLED: {str(items): {"unlabelled_items": items} for items in (50, 150, 500)} | {"1500": {}},
     LANGUAGES: {
-        "English": {"train_languages": ("en",)},
-        "both, half the items": {"labelled_items": 150},
-        "both": {},
+        "English only": {"train_languages": ("en",)},
+        "both languages (half the items)": {"labelled_items": 150},
+        "both languages": {},
     },
     NOISE: {"0": {}} | {str(share): {"train_label_noise": share} for share in (0.1, 0.2, 0.35)},
 }
@@ -78,25 +78,25 @@ def _with_equal_updates(settings: Settings, arm: str, before: Data, after: Data)
     return {**settings, EPOCHS: round(settings[EPOCHS] * fewer)}
 
 
-def point(curve: str, dose: str, changes: Changes) -> Point:
-    """The results at one dose; missing runs are trained."""
+def arms_at(curve: str, changes: Changes) -> Arms:
+    """The runs at one dose; missing ones are trained."""
     arms = study_of(changes).get_or_train_arms(*ARMS[:-1])
     # apart from the number of rows, nothing that varies here changes the true labels of all rows
     truth = study_of(changes if curve == UNLABELLED else {}).get_or_train_arms(ALL_LABELS)
-    return curves.summarize(dose, changes, Arms({**arms, **truth}))
+    return Arms({**arms, **truth})
 
 
 def study_of(changes: Changes) -> Study:
     return Study(varied(changes), open_store(), _train)
 
 
-def without_unlabelled_rows() -> Point:
-    """The first point of the curve over rows without labels, from runs of the study."""
+def arms_without_unlabelled_rows() -> Arms:
+    """The first point of the curve over rows without labels: runs of the study."""
     study = Study(profile.load(PROFILE), open_store(), _train)
     arms = study.get_or_train_arms(TEACHER, BASELINE, DISTILLED)
     few = {arm: runs[:SEEDS] for arm, runs in arms.items()}
     few |= {arm: few[stand_in] for arm, stand_in in WITHOUT_UNLABELLED_ROWS.items()}
-    return curves.summarize("0", {}, Arms({arm: few[arm] for arm in ARMS}))
+    return Arms({arm: few[arm] for arm in ARMS})
 
 
 def _train(study: Study, missing: Sequence[RunStatus]) -> None:
@@ -104,10 +104,13 @@ def _train(study: Study, missing: Sequence[RunStatus]) -> None:
 
 
 def main() -> None:
-    record = {curve: [point(curve, *each) for each in doses.items()] for curve, doses in CURVES.items()}
-    record[UNLABELLED].insert(0, without_unlabelled_rows())
-    table = {curve: [each.model_dump() for each in points] for curve, points in record.items()}
-    RECORD.write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    record = {}
+    for curve, doses in CURVES.items():
+        arms = {dose: (changes, arms_at(curve, changes)) for dose, changes in doses.items()}
+        if curve == UNLABELLED:
+            arms = {"0": ({}, arms_without_unlabelled_rows()), **arms}
+        record[curve] = [point.model_dump() for point in curves.summarize(arms)]
+    RECORD.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

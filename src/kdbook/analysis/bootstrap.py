@@ -13,12 +13,10 @@ import numpy as np
 import pandas as pd
 
 from kdbook.analysis.estimates import LEVEL, MIN_SEEDS, Estimate, ThreeWayComparison, sign_test
-from kdbook.analysis.resampling import Array, Resampler, estimate_from
+from kdbook.analysis.resampling import Array, Resampler, estimate_from, moderated_variances
 
 RESAMPLES = 10_000
-NO_SPREAD = (0.0, 0)  # of seeds: a standard error of 0 without any degree of freedom
-MIN_SEEDS_FOR_OWN_SPREAD = 3
-OUTLIER = 3.0  # times the spread of the other arms
+NO_SPREAD = (0.0, 0.0)  # of seeds: a standard error of 0 without any degree of freedom
 
 
 @dataclass(frozen=True)
@@ -66,10 +64,11 @@ def differences(
     """Several differences of arms that were trained with the same few seeds, each pair of names being
     ``(before, after)``.
 
-    Three seeds and more speak for themselves. Two seeds of one arm say next to nothing about how much the
-    seed matters, but two seeds of ten arms do: it is then estimated from all arms together, as in the
-    analysis of variance of a block design with seeds as blocks, except for an arm that varies far more than
-    the others. One seed says nothing about it, and the estimates have no verdict.
+    Two or three seeds say little about how much the seed matters to one arm, but those of ten arms say much.
+    So it is estimated from all arms, as in the analysis of variance of a block design with seeds as blocks,
+    and the variance of each arm is moderated by all, see
+    :func:`kdbook.analysis.resampling.moderated_variances`. One seed says nothing about it, and the estimates
+    have no verdict.
 
     Raises
     ------
@@ -78,18 +77,14 @@ def differences(
     """
     pairs = list(pairs)
     contrasts = {pair: _paired_matrix(arms[pair[0]], arms[pair[1]]) for pair in pairs}
-    used = {name: arms[name] for pair in pairs for name in pair}
-    spread, freedom = _pooled_spread(
-        np.array([[(run["prediction"] == run["label"]).mean() for run in runs] for runs in used.values()])
-    )
+    used = list(dict.fromkeys(name for pair in pairs for name in pair))
+    accuracies = [[(run["prediction"] == run["label"]).mean() for run in arms[name]] for name in used]
+    spreads = dict(zip(used, moderated_variances(np.array(accuracies)), strict=True))
     estimates = {}
     for pair, (contrast, rows) in contrasts.items():
-        resampler = Resampler(contrast.shape, rows, resamples)
-        own = float(np.std(contrast.sum(axis=1) / rows.sum(), ddof=1)) if len(contrast) > 1 else 0.0
-        pooled = math.sqrt(2) * spread
-        is_own = len(contrast) >= MIN_SEEDS_FOR_OWN_SPREAD or own > OUTLIER * pooled
-        error = None if is_own else (pooled / math.sqrt(len(contrast)), freedom)
-        estimates[pair] = resampler.estimate(contrast, error)
+        (first, freedom), (second, other_freedom) = (spreads[name] for name in pair)
+        seed_error = math.sqrt((first + second) / len(contrast)), min(freedom, other_freedom)
+        estimates[pair] = Resampler(contrast.shape, rows, resamples).estimate(contrast, seed_error)
     return estimates
 
 
@@ -181,15 +176,6 @@ def compare_items(first: pd.DataFrame, second: pd.DataFrame) -> ItemTest:
     contrast, _ = _paired_matrix([first], [second])
     worse, better = int((contrast < 0).sum()), int((contrast > 0).sum())
     return ItemTest(worse, better, sign_test(worse, better))
-
-
-def _pooled_spread(table: Array) -> tuple[float, int]:
-    """Standard deviation of a table (arms, seeds) without the means of both, and its degrees of freedom."""
-    residual = (
-        table - table.mean(axis=0) - table.mean(axis=1, keepdims=True) + table.mean() if table.size else table
-    )
-    freedom = max(0, table.shape[0] - 1) * max(0, table.shape[-1] - 1)
-    return (math.sqrt((residual**2).sum() / freedom) if freedom else 0.0), freedom
 
 
 def _paired_matrix(before: Sequence[pd.DataFrame], after: Sequence[pd.DataFrame]) -> tuple[Array, Array]:

@@ -20,7 +20,6 @@ from kdbook.analysis.phrases import conjunction
 from kdbook.analysis.predictions import on_test, tests_of
 from kdbook.settings.data import ALL
 from kdbook.settings.profile import BASELINE, PROFILES, TRANSFER
-from kdbook.store.run import Run
 from kdbook.study.arms import Arms
 
 UNLABELLED, LANGUAGES, NOISE = "unlabelled", "languages", "noise"
@@ -63,26 +62,45 @@ def load(profile: str) -> dict[str, list[Point]]:
     return {name: [Point(**point) for point in points] for name, points in record.items()}
 
 
-def summarize(dose: str, changes: Mapping[str, Any], arms: Arms) -> Point:
-    """A point from the runs of its arms, which have the same seeds."""
-    tests = tests_of(arms[BASELINE][0])
-    return Point(
-        dose=dose,
-        changes=dict(changes),
-        keys={run.name: run.key for runs in arms.values() for run in runs},
-        accuracy={
-            arm: {test: _interval(bootstrap.mean_accuracy(on_test(test, runs))) for test in tests}
-            for arm, runs in arms.items()
-        },
-        differences={
-            _name(before, after): {test: _difference(arms[before], arms[after], test) for test in tests}
-            for before, after in COMPARED
-        },
-    )
+def summarize(doses: Mapping[str, tuple[Mapping[str, Any], Arms]]) -> list[Point]:
+    """The points of a curve, from the changed settings and the runs at each dose.
+
+    All arms have the same seeds, and how much the seed matters is estimated from the whole curve.
+    """
+    tests = tests_of(next(iter(doses.values()))[1][BASELINE][0])
+    by_test = {test: _differences(doses, test) for test in tests}
+    return [
+        Point(
+            dose=dose,
+            changes=dict(changes),
+            keys={run.name: run.key for runs in arms.values() for run in runs},
+            accuracy={
+                arm: {test: _interval(bootstrap.mean_accuracy(on_test(test, runs))) for test in tests}
+                for arm, runs in arms.items()
+            },
+            differences={
+                _name(*pair): {test: _interval(by_test[test][dose, pair]) for test in tests}
+                for pair in COMPARED
+            },
+        )
+        for dose, (changes, arms) in doses.items()
+    ]
 
 
-def _difference(before: Sequence[Run], after: Sequence[Run], test: str) -> Interval:
-    return _interval(bootstrap.difference(on_test(test, before), on_test(test, after)))
+def _differences(
+    doses: Mapping[str, tuple[Mapping[str, Any], Arms]], test: str
+) -> dict[tuple[str, tuple[str, str]], Estimate]:
+    """The differences of all compared arms at all doses on one test set."""
+    predictions = {
+        f"{arm} at {dose}": on_test(test, runs)
+        for dose, (_, arms) in doses.items()
+        for arm, runs in arms.items()
+    }
+    pairs = {
+        (dose, pair): (f"{pair[0]} at {dose}", f"{pair[1]} at {dose}") for dose in doses for pair in COMPARED
+    }
+    estimates_by_name = bootstrap.differences(predictions, pairs.values())
+    return {key: estimates_by_name[names] for key, names in pairs.items()}
 
 
 def _interval(estimate: Estimate) -> Interval:
@@ -132,7 +150,7 @@ def compared(points: Sequence[Point], before: str, after: str, test: str = ALL) 
     """At which doses one arm is better than another."""
     doses: dict[Verdict, list[str]] = {verdict: [] for verdict in Verdict}
     for dose, verdict in verdicts(points, before, after, test).items():
-        doses[verdict].append(dose)
+        doses[verdict].append(dose if dose.replace(".", "").isdigit() else f"“{dose}”")
     words = {
         Verdict.BETTER: "significantly better",
         Verdict.WORSE: "significantly worse",

@@ -10,6 +10,9 @@ from kdbook.analysis.estimates import LEVEL, Estimate, score_interval, sign_test
 
 CHUNK_ELEMENTS = 10_000_000  # numbers drawn or multiplied at once
 FEW_ITEMS = 30  # of more items that differ, the bootstrap knows enough
+OUTLIER = 4.0  # times the typical variance
+MIN_ARMS = 3  # of fewer there is no typical one
+MOST_FREEDOM = 1e4  # of a prior; more degrees make no difference
 TAILS = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
 
 Array = np.ndarray
@@ -42,7 +45,7 @@ class Resampler:
         self.seeds = _t_weights(rng, seeds, resamples)  # (resamples, seeds)
         self.pseudo = rng.normal(0, 1 / (items + 2), resamples)  # (resamples,)
 
-    def estimate(self, contrast: Array, seed_error: tuple[float, int] | None = None) -> Estimate:
+    def estimate(self, contrast: Array, seed_error: tuple[float, float] | None = None) -> Estimate:
         """The mean of a contrast of shape (seeds, items), with its interval.
 
         ``seed_error`` is the standard error due to the seeds and its degrees of freedom, if it is not that of
@@ -83,14 +86,14 @@ class Resampler:
         low, high = _score_interval_of(shares)
         return _stretched(deviations, low - value, high - value)
 
-    def _from_seeds(self, contrast: Array, seed_error: tuple[float, int] | None) -> Array:
+    def _from_seeds(self, contrast: Array, seed_error: tuple[float, float] | None) -> Array:
         """The deviations due to the seeds, shape (resamples,)."""
         seeds = len(contrast)
         of_seeds = contrast.sum(axis=1) / self.total  # (seeds,)
         if seed_error is None:
             if seeds == 1:
                 return np.zeros(len(self.pseudo))
-            error, freedom = float(np.std(of_seeds, ddof=1)) / math.sqrt(seeds), seeds - 1
+            error, freedom = float(np.std(of_seeds, ddof=1)) / math.sqrt(seeds), float(seeds - 1)
             deviations = self.seeds @ (of_seeds - of_seeds.mean())
         else:
             error, freedom = seed_error
@@ -98,9 +101,9 @@ class Resampler:
         reach = error * _t_quantile(freedom) if freedom else 0.0
         return _stretched(deviations, -reach, reach)
 
-    def _of_student(self, freedom: int) -> Array:
+    def _of_student(self, freedom: float) -> Array:
         """Draws from Student's t distribution, shape (resamples,); 0 without any degree of freedom."""
-        rng = np.random.default_rng(freedom)
+        rng = np.random.default_rng(int(freedom))
         return rng.standard_t(freedom, len(self.pseudo)) if freedom else np.zeros(len(self.pseudo))
 
     def _sums(self, of_items: Array) -> Array:
@@ -173,7 +176,7 @@ def _stretched(deviations: Array, low: float, high: float) -> Array:
     return deviations * np.where(deviations < 0, *factors)
 
 
-def _t_quantile(freedom: int) -> float:
+def _t_quantile(freedom: float) -> float:
     from scipy.special import stdtrit  # takes a second to import
 
     return float(stdtrit(freedom, (1 + LEVEL) / 2))
@@ -187,3 +190,55 @@ def estimate_from(
     tail = min((resampled <= 0).sum(), (resampled >= 0).sum())
     p = min(1.0, 2 * (tail + 1) / (len(resampled) + 1))
     return Estimate(float(value), float(low), float(high), float(p), seeds, items, seed_share)
+
+
+def moderated_variances(accuracies: Array) -> list[tuple[float, float]]:
+    """For each arm the variance of its accuracy between seeds, moderated by all arms, and its degrees of
+    freedom.
+
+    What all arms have in common with a seed is removed first. The variance of an arm is then a mean of its
+    own and the typical one, weighted by degrees of freedom; how much the typical one counts follows from how
+    alike they all are (Smyth 2004, "Linear models and empirical Bayes methods for assessing differential
+    expression in microarray experiments", section 6). An arm far above the typical variance keeps its own. No
+    variance has more degrees of freedom than the whole table.
+
+    Parameters
+    ----------
+    accuracies
+        Shape (arms, seeds).
+    """
+    arms, seeds = accuracies.shape if accuracies.size else (0, 1)
+    if seeds == 1:
+        return [(0.0, 0.0)] * arms
+    residual = (
+        accuracies - accuracies.mean(axis=0) - accuracies.mean(axis=1, keepdims=True) + accuracies.mean()
+    )
+    freedom, most_freedom = seeds - 1, (arms - 1) * (seeds - 1)
+    variances = (residual**2).sum(axis=1) / (freedom * (1 - 1 / arms))  # (arms,)
+    positive = variances[variances > 0]
+    if arms < MIN_ARMS or len(positive) < MIN_ARMS:
+        return [(float(variance), float(freedom)) for variance in variances]
+    prior_freedom, typical = _prior(positive, freedom)
+    total = prior_freedom + freedom
+    return [
+        (float(variance), float(freedom))
+        if variance > OUTLIER * typical
+        else (float(prior_freedom * typical + freedom * variance) / total, min(total, most_freedom))
+        for variance in variances
+    ]
+
+
+def _prior(variances: Array, freedom: int) -> tuple[float, float]:
+    """Degrees of freedom and value of the typical variance, by the method of moments on the logarithms."""
+    from scipy.special import digamma, polygamma
+
+    logarithms = np.log(variances) - digamma(freedom / 2) + math.log(freedom / 2)
+    excess = float(logarithms.var(ddof=1) - polygamma(1, freedom / 2))
+    low, high = 1e-3, MOST_FREEDOM / 2
+    if excess <= polygamma(1, high):
+        return MOST_FREEDOM, float(variances.mean())
+    for _ in range(60):  # the trigamma function falls
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if polygamma(1, middle) > excess else (low, middle)
+    value = math.exp(logarithms.mean() + float(digamma(high)) - math.log(high))
+    return 2 * high, value
