@@ -138,5 +138,5 @@ def test_equal_variations_are_not_told_apart(spread, seeds):
         )
         covered += [estimate.low <= 0 <= estimate.high for estimate in results.values()]
     assert false / studies <= 0.05
-    if seeds == 3 or (seeds == 2 and "unstable" not in spread):
-        assert np.mean(covered) >= 0.93
+    if seeds > 1:  # one unstable arm in all comparisons is more than two or three seeds can tell
+        assert np.mean(covered) >= (0.85 if spread == "an unstable reference" else 0.93)

@@ -93,10 +93,12 @@ def _families(characters: str) -> tuple[tuple[str, ...], frozenset[str]]:
     default = font_manager.FontProperties().get_name()
     families = [default]
     missing = _absent(font_manager.findfont(default), characters.replace("\n", ""))
-    for font in font_manager.fontManager.ttflist if missing else ():
-        still_missing = _absent(font.fname, missing)
+    names = dict.fromkeys(font.name for font in font_manager.fontManager.ttflist)
+    for name in names if missing else ():
+        drawn = font_manager.findfont(font_manager.FontProperties(family=[name]))  # one of its styles
+        still_missing = _absent(drawn, missing)
         if len(still_missing) < len(missing):
-            families.append(font.name)
+            families.append(name)
             missing = still_missing
         if not missing:
             break
