@@ -6,8 +6,10 @@ from datasets import load_dataset
 
 
 def rows(split, *languages):
-    parts = [load_dataset("google-research-datasets/paws-x", name, split=split) for name in languages]
-    return pd.concat([part.to_pandas() for part in parts])[["sentence1", "sentence2", "label"]]
+    name = "google-research-datasets/paws-x"
+    parts = [load_dataset(name, language, split=split) for language in languages]
+    joined = pd.concat([part.to_pandas() for part in parts])
+    return joined[["sentence1", "sentence2", "label"]]
 
 
 def fit(checkpoint, teacher=None):
@@ -25,7 +27,7 @@ def fit(checkpoint, teacher=None):
 
 
 teacher = fit("microsoft/mdeberta-v3-base")
-student = fit("nreimers/mMiniLMv2-L6-H384-distilled-from-XLMR-Large", teacher=teacher.path)
+student = fit("nreimers/mMiniLMv2-L6-H384-distilled-from-XLMR-Large", teacher.path)
 for language in ("en", "de"):
     test = rows("test", language)
     print(language, teacher.evaluate(test), student.evaluate(test))

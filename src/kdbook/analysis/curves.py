@@ -125,20 +125,15 @@ def _points(interval: Interval) -> str:
 
 
 def verdicts(points: Sequence[Point], before: str, after: str, test: str = ALL) -> dict[str, Verdict]:
-    """What each dose says about a difference, after Holm's correction for all differences of the curve."""
-    p_values = {
-        f"{point.dose}: {name}": by_test[test].p
-        for point in points
-        for name, by_test in point.differences.items()
+    """What each dose says about a difference, after Holm's correction for the number of doses."""
+    by_dose = {point.dose: point.differences[_name(before, after)][test] for point in points}
+    adjusted = estimates.holm({dose: interval.p for dose, interval in by_dose.items()})
+    return {
+        dose: Verdict((interval.value > 0) - (interval.value < 0))
+        if adjusted[dose] < 1 - LEVEL
+        else Verdict.UNCLEAR
+        for dose, interval in by_dose.items()
     }
-    adjusted = estimates.holm(p_values)
-    name = _name(before, after)
-    by_dose = {}
-    for point in points:
-        value = point.differences[name][test].value
-        significant = adjusted[f"{point.dose}: {name}"] < 1 - LEVEL
-        by_dose[point.dose] = Verdict((value > 0) - (value < 0)) if significant else Verdict.UNCLEAR
-    return by_dose
 
 
 def conclusions(points: Sequence[Point], test: str = ALL) -> str:

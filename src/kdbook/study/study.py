@@ -120,8 +120,7 @@ class Study:
         from kdbook.training import automm
 
         self.get_or_train(name)
-        automm.import_quietly()
-        return automm.load(self._verified(self.spec(name).name).predictor)
+        return automm.load_quietly(self._verified(self.spec(name).name).predictor)
 
     def resolve(self, spec: RunSpec) -> ResolvedRun:
         """A run with its identity, its key, and the stored run if there is one."""

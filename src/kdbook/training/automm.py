@@ -92,6 +92,18 @@ def load(path: Path) -> "MultiModalPredictor":
     return MultiModalPredictor.load(str(path), verbosity=0)
 
 
+def load_quietly(path: Path) -> "MultiModalPredictor":
+    """A fitted predictor that neither logs its path nor shows progress bars, for use on a page."""
+    import_quietly()
+    logging.disable(logging.INFO)
+    try:
+        predictor = load(path)
+    finally:
+        logging.disable(logging.NOTSET)
+    predictor._learner._enable_progress_bar = False
+    return predictor
+
+
 @contextmanager
 def added_callbacks(predictor: "MultiModalPredictor", callbacks: Sequence[Any]) -> Iterator[None]:
     """Let AutoMM's trainer call ours too; AutoMM has no argument for it (``learners/base.py``)."""
