@@ -17,9 +17,10 @@ from kdbook.execution.estimate import rows_per_split
 from kdbook.execution.local import ProcessPool, default_jobs
 from kdbook.execution.schedule import train_all
 from kdbook.settings import profile
+from kdbook.settings.arms import BASELINE, DISTILLED, TEACHER, TRANSFER
 from kdbook.settings.automm import Settings
 from kdbook.settings.data import Data
-from kdbook.settings.profile import BASELINE, DISTILLED, TEACHER, TRANSFER, Profile
+from kdbook.settings.profile import Profile
 from kdbook.store.location import open_store
 from kdbook.study.arms import Arms
 from kdbook.study.specs import expand

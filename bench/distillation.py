@@ -14,7 +14,7 @@ import torch
 from helpers import fit_settings, stock_fit
 
 from kdbook import open_study
-from kdbook.settings import profile
+from kdbook.settings import arms
 from kdbook.study.study import Study
 from kdbook.training import automm
 from kdbook.training.fit import fit
@@ -31,7 +31,7 @@ class Bench:
 
     def __init__(self, some: Study, folder: str) -> None:
         self.study, self.folder = some, folder
-        self.teacher = some.get_or_train(profile.TEACHER)
+        self.teacher = some.get_or_train(arms.TEACHER)
         self.cache = OutputFile(Path(folder) / "outputs.safetensors")
         self.seconds: dict[str, list[float]] = defaultdict(list)
         self.different: list[int] = []
@@ -42,10 +42,10 @@ class Bench:
         self.timed("filling", self.fill, predictor._learner, rows)
         self.timed("stock prediction", predictor.predict_proba, rows[["sentence1", "sentence2"]])
         teaching = {"teacher": self.teacher.predictor, "outputs": self.cache.read(rows)}
-        stock = self.timed("stock distilled", self.fit, stock_fit, profile.DISTILLED, seed, rows, **teaching)
-        ours = self.timed("distilled", self.fit, fit, profile.DISTILLED, seed, rows, **teaching)
-        self.timed("stock plain", self.fit, stock_fit, profile.BASELINE, seed, rows)
-        self.timed("plain", self.fit, fit, profile.BASELINE, seed, rows)
+        stock = self.timed("stock distilled", self.fit, stock_fit, arms.DISTILLED, seed, rows, **teaching)
+        ours = self.timed("distilled", self.fit, fit, arms.DISTILLED, seed, rows, **teaching)
+        self.timed("stock plain", self.fit, stock_fit, arms.BASELINE, seed, rows)
+        self.timed("plain", self.fit, fit, arms.BASELINE, seed, rows)
         texts = self.study.data["test"][["sentence1", "sentence2"]]
         self.different.append(int((stock.predict(texts) != ours.predict(texts)).sum()))
 
@@ -83,7 +83,7 @@ def main() -> None:
     assert kept
     difference = float((kept.logits - _online_logits(_load(bench.teacher)._learner, rows)).abs().max())
     backbones = [
-        some.get_or_train(arm).measurements.parameters.backbone for arm in (profile.TEACHER, profile.BASELINE)
+        some.get_or_train(arm).measurements.parameters.backbone for arm in (arms.TEACHER, arms.BASELINE)
     ]
     medians = {name: statistics.median(values) for name, values in bench.seconds.items()}
     print(

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kdbook.settings.profile import TEACHER
+from kdbook.settings.arms import TEACHER
 from kdbook.store.run import (
     HISTORY,
     PREDICTIONS,

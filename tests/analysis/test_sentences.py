@@ -12,6 +12,7 @@ from kdbook.analysis import comparisons, costs, descriptions, sentences, tables
 from kdbook.analysis.metrics import accuracy
 from kdbook.data.load import CLASSES, MEANINGS
 from kdbook.settings import profile
+from kdbook.settings.arms import PrimaryComparison
 from kdbook.store.local import Store
 from kdbook.study.study import Study
 
@@ -23,7 +24,7 @@ def some(tmp_path) -> Study:
     """A study in which every row has a label."""
     smoke = profile.load("smoke")
     data = smoke.data.model_copy(update={"labelled_items": None})
-    question = profile.PrimaryComparison(arm="distilled")
+    question = PrimaryComparison(arm="distilled")
     changes = {"data": data, "primary": question, "controls": {}, "ablations": {}}
     return Study(smoke.model_copy(update=changes), Store(tmp_path / "store"))
 

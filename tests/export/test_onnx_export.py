@@ -12,7 +12,7 @@ from kdbook.errors import KdbookError
 from kdbook.execution.schedule import train_in_process
 from kdbook.export import onnx_export, report, student
 from kdbook.settings import profile
-from kdbook.settings.profile import MAIN_ARMS
+from kdbook.settings.arms import MAIN_ARMS
 from kdbook.store.local import Store
 from kdbook.study.arms import Arms
 from kdbook.study.study import Study

@@ -4,6 +4,7 @@ import pytest
 
 from kdbook.errors import KdbookError
 from kdbook.settings import profile
+from kdbook.settings.arms import PrimaryComparison
 from kdbook.study.specs import expand
 
 
@@ -21,7 +22,7 @@ def test_all_shipped_profiles_are_valid_and_turn_augmentation_off():
         assert loaded.hyperparameters["model.hf_text.text_trivial_aug_maxscale"] == 0
         assert loaded.hyperparameters["env.precision"] == "32"
         arm = "transfer" if loaded.data.has_unlabelled_rows else "distilled"
-        assert loaded.primary == profile.PrimaryComparison(arm=arm, against="baseline", test="all")
+        assert loaded.primary == PrimaryComparison(arm=arm, against="baseline", test="all")
         assert loaded.data.train_label_noise == 0 and loaded.distiller == {}  # AutoMM's defaults
 
 

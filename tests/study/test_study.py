@@ -8,7 +8,7 @@ from runs import make_measurements
 
 from kdbook.errors import KdbookError
 from kdbook.execution.schedule import train_in_process
-from kdbook.settings import profile
+from kdbook.settings import arms, profile
 from kdbook.store import archive
 from kdbook.store.local import PARTIAL, Store
 from kdbook.store.run import PREDICTIONS, PREDICTOR, PROGRESS, RECORD
@@ -124,7 +124,7 @@ def test_a_change_retrains_what_depends_on_it_and_says_why(tmp_path, trained, pa
         "distiller": {"distiller": {"distiller.hard_label_weight": 0.2}},
         "ablation": {
             "ablations": settings.ablations
-            | {"rkd": profile.Variation(title="", hyperparameters={"distiller.rkd_angle_loss_weight": 3.0})}
+            | {"rkd": arms.Variation(title="", hyperparameters={"distiller.rkd_angle_loss_weight": 3.0})}
         },
         "data": {"data": settings.data.model_copy(update={"seed": 1})},
     }[part]

@@ -7,8 +7,8 @@ import pandas as pd
 from kdbook.analysis import bootstrap, estimates
 from kdbook.analysis.estimates import Estimate, ThreeWayComparison
 from kdbook.analysis.predictions import in_languages, on_test, tests_of
+from kdbook.settings.arms import BASELINE, PrimaryComparison
 from kdbook.settings.data import ALL
-from kdbook.settings.profile import BASELINE, PrimaryComparison
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
 from kdbook.study.study import Study

@@ -7,8 +7,8 @@ import pandas as pd
 from kdbook.analysis.markup import emphasized
 from kdbook.analysis.metrics import accuracy
 from kdbook.analysis.phrases import conjunction, times
+from kdbook.settings.arms import BASELINE, DISTILLED
 from kdbook.settings.data import ALL
-from kdbook.settings.profile import BASELINE, DISTILLED
 from kdbook.store.run import BatchLatency, Run
 from kdbook.study.arms import Arms
 

@@ -18,8 +18,9 @@ from kdbook.analysis.estimates import LEVEL, Estimate, Verdict
 from kdbook.analysis.markup import emphasized
 from kdbook.analysis.phrases import conjunction
 from kdbook.analysis.predictions import on_test, tests_of
+from kdbook.settings.arms import BASELINE, TRANSFER
 from kdbook.settings.data import ALL
-from kdbook.settings.profile import BASELINE, PROFILES, TRANSFER
+from kdbook.settings.profile import PROFILES
 from kdbook.study.arms import Arms
 
 UNLABELLED, LANGUAGES, NOISE = "unlabelled", "languages", "noise"

@@ -12,8 +12,9 @@ from kdbook.analysis.phrases import conjunction
 from kdbook.data import UNLABELLED, TextData
 from kdbook.data.statistics import word_counts, word_overlap
 from kdbook.settings import automm
+from kdbook.settings.arms import Variation
 from kdbook.settings.data import ALL, GENERATED
-from kdbook.settings.profile import Profile, Variation
+from kdbook.settings.profile import Profile
 from kdbook.study.study import Study
 
 TUTORIAL_TEACHER = "microsoft/mdeberta-v3-base"

@@ -7,7 +7,7 @@ from kdbook.analysis import bootstrap
 from kdbook.analysis.estimates import Estimate
 from kdbook.analysis.predictions import aligned, binary_events, probabilities
 from kdbook.analysis.resampling import Array
-from kdbook.settings.profile import BASELINE, TEACHER
+from kdbook.settings.arms import BASELINE, TEACHER
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
 

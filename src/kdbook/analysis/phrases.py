@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from kdbook.analysis.estimates import Estimate
 from kdbook.analysis.markup import plain
 from kdbook.analysis.predictions import LANGUAGE_NAMES
+from kdbook.settings.arms import DISTILLED, TRANSFER
 from kdbook.settings.data import ALL
-from kdbook.settings.profile import DISTILLED, TRANSFER
 
 
 def points(estimate: Estimate) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from kdbook.analysis.markup import plain
-from kdbook.settings.profile import BASELINE, DISTILLED, TEACHER
+from kdbook.settings.arms import BASELINE, DISTILLED, TEACHER
 from kdbook.store.run import Run
 from kdbook.study.study import Study
 

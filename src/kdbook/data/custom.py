@@ -16,9 +16,10 @@ import pandas as pd
 
 from kdbook.data import files, hub
 from kdbook.data.audit import TEXTS
+from kdbook.data.classes import check_labels, classes_of, usable_rows
 from kdbook.data.dataset import UNLABELLED
 from kdbook.data.split_off import in_three
-from kdbook.data.table import Row, Table, UniqueIds, in_order_of_languages, quoted
+from kdbook.data.table import Row, Table, UniqueIds, in_order_of_languages
 from kdbook.errors import KdbookError
 from kdbook.settings.data import Columns, Data
 from kdbook.settings.names import name_problem
@@ -85,9 +86,9 @@ def load(settings: Data) -> SourceRows:
         notes.append(
             f"{settings.source}: {rows:,} rows without labels are not used (data.unlabelled = true would)"
         )
-    _check_labels(frames, settings)
-    splits = in_three(frames, _usable(frames["train"], settings).index, bool(columns.id), settings.source)
-    classes = _classes(splits, settings)
+    check_labels(frames, settings)
+    splits = in_three(frames, usable_rows(frames["train"], settings).index, bool(columns.id), settings.source)
+    classes = classes_of(splits, settings)
     numbers = {name: number for number, name in enumerate(classes)}
     ordered = {
         split: in_order_of_languages(frame.assign(label=frame["label"].map(numbers)), settings.languages)
@@ -271,73 +272,3 @@ def _without_labels(frames: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFram
         "train": train[~empty].reset_index(drop=True),
         UNLABELLED: pd.concat(others, ignore_index=True),
     }
-
-
-def _check_labels(frames: Mapping[str, pd.DataFrame], settings: Data) -> None:
-    """Stop where nothing is labelled, or too many labels are."""
-    for split, frame in frames.items():
-        if split != UNLABELLED and len(frame) and frame["label"].isna().all():
-            advice = (
-                f'leave the split out with data.ignored_splits = ["{split}"] (kdbook new --without {split}), '
-                "and a tenth of the training rows takes its place"
-                if split != "train"
-                else "is data.columns.label right?"
-            )
-            raise KdbookError(f"{settings.source}: no {split} row has a label; {advice}")
-    train = _usable(frames["train"], settings)
-    if train.empty:
-        names = ", ".join(settings.languages)
-        raise KdbookError(
-            f"{settings.source}: there is no labelled training row in {names}; are data.languages right?"
-        )
-    classes = train["label"].nunique()
-    if classes > len(train) / 2:
-        raise KdbookError(
-            f"{settings.source}: {classes} classes for {len(train)} training rows; is data.columns.label "
-            "right?"
-        )
-
-
-def _usable(rows: pd.DataFrame, settings: Data) -> pd.DataFrame:
-    """The rows with a label in a language of the profile."""
-    return rows[rows["language"].isin(settings.languages) & rows["label"].notna()]
-
-
-def _classes(frames: Mapping[str, pd.DataFrame], settings: Data) -> tuple[str, ...]:
-    labels = _usable(frames["train"], settings)["label"].unique()
-    classes = tuple(sorted(labels, key=_numeric if all(map(_is_number, labels)) else _natural))
-    if len(classes) < 2:
-        raise KdbookError(
-            f"{settings.source}: the training rows have {len(classes)} class; a classifier needs at least two"
-        )
-    for split, frame in frames.items():
-        usable = _usable(frame, settings)["label"]
-        unknown = usable[~usable.isin(classes)]
-        if len(unknown):
-            hidden = len(unknown) == len(usable) and unknown.nunique() == 1 and split != "train"
-            advice = (
-                f'if its labels are hidden, leave the split out with data.ignored_splits = ["{split}"]'
-                if hidden
-                else "give it more rows, or drop it"
-            )
-            raise KdbookError(
-                f"{settings.source}: the {split} rows have the class {quoted(unknown.iloc[0])!r}, which no "
-                f"training row has; {advice}"
-            )
-    return classes
-
-
-def _is_number(text: str) -> bool:
-    return re.fullmatch(r"[-+]?\d+(\.\d*)?", text, re.ASCII) is not None
-
-
-def _numeric(text: str) -> tuple[float, str]:
-    return float(text), text
-
-
-def _natural(text: str) -> list[tuple[int, int, str]]:
-    """Sorts ``class 2`` before ``class 10``."""
-    return [
-        (0, int(part), "") if part.isdecimal() else (1, 0, part)
-        for part in re.split(r"(\d+)", text, flags=re.ASCII)
-    ]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from kdbook.data.audit import Audit, texts
+from kdbook.settings.arms import Rows
 from kdbook.settings.data import ALL, Task
-from kdbook.settings.profile import Rows
 
 SPLITS = ("train", "validation", "test")
 UNLABELLED = "unlabelled"  # a fourth split of some data

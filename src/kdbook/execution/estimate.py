@@ -14,9 +14,10 @@ from pydantic import JsonValue
 
 from kdbook.data import UNLABELLED, load, pawsx
 from kdbook.encoders import hub_configs
+from kdbook.settings.arms import TEACHER
 from kdbook.settings.automm import MAX_TEXT_LEN, number
 from kdbook.settings.data import Data
-from kdbook.settings.profile import TEACHER, Profile
+from kdbook.settings.profile import Profile
 from kdbook.store.run import RunSpec
 from kdbook.study.status import runs_of_arm
 from kdbook.study.study import Study

@@ -13,7 +13,8 @@ from typing import Any
 from kdbook.errors import KdbookError
 from kdbook.execution.schedule import SECONDS_BETWEEN_REPORTS, Message, Tell, train_one
 from kdbook.settings import environment
-from kdbook.settings.profile import TEACHER, Profile
+from kdbook.settings.arms import TEACHER
+from kdbook.settings.profile import Profile
 from kdbook.store.local import Store
 from kdbook.study.study import Study
 

@@ -21,8 +21,8 @@ from kdbook.encoders import checkpoints, hub_configs
 from kdbook.errors import KdbookError
 from kdbook.execution import estimate
 from kdbook.settings import machine
+from kdbook.settings.arms import TEACHER
 from kdbook.settings.automm import Settings
-from kdbook.settings.profile import TEACHER
 from kdbook.store.run import RunSpec
 from kdbook.study.study import Study
 from kdbook.training import automm, measure

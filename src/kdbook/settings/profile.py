@@ -6,12 +6,10 @@ import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import (
-    BeforeValidator,
     Field,
-    NonNegativeInt,
     PositiveInt,
     ValidationError,
     model_validator,
@@ -19,85 +17,23 @@ from pydantic import (
 
 from kdbook.errors import KdbookError
 from kdbook.settings import automm, environment
+from kdbook.settings.arms import (
+    DISTILLED,
+    MAIN_ARMS,
+    TEACHER,
+    TRANSFER,
+    Hyperparameters,
+    Model,
+    PrimaryComparison,
+    Variation,
+)
 from kdbook.settings.data import ALL, GENERATED, Data, Table
 from kdbook.settings.names import Name
 from kdbook.settings.validation import explain
 
-TEACHER = "teacher"
-BASELINE = "baseline"
-DISTILLED = "distilled"
-TRANSFER = "transfer"  # distilled on rows without labels as well
-MAIN_ARMS = (TEACHER, BASELINE, DISTILLED, TRANSFER)
 PROFILES = "profiles"
 
-Hyperparameters = Annotated[automm.Settings, BeforeValidator(automm.flatten)]
-Rows = Literal["labelled", "all"]
-Lesson = Literal["labels", "answers", "outputs", "shuffled"]
 Toml = dict[str, Any]  # what tomllib reads
-
-
-class Model(Table):
-    """A pretrained encoder (hub id, local directory, or ``embedded:NAME``) and AutoMM settings for
-    fine-tuning it.
-
-    ``gpus`` is the number of GPUs, or the fraction of one, that a run takes on a cluster.
-    """
-
-    checkpoint: str
-    seeds: tuple[NonNegativeInt, ...] = Field(min_length=1)
-    hyperparameters: Hyperparameters = Field({})
-    gpus: Annotated[float, Field(ge=0)] = 0.0
-
-
-class Variation(Table):
-    """A student trained in another way.
-
-    ``rows`` are the labelled training rows, or all of them. ``lesson`` is what is learned about a row:
-
-    * ``"outputs"``: distillation, as AutoMM does it; in rows without a label, the teacher's prediction stands
-      for it;
-    * ``"shuffled"``: the same with the outputs for another row for which the teacher predicts the same class;
-    * ``"answers"``: the label, or the teacher's prediction where there is none (pseudo-labels); nothing else
-      of the teacher;
-    * ``"labels"``: the label alone; in rows without one, the label that was hidden.
-
-    ``teacher`` is the study's, or the baseline with the same seed (``"self"``). ``against`` names the arm
-    that this one varies; by default ``transfer`` if it trains on all rows, else ``distilled`` or
-    ``baseline``.
-    """
-
-    title: str
-    rows: Rows = "labelled"
-    lesson: Lesson = "outputs"
-    teacher: Literal["own", "self"] = "own"
-    against: str | None = None
-    hyperparameters: Hyperparameters = Field({})
-
-    @property
-    def distils(self) -> bool:
-        """Whether a teacher's outputs are part of the loss."""
-        return self.lesson in ("outputs", "shuffled")
-
-    @property
-    def varied_arm(self) -> str:
-        """The name of the arm that this one varies."""
-        if self.against:
-            return self.against
-        if self.rows == "all":
-            return TRANSFER
-        return DISTILLED if self.distils else BASELINE
-
-
-class PrimaryComparison(Table):
-    """The question of a study, stated before any run: accuracy of ``arm`` minus that of ``against`` on
-    ``test``.
-
-    By default ``arm`` is ``transfer`` where the study has rows without labels, else ``distilled``.
-    """
-
-    arm: str = ""
-    against: str = BASELINE
-    test: str = ALL
 
 
 class Profile(Table):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter, ValidationError
 
-from kdbook.settings.profile import Lesson, Rows
+from kdbook.settings.arms import Lesson, Rows
 
 if TYPE_CHECKING:
     import pandas as pd  # imported where tables are read: a build that finds everything current needs none
@@ -42,7 +42,7 @@ class RunSpec(_Record):
 
     ``paired_teacher`` names the teacher that the profile assigns to the seed of a student, ``teacher`` the
     run that the student learns from, if any. ``rows`` and ``lesson`` are those of
-    :class:`kdbook.settings.profile.Variation`.
+    :class:`kdbook.settings.arms.Variation`.
     """
 
     name: str

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from kdbook.settings.profile import BASELINE, DISTILLED, MAIN_ARMS, TEACHER, TRANSFER
+from kdbook.settings.arms import BASELINE, DISTILLED, MAIN_ARMS, TEACHER, TRANSFER
 from kdbook.store.run import Run
 
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from kdbook.settings.arms import BASELINE, DISTILLED, TEACHER, TRANSFER, Variation
 from kdbook.settings.automm import DISTILLER_PREFIX, Settings
-from kdbook.settings.profile import BASELINE, DISTILLED, TEACHER, TRANSFER, Profile, Variation
+from kdbook.settings.profile import Profile
 from kdbook.store.run import RunSpec
 
 MAIN_STUDENTS = {

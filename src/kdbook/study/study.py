@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from kdbook.encoders import checkpoints
 from kdbook.errors import KdbookError
+from kdbook.settings.arms import MAIN_ARMS, TEACHER, Rows
 from kdbook.settings.automm import MAX_TEXT_LEN, PEFT, number
-from kdbook.settings.profile import MAIN_ARMS, TEACHER, Profile, Rows
+from kdbook.settings.profile import Profile
 from kdbook.store.local import Store
 from kdbook.store.run import Run, RunIdentity, RunRecord, RunSpec
 from kdbook.study import identity

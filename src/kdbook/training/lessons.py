@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kdbook.data import TextData
-from kdbook.settings.profile import Lesson, Rows
+from kdbook.settings.arms import Lesson, Rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Teaching:
-    """The rows and the lesson of a run, see :class:`kdbook.settings.profile.Variation`, and its teacher."""
+    """The rows and the lesson of a run, see :class:`kdbook.settings.arms.Variation`, and its teacher."""
 
     rows: Rows = "labelled"
     lesson: Lesson = "labels"
