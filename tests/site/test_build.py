@@ -10,7 +10,7 @@ def test_every_chapter_shows_outputs(site):
     for chapter in CHAPTERS:
         page = (site / "book" / f"{chapter}.html").read_text("utf-8")
         assert "cell_output" in page
-        assert "Profile <code" in page and ">smoke<" in page
+        assert "<dt>profile</dt><dd>smoke</dd>" in page
         assert not re.search(r"\{(glue|doc|cite|code-cell)[:}]", page)
 
 

@@ -46,7 +46,7 @@ CASES = {
     "distillation hurts": (
         {"baseline": slice(0, 8), "distilled": slice(0, 24), "transfer": slice(0, 24)},
         {
-            "index": ["the transfer student is worse", "distillation made students worse"],
+            "index": ["the transfer student is worse", "the distilled students are less accurate"],
             "distillation": ["a significant loss"],
             "evaluation": [
                 "it hurts in English and German",
@@ -67,7 +67,7 @@ CASES = {
         },
         {
             "index": ["inconclusive, since this study is too small", "undefined"],
-            "baseline": ["not shown to have anything to teach"],
+            "baseline": ["not shown to be the better model"],
             "distillation": ["which is inconclusive"],
             "evaluation": [
                 "the result is inconclusive in English and German",

@@ -22,15 +22,14 @@ class Resampler:
     """Bootstrap weights for seeds and items, applied alike to every contrast that is compared with another.
 
     A resample is the mean plus a deviation due to the drawn seeds plus one due to the drawn items (the
-    bootstrap of a table with two random factors: Owen 2007, "The pigeonhole bootstrap"). Four things keep its
-    intervals valid for few seeds and items:
+    bootstrap of a table with two random factors: Owen 2007, "The pigeonhole bootstrap"). Three things keep
+    its intervals valid for few seeds and items:
 
     - The weights of the seeds are such that their mean follows Student's t distribution, as that of a small
       normal sample does. Resampling five seeds with replacement gives intervals that are too narrow.
-    - If all predictions agree by chance, a resample has no variance. We therefore add one discordant item
-      (Agresti and Min 2005, "Simple improved confidence intervals for comparing matched proportions").
-    - Where few items differ, deviations are stretched to those of a score interval: rare errors that are
-      missing in a sample are not missing in the world.
+    - Where few items differ, or none, a resample has too little variance: rare errors that are missing in a
+      sample are not missing in the world. We add one discordant item (Agresti and Min 2005, "Simple improved
+      confidence intervals for comparing matched proportions"), and stretch deviations to a score interval.
     - What is neither seed nor item, but chance of one run on one item, varies with rows and columns and would
       be counted twice, so its share in the items is removed by analysis of variance.
     """
@@ -61,7 +60,7 @@ class Resampler:
             value + from_items + from_seeds,
             len(contrast),
             contrast.shape[1],
-            float(variances[0] / sum(variances)),
+            float(variances[0] / (sum(variances) or 1.0)),
         )
         exact = sign_test(better, worse) if better + worse <= FEW_ITEMS else 0.0
         return replace(
@@ -78,13 +77,13 @@ class Resampler:
         """The deviations due to the items, shape (resamples,)."""
         of_items = contrast.mean(axis=0)  # (items,)
         value = of_items.sum() / self.total
-        drawn = math.sqrt(_share_of_items(contrast)) * (self._sums(of_items) / self.rows - value)
-        deviations: Array = drawn + self.pseudo
+        deviations: Array = self._sums(of_items) / self.rows - value
+        deviations *= math.sqrt(_share_of_items(contrast))
         shares = of_items / self.rows_per_item
         if np.count_nonzero(shares) > FEW_ITEMS:
             return deviations
         low, high = _score_interval_of(shares)
-        return _stretched(deviations, low - value, high - value)
+        return _stretched(deviations + self.pseudo, low - value, high - value)
 
     def _from_seeds(self, contrast: Array, seed_error: tuple[float, float] | None) -> Array:
         """The deviations due to the seeds, shape (resamples,)."""
