@@ -28,7 +28,7 @@ from kdbook.study.status import RunStatus
 from kdbook.study.study import Study
 
 PROFILE = "embedded"
-RECORD = Path(__file__).parents[1] / "src" / "kdbook" / "settings" / "profiles" / f"{PROFILE}.curves.json"
+RECORD = Path(__file__).parents[1] / "src" / "kdbook" / "settings" / "records" / f"{PROFILE}.curves.json"
 SEEDS = 3
 EPOCHS = "optim.max_epochs"
 CONTROLS = (PSEUDO_LABELS, ALL_LABELS)

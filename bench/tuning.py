@@ -2,7 +2,7 @@
 
 Every arm gets the same number of trials: the same random draws of learning rate and batch size, and of a number of
 epochs that suits its number of rows. Items, teachers and students are those of seeds that the study does not use, so no
-row of a split of the study plays a part. The trials are kept beside the profile; a test holds the profile to the
+row of a split of the study plays a part. The trials are kept with the profile; a test holds the profile to the
 best of them. The confirmation repeats the main arms with other unused seeds, after all settings were fixed.
 """
 
@@ -26,8 +26,8 @@ from kdbook.store.local import Store
 from kdbook.study.study import Study
 
 ROOT = Path(__file__).parents[1]
-PROFILES = ROOT / "src" / "kdbook" / "settings" / "profiles"
-TUNING, CONFIRMATION = PROFILES / "embedded.tuning.json", PROFILES / "embedded.confirmation.json"
+RECORDS = ROOT / "src" / "kdbook" / "settings" / "records"
+TUNING, CONFIRMATION = RECORDS / "embedded.tuning.json", RECORDS / "embedded.confirmation.json"
 STORE = ROOT / ".tuning"
 PROFILE = "embedded"
 TRIALS = 6

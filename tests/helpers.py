@@ -1,5 +1,6 @@
 """The command and the build as a user starts them, in processes of their own."""
 
+import importlib.util
 import io
 import os
 import re
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pandas as pd
@@ -26,6 +28,15 @@ SMOKE_RUNS = len(expand(profile.load("smoke")))
 CHAPTERS = [page for page in PAGES if "{code-cell}" in (ROOT / "book" / f"{page}.md").read_text("utf-8")]
 
 Done = subprocess.CompletedProcess[str]
+
+
+def bench_module(name: str) -> ModuleType:
+    """A script of the folder ``bench`` as a module."""
+    spec = importlib.util.spec_from_file_location(f"bench_{name}", ROOT / "bench" / f"{name}.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = 300, interval: float = 0.05) -> None:

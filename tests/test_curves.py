@@ -1,19 +1,14 @@
 """The kept results of the curves are those of the present code, data and settings, and of the study that the book shows."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
+from helpers import bench_module
 
 from kdbook.analysis import curves
 from kdbook.settings import profile
 from kdbook.store.local import Store
 from kdbook.study.study import Study
 
-ROOT = Path(__file__).parents[1]
-SPEC = importlib.util.spec_from_file_location("bench_curves", ROOT / "bench" / "curves.py")
-bench = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(bench)
+bench = bench_module("curves")
 RECORD = curves.load(bench.PROFILE)
 DOSES = [(curve, point) for curve, points in RECORD.items() for point in points]
 

@@ -271,3 +271,22 @@ def test_data_files_of_the_package_are_followed():
     assert "kdbook.export.report:./model-card.md" in reached
     assert "kdbook.export.student.__file__" in reached
     assert {f"kdbook.data.generated.corpus:./{name}.toml" for name in ("patterns", "lexicon")} <= set(reached)
+
+
+def test_every_data_file_of_the_package_reaches_a_fingerprint():
+    """By the folder or file that code names, or, for profiles and checkpoints, by the value that is read from it."""
+    package = Path(fingerprint.__file__).parents[1]
+    modules = [
+        ".".join(path.relative_to(package.parent).with_suffix("").parts) for path in package.rglob("*.py")
+    ]
+    named = {
+        Path(package.parent, *module.split(".")[:-1], data)
+        for name in fingerprint.definitions(module.removesuffix(".__init__") for module in modules)
+        for module, marker, data in [name.partition(f":{names.DATA}")]
+        if marker
+    }
+    by_value = {package / "settings" / "profiles", package / "encoders" / "checkpoints"}
+    for path in package.rglob("*"):
+        if path.is_file() and path.suffix not in (".py", ".pyc", ".typed"):
+            assert named & {path, *path.parents} or by_value & {*path.parents}, path
+    assert all(path.suffix == ".toml" for path in (package / "settings" / "profiles").iterdir())

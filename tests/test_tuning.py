@@ -1,18 +1,17 @@
 """The settings of the embedded profile are those that the kept trials chose, with as many trials for every arm."""
 
-import importlib.util
 import json
 from collections import Counter
 from pathlib import Path
+
+from helpers import bench_module
 
 from kdbook.settings import profile
 from kdbook.settings.tuning import best, confirmation, trials
 from kdbook.study.specs import expand
 
 ROOT = Path(__file__).parents[1]
-SPEC = importlib.util.spec_from_file_location("tuning", ROOT / "bench" / "tuning.py")
-tuning = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(tuning)
+tuning = bench_module("tuning")
 TRIALS = trials(tuning.PROFILE)
 CONFIRMED = confirmation(tuning.PROFILE)
 

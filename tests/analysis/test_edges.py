@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from runs import as_predictions
-from scipy.stats import beta, binom
+from scipy.optimize import minimize_scalar
+from scipy.stats import beta, binom, norm
 
 from kdbook.analysis import bootstrap
 from kdbook.analysis.estimates import Estimate, Verdict, holm, score_interval, sign_test
@@ -88,8 +89,26 @@ def test_the_score_interval_contains_the_difference_and_mirrors(positive, negati
     assert score_interval(negative, positive, items) == pytest.approx((-high, -low))
 
 
-def test_the_score_interval_is_that_of_the_paper():
-    """Tango (1998), table of contact lens solutions: 43 of 44 against 41 of 44, with one and three pairs that differ."""
+@pytest.mark.parametrize(("positive", "negative", "items"), [(1, 0, 44), (0, 0, 20), (4, 1, 50), (2, 7, 60)])
+def test_the_ends_of_the_score_interval_solve_its_equation(positive, negative, items):
+    """With the share of negative pairs that is most likely for a difference, found numerically."""
+
+    def most_likely(difference):
+        def loss(share):
+            same = 1 - difference - 2 * share
+            counts = ((positive, share + difference), (negative, share), (items - positive - negative, same))
+            return -sum(count * np.log(chance) for count, chance in counts if count)
+
+        bounds = (max(0, -difference) + 1e-12, (1 - difference) / 2 - 1e-12)
+        return minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-10}).x
+
+    for end in score_interval(positive, negative, items):
+        variance = (2 * most_likely(end) + end - end**2) / items
+        distance = (positive - negative) / items - end
+        assert abs(distance) / variance**0.5 == pytest.approx(norm.ppf(0.975), rel=0.01)
+
+
+def test_the_score_interval_of_44_pairs_of_which_one_differs():
     low, high = score_interval(1, 0, 44)
     assert (low, high) == pytest.approx((-0.060, 0.118), abs=0.002)
 

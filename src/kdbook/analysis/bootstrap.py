@@ -137,11 +137,12 @@ def compare(
     gain, rows = _paired_matrix(baselines, distilled)
     gap, _ = _paired_matrix(baselines, teachers)
     resampler = Resampler(gain.shape, rows, resamples)
-    gain_estimate, gap_estimate = resampler.estimate(gain), resampler.estimate(gap)
+    resampled_gain, resampled_gap = resampler.resample(gain), resampler.resample(gap)
+    gain_estimate, gap_estimate = resampled_gain.estimate(), resampled_gap.estimate()
     recovery = None
     if gap_estimate.low > 0 and gap_estimate.p < 1 - LEVEL:
-        ratios = resampler.means(gain) / resampler.means(gap)
-        recovery = estimate_from(gain_estimate.value / gap_estimate.value, ratios, seeds=gain_estimate.seeds)
+        share = gain_estimate.value / gap_estimate.value
+        recovery = estimate_from(share, resampled_gain.means / resampled_gap.means, gain_estimate.seeds)
     return ThreeWayComparison(gain_estimate, gap_estimate, recovery)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from kdbook.analysis import markup
 from kdbook.data import UNLABELLED, inputs, texts
+from kdbook.settings.arms import DISTILLING
 from kdbook.store.run import RunSpec
 from kdbook.study.study import Study
 
@@ -66,7 +67,6 @@ def _fit(study: Study, spec: RunSpec) -> str:
     checkpoint = f'str(locate("{spec.checkpoint}").path)' if _is_embedded(spec) else _literal(spec.checkpoint)
     settings = {"model.names": _literal(["hf_text"]), "model.hf_text.checkpoint_name": checkpoint}
     settings |= {key: _literal(value) for key, value in spec.hyperparameters.items()}
-    distils = spec.teacher is not None and spec.lesson in ("outputs", "shuffled")
     return "".join(
         [
             "predictor = MultiModalPredictor(\n",
@@ -76,7 +76,7 @@ def _fit(study: Study, spec: RunSpec) -> str:
             "    train_data=train,\n",
             "    tuning_data=validation,\n",
             f"    column_types={_literal(dict.fromkeys(texts(data['train']), 'text'))},\n",
-            f'    teacher_predictor="{spec.teacher}",\n' if distils else "",
+            f'    teacher_predictor="{spec.teacher}",\n' if spec.lesson in DISTILLING else "",
             "    hyperparameters={\n",
             *(f'        "{key}": {value},\n' for key, value in settings.items()),
             "    },\n",

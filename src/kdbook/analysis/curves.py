@@ -1,42 +1,28 @@
 """Dose-response curves: what each arm reaches as one property of the data varies.
 
-``bench/curves.py`` trains their runs and keeps the accuracies beside the profile, with the key of each run.
+``bench/curves.py`` trains their runs and keeps the accuracies, with the key of each run.
 Functions that return sentences return Markdown.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.resources import files
 from typing import Any
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from kdbook import settings
-from kdbook.analysis import bootstrap, estimates
-from kdbook.analysis.estimates import LEVEL, Estimate, Verdict
+from kdbook.analysis import bootstrap, estimates, tables
+from kdbook.analysis.estimates import Estimate, Verdict
 from kdbook.analysis.markup import emphasized
 from kdbook.analysis.phrases import conjunction
 from kdbook.analysis.predictions import on_test, tests_of
+from kdbook.settings import records
 from kdbook.settings.arms import BASELINE, TRANSFER
 from kdbook.settings.data import ALL
-from kdbook.settings.profile import PROFILES
 from kdbook.study.arms import Arms
 
 UNLABELLED, LANGUAGES, NOISE = "unlabelled", "languages", "noise"
 PSEUDO_LABELS, ALL_LABELS = "pseudo-labels", "all-labels"
 COMPARED = ((BASELINE, TRANSFER), (PSEUDO_LABELS, TRANSFER), (TRANSFER, ALL_LABELS))  # before, after
-
-
-class Interval(BaseModel):
-    """A mean over seeds, the ends of its 95 % interval, and for a difference its p-value."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    value: float
-    low: float
-    high: float
-    p: float
 
 
 class Point(BaseModel):
@@ -52,14 +38,13 @@ class Point(BaseModel):
     dose: str
     changes: dict[str, Any]
     keys: dict[str, str]
-    accuracy: dict[str, dict[str, Interval]]
-    differences: dict[str, dict[str, Interval]]
+    accuracy: dict[str, dict[str, Estimate]]
+    differences: dict[str, dict[str, Estimate]]
 
 
 def load(profile: str) -> dict[str, list[Point]]:
     """The points of each curve of a shipped profile by the name of the curve; nothing if it has none."""
-    path = files(settings) / PROFILES / f"{profile}.curves.json"
-    record = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    record = records.read(profile, "curves") or {}
     return {name: [Point(**point) for point in points] for name, points in record.items()}
 
 
@@ -76,12 +61,11 @@ def summarize(doses: Mapping[str, tuple[Mapping[str, Any], Arms]]) -> list[Point
             changes=dict(changes),
             keys={run.name: run.key for runs in arms.values() for run in runs},
             accuracy={
-                arm: {test: _interval(bootstrap.mean_accuracy(on_test(test, runs))) for test in tests}
+                arm: {test: bootstrap.mean_accuracy(on_test(test, runs)) for test in tests}
                 for arm, runs in arms.items()
             },
             differences={
-                _name(*pair): {test: _interval(by_test[test][dose, pair]) for test in tests}
-                for pair in COMPARED
+                _name(*pair): {test: by_test[test][dose, pair] for test in tests} for pair in COMPARED
             },
         )
         for dose, (changes, arms) in doses.items()
@@ -104,10 +88,6 @@ def _differences(
     return {key: estimates_by_name[names] for key, names in pairs.items()}
 
 
-def _interval(estimate: Estimate) -> Interval:
-    return Interval(value=estimate.value, low=estimate.low, high=estimate.high, p=estimate.p)
-
-
 def _name(before: str, after: str) -> str:
     return f"{after} − {before}"
 
@@ -115,26 +95,10 @@ def _name(before: str, after: str) -> str:
 def table(points: Iterable[Point], dose: str, test: str = ALL) -> pd.DataFrame:
     """The differences of a curve in points, with their intervals: a row for each dose, called ``dose``."""
     rows = {
-        point.dose: {name: _points(by_test[test]) for name, by_test in point.differences.items()}
+        point.dose: {name: tables.points(by_test[test]) for name, by_test in point.differences.items()}
         for point in points
     }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(index=dose).reset_index()
-
-
-def _points(interval: Interval) -> str:
-    return f"{100 * interval.value:+.1f} [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
-
-
-def verdicts(points: Sequence[Point], before: str, after: str, test: str = ALL) -> dict[str, Verdict]:
-    """What each dose says about a difference, after Holm's correction for the number of doses."""
-    by_dose = {point.dose: point.differences[_name(before, after)][test] for point in points}
-    adjusted = estimates.holm({dose: interval.p for dose, interval in by_dose.items()})
-    return {
-        dose: Verdict((interval.value > 0) - (interval.value < 0))
-        if adjusted[dose] < 1 - LEVEL
-        else Verdict.UNCLEAR
-        for dose, interval in by_dose.items()
-    }
 
 
 def conclusions(points: Sequence[Point], test: str = ALL) -> str:
@@ -143,19 +107,23 @@ def conclusions(points: Sequence[Point], test: str = ALL) -> str:
 
 
 def compared(points: Sequence[Point], before: str, after: str, test: str = ALL) -> str:
-    """At which doses one arm is better than another."""
-    doses: dict[Verdict, list[str]] = {verdict: [] for verdict in Verdict}
-    for dose, verdict in verdicts(points, before, after, test).items():
-        doses[verdict].append(dose if dose.replace(".", "").isdigit() else f"“{dose}”")
+    """At which doses one arm is better than another, after Holm's correction for the number of doses."""
+    name = _name(before, after)
+    differences = {_shown(point.dose): point.differences[name][test] for point in points}
     words = {
         Verdict.BETTER: "significantly better",
         Verdict.WORSE: "significantly worse",
         Verdict.UNCLEAR: "not significantly different",
     }
     parts = []
-    for verdict, at in doses.items():
+    for verdict, at in estimates.grouped(estimates.adjusted_verdicts(differences)).items():
         if len(at) == len(points):
             parts.append(f"**{words[verdict]}** at every point")
         elif at:
             parts.append(f"**{words[verdict]}** at {conjunction(at)}")
     return f"Compared with {emphasized(before)}, {emphasized(after)} is {conjunction(parts)}."
+
+
+def _shown(dose: str) -> str:
+    """A number as it is, and other doses in quotation marks."""
+    return dose if dose.replace(".", "").isdigit() else f"“{dose}”"

@@ -86,11 +86,25 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     return {name: adjusted[name] for name in p_values}
 
 
+def adjusted_verdicts(differences: Mapping[str, Estimate]) -> dict[str, Verdict]:
+    """The verdict on each of several differences, after Holm's correction for their number."""
+    adjusted = holm({name: difference.p for name, difference in differences.items()})
+    return {
+        name: difference.verdict if adjusted[name] < 1 - LEVEL else Verdict.UNCLEAR
+        for name, difference in differences.items()
+    }
+
+
+def grouped(verdicts: Mapping[str, Verdict]) -> dict[Verdict, list[str]]:
+    """The names of differences by their verdict, of which each is a key."""
+    return {verdict: [name for name, given in verdicts.items() if given is verdict] for verdict in Verdict}
+
+
 def sign_test(positive: int, negative: int) -> float:
     """Exact two-sided p-value of so many positive and negative items if both signs were equally likely."""
-    items = positive + negative
-    tail = sum(math.comb(items, count) for count in range(min(positive, negative) + 1))
-    return float(min(1.0, 2 * tail / 2**items))
+    from scipy.special import bdtr  # takes a second to import
+
+    return min(1.0, 2 * float(bdtr(min(positive, negative), positive + negative, 0.5)))
 
 
 def score_interval(positive: float, negative: float, items: float) -> tuple[float, float]:

@@ -224,7 +224,8 @@ def dose_response(points: Sequence[Point], dose: str, tests: Sequence[str] = (AL
     """Mean accuracy of each arm with its 95 % interval at every dose, a panel for each test set."""
     figure, panels = canvas.empty(max(7, 4.6 * len(tests)), 3.6, columns=len(tests))
     arms = list(points[0].accuracy)
-    for axes, test in zip(np.atleast_1d(panels), tests, strict=True):
+    panels = np.atleast_1d(panels)
+    for axes, test in zip(panels, tests, strict=True):
         for number, arm in enumerate(arms):
             means = [point.accuracy[arm][test] for point in points]
             values = np.array([mean.value for mean in means])
@@ -235,7 +236,7 @@ def dose_response(points: Sequence[Point], dose: str, tests: Sequence[str] = (AL
         axes.set_xlabel(dose)
         if len(tests) > 1:
             axes.set_title(LANGUAGE_NAMES.get(test, test), fontsize=11)
-    np.atleast_1d(panels)[0].set_ylabel("accuracy")
+    panels[0].set_ylabel("accuracy")
     entries = axes.get_legend_handles_labels()
     figure.legend(*entries, loc="outside upper center", ncols=len(arms), frameon=False)
     return canvas.finished(figure)

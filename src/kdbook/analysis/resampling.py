@@ -1,7 +1,7 @@
 """Resampled means of a table of seeds and items, and the estimates that follow from them."""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -50,28 +50,12 @@ class Resampler:
         ``seed_error`` is the standard error due to the seeds and its degrees of freedom, if it is not that of
         the contrast itself.
         """
-        from_items, from_seeds = self._from_items(contrast), self._from_seeds(contrast, seed_error)
-        value = float(contrast.sum() / len(contrast) / self.total)
-        variances = from_seeds.var(), from_items.var()
-        by_item = contrast.sum(axis=0)
-        better, worse = int((by_item > 0).sum()), int((by_item < 0).sum())
-        estimate = estimate_from(
-            value,
-            value + from_items + from_seeds,
-            len(contrast),
-            contrast.shape[1],
-            float(variances[0] / (sum(variances) or 1.0)),
-        )
-        exact = sign_test(better, worse) if better + worse <= FEW_ITEMS else 0.0
-        return replace(
-            estimate, low=max(estimate.low, -1.0), high=min(estimate.high, 1.0), p=max(estimate.p, exact)
-        )
+        return self.resample(contrast, seed_error).estimate()
 
-    def means(self, contrast: Array) -> Array:
-        """The resampled means of a contrast of shape (seeds, items)."""
-        value = contrast.sum() / len(contrast) / self.total
-        resampled: Array = value + self._from_items(contrast) + self._from_seeds(contrast, None)
-        return resampled
+    def resample(self, contrast: Array, seed_error: tuple[float, float] | None = None) -> "Resampled":
+        """The resampled means of a contrast; parameters as for :meth:`estimate`."""
+        value = float(contrast.sum() / len(contrast) / self.total)
+        return Resampled(contrast, value, self._from_items(contrast), self._from_seeds(contrast, seed_error))
 
     def _from_items(self, contrast: Array) -> Array:
         """The deviations due to the items, shape (resamples,)."""
@@ -108,6 +92,37 @@ class Resampler:
     def _sums(self, of_items: Array) -> Array:
         """The sum of a number per item over the items of each resample, shape (resamples,)."""
         return np.concatenate([part.astype(float) @ of_items for part in self.counts])
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """The mean of a contrast, and its deviations due to the items and to the seeds, both of shape
+    (resamples,).
+    """
+
+    contrast: Array
+    value: float
+    from_items: Array
+    from_seeds: Array
+
+    @property
+    def means(self) -> Array:
+        """The resampled means, shape (resamples,)."""
+        means: Array = self.value + self.from_items + self.from_seeds
+        return means
+
+    def estimate(self) -> Estimate:
+        """The mean with its interval; where few items differ, p-values are at least those of a sign test."""
+        seeds, items = self.contrast.shape
+        of_seeds, of_items = self.from_seeds.var(), self.from_items.var()
+        share = float(of_seeds / ((of_seeds + of_items) or 1.0))
+        estimate = estimate_from(self.value, self.means, seeds, items, share)
+        by_item = self.contrast.sum(axis=0)
+        better, worse = int((by_item > 0).sum()), int((by_item < 0).sum())
+        exact = sign_test(better, worse) if better + worse <= FEW_ITEMS else 0.0
+        return replace(
+            estimate, low=max(estimate.low, -1.0), high=min(estimate.high, 1.0), p=max(estimate.p, exact)
+        )
 
 
 @lru_cache(maxsize=1)

@@ -156,10 +156,7 @@ def by_language(arms: Arms, by_test: Mapping[str, ThreeWayComparison]) -> str:
     ``by_test`` is that of :func:`kdbook.analysis.comparisons.compare_by_test`.
     """
     gains = {test: each.gain for test, each in by_test.items() if test != ALL}
-    adjusted = estimates.holm({test: gain.p for test, gain in gains.items()})
-    groups: dict[Verdict, list[str]] = {verdict: [] for verdict in Verdict}
-    for test, gain in gains.items():
-        groups[gain.verdict if adjusted[test] < 1 - LEVEL else Verdict.UNCLEAR].append(test)
+    groups = estimates.grouped(estimates.adjusted_verdicts(gains))
     names = {verdict: conjunction(map(language_name, tests)) for verdict, tests in groups.items() if tests}
     words = {
         Verdict.BETTER: f"distillation {HELPS} in",
@@ -293,11 +290,11 @@ def varied(differences: pd.DataFrame) -> str:
 
 def _by_verdict(differences: pd.DataFrame, arm: str) -> dict[Verdict, list[str]]:
     """The arms of some differences, emphasized, by what interval and adjusted p-value say together."""
-    groups: dict[Verdict, list[str]] = {verdict: [] for verdict in Verdict}
+    verdicts = {}
     for _, row in differences.iterrows():
         sign = int(row["low"] > 0) - int(row["high"] < 0) if row["adjusted"] < 1 - LEVEL else 0
-        groups[Verdict(sign)].append(emphasized(row[arm]))
-    return groups
+        verdicts[emphasized(row[arm])] = Verdict(sign)
+    return estimates.grouped(verdicts)
 
 
 def agreement(arms: Arms) -> str:

@@ -16,6 +16,7 @@ MAIN_ARMS = (TEACHER, BASELINE, DISTILLED, TRANSFER)
 Hyperparameters = Annotated[automm.Settings, BeforeValidator(automm.flatten)]
 Rows = Literal["labelled", "all"]
 Lesson = Literal["labels", "answers", "outputs", "shuffled"]
+DISTILLING: tuple[Lesson, ...] = ("outputs", "shuffled")  # lessons with a teacher's outputs in the loss
 
 
 class Model(Table):
@@ -58,7 +59,7 @@ class Variation(Table):
     @property
     def distils(self) -> bool:
         """Whether a teacher's outputs are part of the loss."""
-        return self.lesson in ("outputs", "shuffled")
+        return self.lesson in DISTILLING
 
     @property
     def varied_arm(self) -> str:

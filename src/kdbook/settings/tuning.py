@@ -3,13 +3,11 @@
 ``bench/tuning.py`` writes both records.
 """
 
-import json
-from importlib.resources import files
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from kdbook.settings.profile import PROFILES
+from kdbook.settings import records
 
 
 class Trial(BaseModel):
@@ -46,20 +44,15 @@ class Confirmation(BaseModel):
 
 def trials(profile: str) -> list[Trial]:
     """The trials of a profile, none if its settings were not tuned."""
-    return [Trial(**trial) for trial in _record(f"{profile}.tuning.json") or ()]
+    return [Trial(**trial) for trial in records.read(profile, "tuning") or ()]
 
 
 def confirmation(profile: str) -> Confirmation | None:
     """The repetition of a profile with unused seeds, if there was one."""
-    record = _record(f"{profile}.confirmation.json")
+    record = records.read(profile, "confirmation")
     return Confirmation(**record) if record else None
 
 
 def best(results: list[Trial], arm: str) -> Trial:
     """The trial of an arm with the highest accuracy."""
     return max((trial for trial in results if trial.arm == arm), key=lambda trial: trial.accuracy)
-
-
-def _record(name: str) -> Any:
-    path = files(__package__) / PROFILES / name
-    return json.loads(path.read_text("utf-8")) if path.is_file() else None

@@ -1,0 +1,16 @@
+"""Results that scripts of ``bench`` keep for shipped profiles, since a build would take too long for them.
+
+They lie in a folder of their own, so that a page that shows one is executed again when it changes.
+"""
+
+import json
+from importlib.resources import files
+from typing import Any
+
+RECORDS = "records"
+
+
+def read(profile: str, kind: str) -> Any:
+    """The record of a kind, such as ``"tuning"``, that is kept for a profile; None if there is none."""
+    path = files(__package__) / RECORDS / f"{profile}.{kind}.json"
+    return json.loads(path.read_text("utf-8")) if path.is_file() else None
