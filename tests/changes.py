@@ -3,7 +3,7 @@
 import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +20,7 @@ BUILT_FROM = ("_config.yml", "_toc.yml", "pyproject.toml", "README.md", "LICENSE
 PROFILE, ROWS, OTHER = "src/kdbook/settings/profiles/smoke.toml", "x-final", "other.toml"
 TWO_SEEDS, ONE_SEED = (f'checkpoint = "embedded:student"\nseeds = {seeds}\n' for seeds in ([0, 1], [0]))
 FIT = "src/kdbook/training/fit.py"
+CELL = re.compile(r"^```\{code-cell\}.*?^```\n", re.MULTILINE | re.DOTALL)
 
 Edit = Callable[[Path], None]
 
@@ -194,9 +195,23 @@ def copy_project(root: Path, target: Path) -> Path:
     return target
 
 
+def with_few_chapters(root: Path, target: Path) -> Path:
+    """A copy of the files that a build needs, with cells in a few chapters only."""
+    copy_project(root, target)
+    without_cells(target, set(CHAPTERS) - {"index", "data", "teacher", "distillation"})
+    return target
+
+
 def without_own_data(project: Path) -> None:
-    """Make of the chapter that trains a small study of its own a page without cells, for builds that ask other things."""
-    (project / "book" / "own-data.md").write_text("# Your own data\n", "utf-8")
+    """Take the cells out of the chapter that trains a small study of its own, for builds that test something else."""
+    without_cells(project, ["own-data"])
+
+
+def without_cells(project: Path, chapters: Iterable[str]) -> None:
+    """Turn chapters into pages of prose, which need no execution."""
+    for chapter in chapters:
+        path = project / "book" / f"{chapter}.md"
+        path.write_text(CELL.sub("", path.read_text("utf-8")), "utf-8")
 
 
 def without_freshness(project: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from changes import copy_project, without_own_data
+from changes import with_few_chapters
 
 
 @dataclass
@@ -43,10 +43,8 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the files of the project, in which no chapter trains runs of its own."""
-    copy = copy_project(ROOT, tmp_path_factory.mktemp("project") / "book")
-    without_own_data(copy)
-    return copy
+    """A copy of the files of the project, with a few chapters that are executed: faults don't depend on their number."""
+    return with_few_chapters(ROOT, tmp_path_factory.mktemp("project") / "book")
 
 
 @pytest.fixture

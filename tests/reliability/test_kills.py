@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import psutil
-from changes import copy_project, without_own_data
+from changes import with_few_chapters
 from helpers import CHAPTERS, SMOKE_RUNS, assert_same_results, building, wait_until
 
 from kdbook.store.local import Store
@@ -135,8 +135,7 @@ def kill_while_rendering(victim: Victim) -> None:
 
 
 def test_kill_9(built, tmp_path, smoke_store, tally):
-    copy = copy_project(ROOT, tmp_path / "training" / "project")
-    without_own_data(copy)
+    copy = with_few_chapters(ROOT, tmp_path / "training" / "project")
     training = Victim(copy, tmp_path / "training" / "store", seed=1, tally=tally)
     rendering = Victim(built("rendering"), smoke_store, seed=2, tally=tally)
     assert rendering.look() == 0 and rendering._site_is_whole()
