@@ -62,7 +62,7 @@ def block(values: dict[str, Any]) -> str:
         f"{runs['teacher']} teachers and {runs['baseline']} students per arm: teacher {accuracy['teacher']:.3f}, baseline "
         f"{accuracy['baseline']:.3f}, distilled on the labelled rows {accuracy['distilled']:.3f}, distilled on all rows "
         f"(*transfer*) {accuracy['transfer']:.3f}; a student with the true labels of all rows {accuracy['all-labels']:.3f}.\n\n"
-        f"In points, with 95 % intervals over seeds and items: distilled − baseline {_points(values['distilled'])}, "
+        f"In points, with 95% confidence intervals over seeds and items: distilled − baseline {_points(values['distilled'])}, "
         f"transfer − baseline {_points(values['transfer'])}, recovered share of the teachers' lead {recovery[0]} "
         f"[{recovery[1]}, {recovery[2]}]. Transfer minus its controls, {runs['longer']} seeds each: {controls}.\n\n"
         "The settings of all arms are the best of equally many trials on rows that are in no split (`make tuning`). With data, "

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
+from importlib.resources import files
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,6 +26,7 @@ from kdbook.website.chapters import page_names
 ROOT = Path(__file__).parents[1]
 PAGES = [Path(page).name for page in page_names(ROOT)]
 SMOKE_RUNS = len(expand(profile.load("smoke")))
+FEW_RUNS = 4  # of the profile that few_runs makes
 CHAPTERS = [page for page in PAGES if "{code-cell}" in (ROOT / "book" / f"{page}.md").read_text("utf-8")]
 
 Done = subprocess.CompletedProcess[str]
@@ -99,12 +101,25 @@ def executed(done: Done) -> set[str]:
     return set(re.findall(r"book/([\w-]+)\.md: Executing notebook", done.stdout + done.stderr))
 
 
-def assert_same_results(one: Path, other: Path) -> None:
-    """Every run of the smoke profile in a store has the key and the predictions of that in another."""
-    runs = {run.key: run for run in Store(one) if run.record.profile == "smoke"}
-    assert runs.keys() == {run.key for run in Store(other) if run.record.profile == "smoke"}
-    for run in runs.values():
-        pd.testing.assert_frame_equal(run.predictions, Run(other / run.key).predictions)
+def assert_same_results(one: Path, other: Path, number: int = SMOKE_RUNS) -> None:
+    """So many runs of two stores have the same keys, and the same predictions."""
+    common = set(Store(one).keys()) & set(Store(other).keys())
+    assert len(common) == number
+    for key in sorted(common):
+        pd.testing.assert_frame_equal(Run(one / key).predictions, Run(other / key).predictions)
+
+
+def few_runs(text: str) -> str:
+    """A profile like smoke that asks for the first run of each main arm only; they are the same runs."""
+    main, _, _ = text.partition("[controls.")
+    return main.replace("seeds = [0, 1]", "seeds = [0]")
+
+
+def few_profile(folder: Path) -> Path:
+    """That profile in a file."""
+    smoke = files("kdbook") / "settings" / "profiles" / "smoke.toml"
+    (path := folder / "few.toml").write_text(few_runs(smoke.read_text("utf-8")), "utf-8")
+    return path
 
 
 def stock_fit(path, train, validation, settings, teacher=None, outputs=None, callbacks=()):

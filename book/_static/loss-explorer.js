@@ -5,10 +5,16 @@
   const SLIDERS = [
     { name: "teacher", text: "teacher's logit", low: -6, high: 6, step: 0.1, value: 2 },
     { name: "label", text: "label", low: 0, high: 1, step: 1, value: 0 },
-    { name: "temperature", text: "temperature T", low: 0.5, high: 10, step: 0.1, value: 2 },
-    { name: "hard", text: "weight of the hard term", low: 0, high: 5, step: 0.1, value: 1 },
-    { name: "soft", text: "weight of the soft term", low: 0, high: 10, step: 0.1, value: 1 },
+    { name: "temperature", text: "temperature T", low: 0.5, high: 10, step: 0.1, value: 5 },
+    { name: "hard", text: "weight of the hard term", low: 0, high: 5, step: 0.1, value: 0.1 },
+    { name: "soft", text: "weight of the soft term", low: 0, high: 25, step: 0.1, value: 1 },
   ];
+  const PRESETS = {
+    "AutoMM's defaults": { temperature: 5, hard: 0.1, soft: 1 },
+    "equal pull (soft weight T²)": { temperature: 5, hard: 1, soft: 25 },
+    "temperature 1": { temperature: 1, hard: 0.1, soft: 1 },
+    "no label": { hard: 0, soft: 1 },
+  };
   const CURVES = ["hard", "soft", "sum"];
   const EDGE = 6; // the student's logit goes from -EDGE to EDGE
   const PLOT = { left: 44, right: 404, top: 12, bottom: 212 };
@@ -55,6 +61,21 @@
       draw();
     });
     read();
+    return input;
+  }
+
+  function addPresets(inputs, parent) {
+    const row = make("div", { class: "loss-explorer-presets" }, parent);
+    for (const [text, values] of Object.entries(PRESETS)) {
+      const button = make("button", { type: "button", class: "btn btn-sm btn-outline-primary" }, row);
+      button.textContent = text;
+      button.addEventListener("click", () => {
+        for (const [name, value] of Object.entries(values)) {
+          inputs[name].value = value;
+          inputs[name].dispatchEvent(new Event("input"));
+        }
+      });
+    }
   }
 
   function addBar(text, parent) {
@@ -82,6 +103,9 @@
     for (const logit of [-6, -3, 0, 3, 6]) label(PLOT.left + ((logit + EDGE) / (2 * EDGE)) * (PLOT.right - PLOT.left), 228, logit);
     label((PLOT.left + PLOT.right) / 2, 246, "student's logit");
     const ends = [label(22, PLOT.top + 8, ""), label(22, PLOT.bottom, "")];
+    label(30, (PLOT.top + PLOT.bottom) / 2 + 4, "0");
+    const title = label(10, (PLOT.top + PLOT.bottom) / 2, "gradient");
+    title.setAttribute("transform", `rotate(-90 10 ${(PLOT.top + PLOT.bottom) / 2})`);
     const paths = Object.fromEntries(
       CURVES.map((name) => [name, make("path", { class: `loss-explorer-${name}`, fill: "none", "stroke-width": 2.5 }, figure)]),
     );
@@ -100,8 +124,8 @@
     }
     plot.zero.setAttribute("y1", y(0));
     plot.zero.setAttribute("y2", y(0));
-    plot.ends[0].textContent = height.toFixed(1);
-    plot.ends[1].textContent = (-height).toFixed(1);
+    plot.ends[0].textContent = height.toFixed(2);
+    plot.ends[1].textContent = (-height).toFixed(2);
     const rest = restingPoint(settings);
     const seen = Math.abs(rest) <= EDGE && settings.hard + settings.soft > 0;
     plot.rest.setAttribute("visibility", seen ? "visible" : "hidden");
@@ -120,7 +144,7 @@
     const legend = make("p", { class: "loss-explorer-legend" }, box);
     for (const name of CURVES) make("span", { class: `loss-explorer-${name}` }, legend).textContent = `— ${name} `;
     const said = make("p", { "aria-live": "polite" }, box);
-    const bars = ["label", "teacher", "teacher at T", "student at rest"].map((text) => addBar(text, targets));
+    const bars = ["label", "teacher", "teacher at T", "student at the minimum"].map((text) => addBar(text, targets));
     const draw = () => {
       const rest = drawPlot(plot, settings);
       [settings.label, sigmoid(settings.teacher), sigmoid(settings.teacher / settings.temperature), sigmoid(rest)].forEach((share, number) =>
@@ -128,11 +152,12 @@
       );
       const nothing = settings.hard + settings.soft === 0;
       said.textContent = nothing
-        ? "Nothing pulls at the student."
-        : `The student comes to rest where it gives answer 1 a probability of ${sigmoid(rest).toFixed(2)}.`;
+        ? "Both weights are zero."
+        : `The gradients cancel where the student's probability of class 1 is ${sigmoid(rest).toFixed(2)}.`;
       plot.figure.setAttribute("aria-label", `Gradients of the loss terms against the student's logit. ${said.textContent}`);
     };
-    for (const slider of SLIDERS) addSlider(slider, controls, settings, draw);
+    const inputs = Object.fromEntries(SLIDERS.map((slider) => [slider.name, addSlider(slider, controls, settings, draw)]));
+    addPresets(inputs, controls);
     draw();
     cell.querySelector(".cell_output").replaceChildren(box);
   }

@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 import pytest
-from helpers import kdbook, wait_until
+from helpers import few_profile, kdbook, wait_until
 
 from kdbook.execution import local
 from kdbook.settings import machine, profile
@@ -18,8 +18,9 @@ pytestmark = pytest.mark.training
 
 
 def test_a_run_is_the_same_with_one_job_and_with_two(smoke, tmp_path):
-    kdbook("run", "--profile", "smoke", "--jobs", "1", store=tmp_path)
-    alone = Study(profile.load("smoke"), Store(tmp_path))
+    few = str(few_profile(tmp_path))
+    kdbook("run", "--profile", few, "--jobs", "1", store=tmp_path / "store")
+    alone = Study(profile.load(few), Store(tmp_path / "store"))
     for spec, run in alone.completed_runs():
         beside = smoke.get_or_train(spec.name)
         assert beside.key == run.key

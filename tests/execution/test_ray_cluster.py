@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from helpers import SMOKE_RUNS, assert_same_results, kdbook
+from helpers import FEW_RUNS, assert_same_results, few_profile, kdbook
 
 from kdbook.execution import ray_cluster
 from kdbook.settings import profile
@@ -26,27 +26,18 @@ def no_cluster_of_someone(monkeypatch):
 
 
 def test_two_workers_give_the_same_results_and_a_killed_one_loses_nothing(smoke_store, tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "kdbook.cli",
-        "run",
-        "--profile",
-        "smoke",
-        "--executor",
-        "ray",
-        "--jobs",
-        "2",
-    ]
-    environment = os.environ | {"KDBOOK_STORE": str(tmp_path)}
+    options = ("--profile", str(few_profile(tmp_path)), "--executor", "ray", "--jobs", "2")
+    command = [sys.executable, "-m", "kdbook.cli", "run", *options]
+    store = tmp_path / "store"
+    environment = os.environ | {"KDBOOK_STORE": str(store)}
     running = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
-    killed = kill_a_worker(running.pid, tmp_path)
+    killed = kill_a_worker(running.pid, store)
     said = running.communicate(timeout=600)[1]
     assert running.returncode == 0, said
-    assert killed and not list((tmp_path / PARTIAL).iterdir())
-    finished = re.findall(rf"run \d+ of {SMOKE_RUNS}: (\S+) finished", said)
-    assert len(finished) == len(set(finished)) == SMOKE_RUNS
-    assert_same_results(tmp_path, smoke_store)
+    assert killed and not list((store / PARTIAL).iterdir())
+    finished = re.findall(rf"run \d+ of {FEW_RUNS}: (\S+) finished", said)
+    assert len(finished) == len(set(finished)) == FEW_RUNS
+    assert_same_results(store, smoke_store, FEW_RUNS)
 
 
 def kill_a_worker(pid: int, store: Path) -> bool:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from helpers import CHAPTERS, SMOKE_RUNS, build, executed, kdbook
+from helpers import CHAPTERS, FEW_RUNS, build, executed, few_profile, kdbook
 
 from kdbook.store import archive
 from kdbook.store.local import Store
@@ -51,14 +51,14 @@ def assert_one_line(stderr: str) -> str:
 
 def test_a_full_disk_under_the_store(tmp_path, tally):
     with small_disk(tmp_path / "disk", "15m"):
-        store = tmp_path / "disk" / "store"
+        store, few = tmp_path / "disk" / "store", str(few_profile(tmp_path))
         with tally.trial("full disk under the store"):
-            message = assert_one_line(kdbook("run", "--profile", "smoke", store=store, expect=1).stderr)
+            message = assert_one_line(kdbook("run", "--profile", few, store=store, expect=1).stderr)
             assert "is full" in message
             assert not any(Run(store / key).problems() for key in Store(store).keys())  # noqa: SIM118
             remount(tmp_path / "disk", "size=200m")
-            kdbook("run", "--profile", "smoke", store=store)
-            assert len(Store(store).keys()) == SMOKE_RUNS
+            kdbook("run", "--profile", few, store=store)
+            assert len(Store(store).keys()) == FEW_RUNS
 
 
 def test_a_full_disk_under_the_site(built, smoke_store, tally):

@@ -16,7 +16,7 @@ TOOLS = ["make book", "jupyter-book build .", "sphinx-build"]
 LAST = 15  # lines
 FAILING = {  # by build, the chapter and the cell before which it raises
     "first": ("data", "Markdown(descriptions.task(data))"),
-    "incremental": ("teacher", 'teacher = study.get_or_train("teacher")'),
+    "incremental": ("baseline", 'arms = study.get_or_train_arms("teacher", "baseline")'),
 }
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from changes import CHANGES, OTHER_CHAPTERS, RUNS, Change, Workshop
+from changes import CHANGES, EXECUTED, RUNS, Change, Workshop
 
 ROOT = Path(__file__).parents[2]
 
@@ -13,7 +13,7 @@ def workshop(tmp_path_factory) -> Workshop:
     """Built from an empty store, on rows of one's own in the layout of PAWS-X, named by a path relative to the project."""
     shop = Workshop(tmp_path_factory.mktemp("workshop"), ROOT)
     first = shop.build()
-    assert first.runs == RUNS and first.chapters == OTHER_CHAPTERS
+    assert first.runs == RUNS and first.chapters == EXECUTED
     page = (shop.project / "_build" / "html" / "book" / "data.html").read_text("utf-8")
     assert "PAWS-X or data in its layout" in page
     shop.keep()

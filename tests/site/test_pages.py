@@ -54,7 +54,7 @@ def test_pages_fit_and_say_nothing_on_the_console(site, page, address):
     assert not errors
 
 
-@LOOKS
+@pytest.mark.parametrize("page", [(390, "light"), (1440, "dark")], indirect=True)
 def test_everybody_can_read_the_pages(site, page, address):
     """axe-core finds nothing serious or critical."""
     for name in PAGES:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import s3fs
-from helpers import SMOKE_RUNS
+from helpers import FEW_RUNS, few_profile
 from runs import make_record
 
 from kdbook.errors import KdbookError
@@ -277,20 +277,21 @@ def test_urls_that_lead_nowhere(monkeypatch, tmp_path):
 
 def test_two_builds_at_once_on_machines_of_their_own_end_alike(bucket, smoke, tmp_path):
     """Each distils from teachers that it may not have trained; what a third reads is whole, and that of one process."""
+    few = str(few_profile(tmp_path))
     with ThreadPoolExecutor() as pool:
         places = [tmp_path / name for name in ("first", "second")]
-        done = list(pool.map(lambda place: _build(place, bucket), places))
-    assert all(f"{SMOKE_RUNS} runs, {SMOKE_RUNS} to train" in said for said in done)
+        done = list(pool.map(lambda place: _build(place, bucket, few), places))
+    assert all(f"{FEW_RUNS} runs, {FEW_RUNS} to train" in said for said in done)
     reader = RemoteStore(bucket, tmp_path / "reader")
-    opened = Study(profile.load("smoke"), reader)
-    assert opened.missing() == [] and len(reader.keys()) == SMOKE_RUNS
+    opened = Study(profile.load(few), reader)
+    assert opened.missing() == [] and len(reader.keys()) == FEW_RUNS
     for spec, run in opened.completed_runs():
         pd.testing.assert_frame_equal(run.predictions, smoke.get_or_train(spec.name).predictions)
         assert reader.verify(run.key) == []
 
 
-def _build(cache: Path, bucket: str) -> str:
-    command = [sys.executable, "-m", "kdbook.cli", "run", "--profile", "smoke", "--jobs", "1"]
+def _build(cache: Path, bucket: str, settings: str) -> str:
+    command = [sys.executable, "-m", "kdbook.cli", "run", "--profile", settings, "--jobs", "1"]
     environment = os.environ | {"KDBOOK_STORE": bucket, "XDG_CACHE_HOME": str(cache)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

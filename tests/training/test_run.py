@@ -130,7 +130,7 @@ def three_epochs(tmp_path_factory) -> Path:
 
 
 def test_a_killed_run_goes_on_after_its_last_epoch_and_ends_as_it_would_have(three_epochs, tmp_path):
-    kdbook("run", "--profile", str(three_epochs), store=tmp_path / "whole")
+    kdbook("run", "--profile", str(three_epochs), "--jobs", "1", store=tmp_path / "whole")
     whole = Study(profile.load(str(three_epochs)), Store(tmp_path / "whole"), train_in_process)
     killed = Study(profile.load(str(three_epochs)), Store(tmp_path / "killed"), train_in_process)
     shutil.copytree(whole.get_or_train("teacher").path, killed.store.root / whole.get_or_train("teacher").key)
@@ -140,7 +140,7 @@ def test_a_killed_run_goes_on_after_its_last_epoch_and_ends_as_it_would_have(thr
     _kill_after_an_epoch(three_epochs, killed.store, key := killed.resolve(killed.specs["distilled-0"]).key)
     row = {row.name: row for row in killed.status()}["distilled-0"]
     assert row.state == "interrupted" and "after epoch" in row.reason
-    done = kdbook("run", "--profile", str(three_epochs), store=killed.store.root)
+    done = kdbook("run", "--profile", str(three_epochs), "--jobs", "1", store=killed.store.root)
     assert "continues after epoch" in done.stderr and done.stderr.count("finished in") == 1
     run, expected = Store(killed.store.root).get(key), whole.get_or_train("distilled")
     assert run and run.measurements.interruptions == 1

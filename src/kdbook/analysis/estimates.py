@@ -23,7 +23,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value, the ends of its 95 % interval, and the two-sided p-value of the hypothesis that it is 0.
+    """A value, the ends of its 95% CI, and the two-sided p-value of the hypothesis that it is 0.
 
     ``seeds`` and ``items`` are the numbers behind it, 0 where they are of no use, and ``seed_share`` is the
     part of the variance that is due to the seeds.
@@ -50,7 +50,7 @@ class Estimate:
 
     @property
     def detectable(self) -> float | None:
-        """The minimum difference that a study of this size detects with 80 % power, at least one item's.
+        """The minimum difference that a study of this size detects with 80% power, at least one item's.
 
         None with two or three seeds, whose spread says little about that of others.
         """
@@ -108,7 +108,7 @@ def sign_test(positive: int, negative: int) -> float:
 
 
 def score_interval(positive: float, negative: float, items: float) -> tuple[float, float]:
-    """The 95 % score interval of ``(positive - negative) / items``, a difference of paired proportions.
+    """The 95% score interval of ``(positive - negative) / items``, a difference of paired proportions.
 
     It holds its level where few pairs or none differ (Tango 1998, "Equivalence test and confidence interval
     for the difference in proportions for the paired-sample design"). The counts need not be whole.

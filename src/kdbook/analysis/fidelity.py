@@ -1,17 +1,16 @@
-"""How closely students match their teacher, and how well probabilities are calibrated."""
+"""How closely students match their teacher."""
 
 import numpy as np
 import pandas as pd
 
 from kdbook.analysis import bootstrap
 from kdbook.analysis.estimates import Estimate
-from kdbook.analysis.predictions import aligned, binary_events, probabilities
+from kdbook.analysis.predictions import aligned, probabilities
 from kdbook.analysis.resampling import Array
 from kdbook.settings.arms import BASELINE, TEACHER
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
 
-BINS = 10
 SMALLEST_PROBABILITY = 1e-6  # probabilities are kept this far from 0 and 1, where their logarithm is finite
 
 
@@ -70,15 +69,6 @@ def _against_teachers(arms: Arms, arm: str) -> list[pd.DataFrame]:
     return frames
 
 
-def calibration(arms: Arms) -> pd.Series:
-    """Expected calibration error of each arm on all test rows, the mean over its runs."""
-    errors = {
-        arm: np.mean([calibration_error(*binary_events(run.predictions)) for run in runs])
-        for arm, runs in arms.items()
-    }
-    return pd.Series(errors, name="calibration error")
-
-
 def divergence(reference: Array, other: Array) -> float:
     """Mean Kullback-Leibler divergence in nats of probabilities from a reference.
 
@@ -87,34 +77,3 @@ def divergence(reference: Array, other: Array) -> float:
     low, high = SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY
     p, q = np.clip(np.asarray(reference, float), low, high), np.clip(np.asarray(other, float), low, high)
     return float(np.mean((p * np.log(p / q)).sum(axis=1)))
-
-
-def reliability(probability: Array, happened: Array, bins: int = BINS) -> pd.DataFrame:
-    """Bins of equal width over the predicted probability of an event, without the empty ones.
-
-    Parameters
-    ----------
-    probability, happened
-        Shape (rows,).
-    bins
-        Number of bins.
-
-    Returns
-    -------
-    ``probability``, the mean in the bin, ``share`` of its rows in which the event happened, and ``rows``,
-    their number.
-    """
-    values = np.asarray(probability, float)
-    bin_of_row = np.minimum((values * bins).astype(int), bins - 1)
-    rows = pd.DataFrame({"probability": values, "share": np.asarray(happened, float), "rows": 1}).groupby(
-        bin_of_row
-    )
-    return rows.agg({"probability": "mean", "share": "mean", "rows": "sum"}).reset_index(drop=True)
-
-
-def calibration_error(probability: Array, happened: Array, bins: int = BINS) -> float:
-    """Expected calibration error: mean distance of probability and share over the bins of
-    :func:`reliability`, weighted by rows.
-    """
-    table = reliability(probability, happened, bins)
-    return float(((table["probability"] - table["share"]).abs() * table["rows"]).sum() / table["rows"].sum())

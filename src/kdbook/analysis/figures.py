@@ -11,21 +11,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from kdbook.analysis import bootstrap, canvas, costs
+from kdbook.analysis.calibration import reliability
 from kdbook.analysis.canvas import COLOURS
 from kdbook.analysis.curves import Point
-from kdbook.analysis.fidelity import fidelity_by_run, reliability
-from kdbook.analysis.metrics import majority_accuracy, scores
-from kdbook.analysis.predictions import LANGUAGE_NAMES, binary_events, on_test
+from kdbook.analysis.fidelity import fidelity_by_run
+from kdbook.analysis.metrics import accuracy, majority_accuracy, scores
+from kdbook.analysis.predictions import LANGUAGE_NAMES, binary_events, on_test, probabilities
 from kdbook.data import TextData
 from kdbook.data.statistics import word_counts, word_overlap
 from kdbook.settings.data import ALL
+from kdbook.store.run import Run
 from kdbook.study.arms import Arms
 
 CHANCE = 0.5
 
 
 def accuracy_by_language(arms: Arms, zero_shot_languages: Sequence[str] = ()) -> Figure:
-    """A dot per run and a bar at each arm's mean with its 95 % interval, side by side for every test set.
+    """A dot per run and a bar at each arm's mean with its 95% CI, side by side for every test set.
 
     The ``zero_shot_languages``, which no model was trained on, have a grey background.
     """
@@ -154,19 +156,37 @@ def _dots_and_mean(axes: Axes, x: float, values: pd.Series, colour: str, label: 
 
 
 def calibration_curves(arms: Arms, data: TextData) -> Figure:
-    """Share of rows in which an event happened against its predicted probability, over all runs of each arm.
+    """Share of rows in which an event happened against its predicted probability, a line for each run.
 
     For two classes the event is that a row is of class 1, for more classes that the prediction is correct.
     """
     figure, axes = canvas.empty(5, 4.4)
     axes.plot([0, 1], [0, 1], color="grey", linestyle=":", linewidth=1)
     for number, (arm, runs) in enumerate(arms.items()):
-        table = reliability(*binary_events(pd.concat([run.predictions for run in runs])))
-        axes.plot(table["probability"], table["share"], "o-", color=COLOURS[number], label=arm)
+        for index, run in enumerate(runs):
+            table = reliability(*binary_events(run.predictions))
+            line = axes.plot(table["probability"], table["share"], "o-", label=arm if index == 0 else None)
+            plt.setp(line, color=COLOURS[number], alpha=0.7, markersize=4, linewidth=1)
     event = f"“{canvas.shortened(data.meanings[1])}”" if len(data.classes) == 2 else "the predicted class"
     axes.set_xlabel(f"predicted probability of {event}")
     axes.set_ylabel("observed share")
     axes.legend(frameon=False)
+    return canvas.finished(figure)
+
+
+def confidence(run: Run) -> Figure:
+    """Distribution of the probability of the predicted class, and the accuracy, on training and test rows."""
+    figure, axes = canvas.empty(7, 3)
+    kinds = {"training rows": run.train_predictions, "test rows": run.predictions}
+    for colour, (kind, predictions) in zip(COLOURS, kinds.items(), strict=False):
+        largest = probabilities(predictions).max(axis=1)
+        bins = np.linspace(1 / probabilities(predictions).shape[1], 1, 21)
+        label = f"{kind}: accuracy {accuracy(predictions)[ALL]:.3f}"
+        weights = np.full(len(largest), 1 / len(largest))
+        axes.hist(largest, bins, weights=weights, histtype="step", linewidth=2, color=colour, label=label)
+    axes.set_xlabel("probability of the predicted class")
+    axes.set_ylabel("share of rows")
+    axes.legend(frameon=False, loc="upper left")
     return canvas.finished(figure)
 
 
@@ -182,6 +202,31 @@ def accuracy_against_latency(arms: Arms) -> Figure:
     axes.set_xlabel("milliseconds per row (tokenization and forward pass)")
     axes.set_ylabel("accuracy")
     axes.legend(frameon=False)
+    return canvas.finished(figure)
+
+
+def sizes(table: pd.DataFrame) -> Figure:
+    """A bar for the size of each form of a model; ``table`` has columns ``model`` and ``size (MB)``."""
+    figure, axes = canvas.empty(7, 0.45 * len(table) + 0.9)
+    bars = axes.barh(table["model"], table["size (MB)"], color=COLOURS[2])
+    axes.bar_label(bars, fmt="%.2f", padding=4)
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    axes.set_xlabel("size (MB)")
+    return canvas.finished(figure)
+
+
+def cascade(table: pd.DataFrame) -> Figure:
+    """Accuracy of a cascade by share of rows that the teacher predicts, a line for each student.
+
+    ``table`` is that of :func:`kdbook.analysis.cascade.cascade_table`.
+    """
+    figure, axes = canvas.empty(7, 3.6)
+    axes.plot(100 * table.index, table, "o-", color=COLOURS[2], alpha=0.5, markersize=4)
+    axes.plot(100 * table.index, table.mean(axis=1), color=COLOURS[0], linewidth=3, label="mean")
+    axes.set_xlabel("rows passed to the teacher (%)")
+    axes.set_ylabel("accuracy")
+    axes.legend(frameon=False, loc="lower right")
     return canvas.finished(figure)
 
 
@@ -221,7 +266,7 @@ def _sigmoid(logit: Any) -> Any:
 
 
 def dose_response(points: Sequence[Point], dose: str, tests: Sequence[str] = (ALL,)) -> Figure:
-    """Mean accuracy of each arm with its 95 % interval at every dose, a panel for each test set."""
+    """Mean accuracy of each arm with its 95% confidence interval at every dose, a panel for each test set."""
     figure, panels = canvas.empty(max(7, 4.6 * len(tests)), 3.6, columns=len(tests))
     arms = list(points[0].accuracy)
     panels = np.atleast_1d(panels)
@@ -254,5 +299,5 @@ def differences(table: pd.DataFrame) -> Figure:
     axes.axvline(0, color="grey", linestyle=":", linewidth=1)
     axes.set_yticks(list(rows), [canvas.shortened(name) for name in table.index])
     axes.set_ylim(0.4, len(table) + 0.6)
-    axes.set_xlabel("difference in accuracy (points) with 95 % interval")
+    axes.set_xlabel("difference in accuracy (points) and 95% CI")
     return canvas.finished(figure)

@@ -15,8 +15,8 @@ def points(estimate: Estimate) -> str:
 
 
 def interval(estimate: Estimate) -> str:
-    """The 95 % interval of a difference, in points."""
-    return f"95 % interval {100 * estimate.low:+.1f} to {100 * estimate.high:+.1f}"
+    """The 95% confidence interval of a difference, in points."""
+    return f"95% CI {100 * estimate.low:+.1f} to {100 * estimate.high:+.1f}"
 
 
 def arm_name(arm: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from kdbook.analysis import comparisons, estimates, tables
+from kdbook.analysis.calibration import CalibrationComparison
 from kdbook.analysis.estimates import LEVEL, Estimate, ThreeWayComparison, Verdict
 from kdbook.analysis.fidelity import agreement_gain
 from kdbook.analysis.markup import code, emphasized, plain
@@ -102,7 +103,7 @@ def confirmed(study: Study) -> str:
     return (
         "After that, nothing was changed, and the main arms were repeated once with data, teachers and "
         "students of seeds that were never used before: "
-        f"{plain(question.arm)} minus {plain(question.against)} was **{value} points** (95 % interval {low} "
+        f"{plain(question.arm)} minus {plain(question.against)} was **{value} points** (95% CI {low} "
         f"to {high})."
     )
 
@@ -204,7 +205,7 @@ def recovery(comparison: ThreeWayComparison) -> str:
     share = comparison.recovery
     if share is None:
         return "The teacher does not outperform the baseline, so the recovered share is **undefined**."
-    numbers = f"{share.value:.2f} (95 % interval {share.low:.2f} to {share.high:.2f})"
+    numbers = f"{share.value:.2f} (95% CI {share.low:.2f} to {share.high:.2f})"
     if share.high < 0:
         return (
             f"The recovered share of the teacher's lead is {numbers}: below 0, since the distilled students "
@@ -232,7 +233,7 @@ def detectable(difference: Estimate) -> str:
         " Its items are all that this covers: there is one run of each arm." if difference.seeds == 1 else ""
     )
     return (
-        f"A study of this size detects a true difference of about **{smallest:.1f} points** with 80 % power. "
+        f"A study of this size detects a true difference of about **{smallest:.1f} points** with 80% power. "
         f"The observed difference is {comparison}. To detect smaller ones, it needs {lacking} above all."
         f"{covered}"
     )
@@ -313,7 +314,20 @@ def agreement(arms: Arms) -> str:
     )
 
 
-def calibration(errors: pd.Series) -> str:
-    """Calibration errors of the main arms."""
-    by_arm = ", ".join(f"{arm_name(str(arm))} **{error:.3f}**" for arm, error in errors.items())
-    return f"Expected calibration error: {by_arm}."
+def calibration(comparison: CalibrationComparison) -> str:
+    """Whether the probabilities of the distilled students are better than those of the baselines."""
+    difference = comparison.brier
+    match difference.verdict:
+        case Verdict.BETTER:
+            verdict = "its probabilities are significantly worse"
+        case Verdict.WORSE:
+            verdict = "its probabilities are significantly better"
+        case Verdict.UNCLEAR if difference.seeds == 1:
+            verdict = ONE_RUN_EACH
+        case Verdict.UNCLEAR:
+            verdict = "the difference is not significant"
+    numbers = f"{difference.value:+.3f} (95% CI {difference.low:+.3f} to {difference.high:+.3f})"
+    return (
+        f"The Brier score of the {arm_name(comparison.arm)} differs from that of the baseline by {numbers}: "
+        f"{verdict}."
+    )

@@ -81,7 +81,7 @@ def summary_table(arms: Arms) -> pd.DataFrame:
 
 
 def overview_table(arms: Arms) -> pd.DataFrame:
-    """The summary as text, a column per arm, accuracies with their 95 % intervals over seeds and items."""
+    """The summary as text, a column per arm, accuracies with their 95% CI over seeds and items."""
     means = summary_table(arms)
     table = means.astype(object)
     for test in tests_of(next(iter(arms.values()))[0]):
@@ -96,7 +96,7 @@ def overview_table(arms: Arms) -> pd.DataFrame:
 
 
 def comparison_table(comparisons: Mapping[str, ThreeWayComparison]) -> pd.DataFrame:
-    """Values with their 95 % intervals as text, a row per test set; differences in points."""
+    """Values with their 95% confidence intervals as text, a row per test set; differences in points."""
     gains = {test: comparison.gain.p for test, comparison in comparisons.items() if test != ALL}
     adjusted = estimates.holm(gains)
     rows = {

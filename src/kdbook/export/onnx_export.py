@@ -7,10 +7,10 @@ import json
 import shutil
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -34,6 +34,8 @@ REPEATS = 200
 WARM_UPS = 20
 BATCH = 32
 MARKS = {"start": "cls_token", "end": "sep_token", "pad": "pad_token"}
+
+Name = TypeVar("Name", bound=Hashable)
 
 
 def choose(runs: Sequence[Run]) -> Run:
@@ -91,7 +93,8 @@ def _compare(run: Run, folder: Path, rows: pd.DataFrame) -> ExportReport:
         name: student.Student(folder, name == student.QUANTIZED)
         for name in (student.MODEL, student.QUANTIZED)
     }
-    exact, rounded = (probabilities(model, test_rows) for model in models.values())
+    exact, in_8_bits = (probabilities(model, test_rows) for model in models.values())
+    rounded = stored.assign(prediction=in_8_bits.argmax(axis=1))
     latency = run.measurements.latency
     if latency is None:
         raise KdbookError(f"the latency of {run.name} was not measured; export a run of one of the main arms")
@@ -101,22 +104,26 @@ def _compare(run: Run, folder: Path, rows: pd.DataFrame) -> ExportReport:
         different=int((exact.argmax(axis=1) != stored["prediction"]).sum()),
         distance=float(np.abs(exact - stored_predictions.probabilities(stored)).max()),
         accuracy=bootstrap.mean_accuracy([stored]),
-        change=bootstrap.difference([stored], [stored.assign(prediction=rounded.argmax(axis=1))]),
+        rounded_accuracy=bootstrap.mean_accuracy([rounded]),
+        change=bootstrap.difference([stored], [rounded]),
         sizes={AUTOMM: run.measurements.predictor_bytes - tokenizer_bytes}
         | {name: (folder / name).stat().st_size for name in models},
-        latencies={AUTOMM: latency[1].median}
-        | {name: _latency(model, test_rows) for name, model in models.items()},
+        latencies={AUTOMM: latency[1].median} | latencies(models, test_rows),
     )
 
 
-def _latency(model: student.Student, rows: pd.DataFrame) -> float:
-    """Median milliseconds for one row."""
-    seconds = []
+def latencies(models: Mapping[Name, student.Student], rows: pd.DataFrame) -> dict[Name, float]:
+    """Median milliseconds of each model for one row, from text to probabilities.
+
+    The models take turns at each row, so that a busy machine slows all of them alike.
+    """
+    seconds: dict[Name, list[float]] = {name: [] for name in models}
     for row in islice(cycle(rows[texts(rows)].to_numpy().tolist()), WARM_UPS + REPEATS):
-        start = time.perf_counter()
-        model.probabilities(*([text] for text in row))
-        seconds.append(time.perf_counter() - start)
-    return milliseconds(seconds[WARM_UPS:]).median
+        for name, model in models.items():
+            start = time.perf_counter()
+            model.probabilities(*([text] for text in row))
+            seconds[name].append(time.perf_counter() - start)
+    return {name: milliseconds(of_model[WARM_UPS:]).median for name, of_model in seconds.items()}
 
 
 def _settings(study: Study, run: Run) -> dict[str, object]:

@@ -106,6 +106,8 @@ def convert(executed: NotebookNode, page: Path, site: NotebookContext, outputs: 
             metadata = {"jupyter": {"source_hidden": True}} if is_hidden else {}
             results = {"outputs": cell.outputs, "execution_count": cell.execution_count} if outputs else {}
             cells.append(nbformat.v4.new_code_cell(cell.source, id=name, metadata=metadata, **results))
+            if caption := cell.metadata.get("mystnb", {}).get("figure", {}).get("caption"):
+                cells.append(nbformat.v4.new_markdown_cell(f"*{caption}*", id=f"{name}-caption"))
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     language = {"kernelspec": kernel, "language_info": {"name": "python"}}
     notebook: NotebookNode = nbformat.v4.new_notebook(cells=cells, metadata=language)
@@ -183,6 +185,10 @@ def _figure(directive: _Directive) -> str:
     return f"![{directive.options.get('alt', '')}]({address})\n\n{directive.plain_body()}"
 
 
+def _container(directive: _Directive) -> str:
+    return directive.plain_body()
+
+
 def _conditional_prose(directive: _Directive) -> str:
     return directive.plain_body() if is_shown(directive.argument, directive.site.task) else ""
 
@@ -210,6 +216,7 @@ DIRECTIVES: dict[str, Callable[[_Directive], str]] = {
     "math": _math,
     "figure": _figure,
     "image": _figure,
+    "container": _container,
     "only-for": _conditional_prose,
     "nb-exec-table": _execution_table,
     "dropdown": _dropdown,

@@ -1,0 +1,101 @@
+"""The options of a study: accuracy, latency, size, training time and data of each."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from kdbook.analysis import bootstrap
+from kdbook.analysis.cascade import cascade
+from kdbook.analysis.curves import PSEUDO_LABELS
+from kdbook.analysis.estimates import Estimate
+from kdbook.data import UNLABELLED
+from kdbook.export import onnx_export
+from kdbook.export.student import MODEL, QUANTIZED, Student
+from kdbook.settings.arms import BASELINE, DISTILLED, TRANSFER
+from kdbook.store.run import Run
+from kdbook.study.arms import Arms
+from kdbook.study.study import Study
+
+PASSED_ON = 0.2  # share of the rows that the cascade passes to the teacher
+STUDENTS = (BASELINE, PSEUDO_LABELS, DISTILLED, TRANSFER)
+BITS = {MODEL: "32 bits", QUANTIZED: "8 bits"}
+
+
+@dataclass(frozen=True)
+class Option:
+    """One way to serve predictions: its latency for one row, its size without tokenizers, and the runs that
+    have to be trained for it.
+    """
+
+    name: str
+    accuracy: Estimate
+    milliseconds: float
+    megabytes: float
+    trained: tuple[Run, ...]
+
+
+def decision_table(study: Study, arms: Arms, student: Run, folder: Path) -> pd.DataFrame:
+    """A row for each option. Each is one model of its arm, with intervals over the test items.
+
+    A student and its teacher are exported into the empty ``folder``, and timed in turns in this process. The
+    other students have the same size and latency, since only their weights differ.
+    """
+    labelled = study.data["train"]["id"].nunique()
+    unlabelled = len(study.data.splits.get(UNLABELLED, ()))
+    rows = {}
+    for option in _options(study, arms, student, folder):
+        uses_all = any(run.record.spec.rows == "all" for run in option.trained)
+        accuracy = option.accuracy
+        rows[option.name] = {
+            "accuracy": f"{accuracy.value:.3f} [{accuracy.low:.3f}, {accuracy.high:.3f}]",
+            "one row (ms)": f"{option.milliseconds:.2f}",
+            "size (MB)": f"{option.megabytes:.2f}",
+            "training (s)": f"{sum(run.measurements.fit_seconds for run in option.trained):.0f}",
+            "labelled items": labelled,
+            "unlabelled rows": unlabelled if uses_all else 0,
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _options(study: Study, arms: Arms, student: Run, folder: Path) -> Iterator[Option]:
+    teacher = arms.teacher_of(student)
+    reports = {run: onnx_export.export(study, arms, run, folder / run.name) for run in (teacher, student)}
+    models = {
+        (run, file): Student(folder / run.name, quantized=file == QUANTIZED)
+        for run in reports
+        for file in BITS
+    }
+    latencies = onnx_export.latencies(models, study.data["test"])
+    for run, file in models:
+        report = reports[run]
+        accuracy = report.accuracy if file == MODEL else report.rounded_accuracy
+        name = f"{run.record.spec.arm}, {BITS[file]}"
+        yield Option(name, accuracy, latencies[run, file], report.sizes[file] / 1e6, _trained(arms, run))
+    small, large = latencies[student, MODEL], latencies[teacher, MODEL]
+    sizes = {run: report.sizes[MODEL] / 1e6 for run, report in reports.items()}
+    for arm in STUDENTS:
+        if arm in arms and arm != student.record.spec.arm:
+            run = onnx_export.choose(arms[arm])
+            yield Option(
+                f"{arm}, 32 bits", _accuracy(run.predictions), small, sizes[student], _trained(arms, run)
+            )
+    combined = cascade(student.predictions, teacher.predictions, PASSED_ON)
+    yield Option(
+        f"cascade, {PASSED_ON:.0%} of rows to the teacher",
+        _accuracy(combined),
+        small + PASSED_ON * large,
+        sum(sizes.values()),
+        _trained(arms, student),
+    )
+
+
+def _trained(arms: Arms, run: Run) -> tuple[Run, ...]:
+    """A run and the one that taught it."""
+    taught = run.record.spec.teacher is not None
+    return (run, arms.teacher_of(run)) if taught else (run,)
+
+
+def _accuracy(predictions: pd.DataFrame) -> Estimate:
+    return bootstrap.mean_accuracy([predictions])
