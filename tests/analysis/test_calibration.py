@@ -12,6 +12,7 @@ from sklearn.metrics import log_loss as reference_log_loss
 
 from kdbook.analysis import calibration, sentences
 from kdbook.analysis.estimates import Verdict
+from kdbook.store.run import PREDICTIONS, Run
 
 PROBABILITIES = st.lists(st.tuples(st.floats(0, 1, width=32), st.booleans()), min_size=1, max_size=60)
 
@@ -57,7 +58,7 @@ def test_proper_scores_agree_with_scikit_learn():
 @pytest.mark.parametrize("rows", [40, 200, 2000])
 def test_the_error_of_calibrated_models_is_what_is_expected(rows):
     rng = np.random.default_rng(2)
-    frames = [simulated(rng, rows)[["label", "probability_1"]].to_numpy().T for _ in range(100)]
+    frames = [simulated(rng, rows)[["label", "probability_1"]].to_numpy().T for _ in range(400)]
     measured = np.mean([calibration.calibration_error(probability, label) for label, probability in frames])
     expected = np.mean([calibration.error_if_calibrated(probability) for _, probability in frames])
     assert measured == pytest.approx(expected, rel=0.1)
@@ -80,15 +81,15 @@ def test_a_single_item_has_no_temperature():
 @pytest.mark.parametrize(("better", "verdict"), [("distilled", Verdict.WORSE), ("baseline", Verdict.BETTER)])
 def test_overconfident_students_have_the_higher_brier_score(tmp_path, better, verdict):
     """Which is not the better one; the sentence says whose probabilities are better."""
-    arms = make_arms(tmp_path, 0.9, 0.8, 0.8)
+    arms = make_arms(tmp_path, 0.9, 0.7, 0.7, seeds=8)
     confident = {}
     for arm in ("baseline", "distilled"):
         for run in arms[arm]:
             frame = run.predictions
-            sure = 0.8 if arm == better else 0.99999
+            sure = 0.7 if arm == better else 0.99999
             predicted = np.where(frame["prediction"] == 1, sure, 1 - sure)
-            with_probabilities(frame, predicted).to_parquet(run.path / "predictions.parquet", index=False)
-        confident[arm] = arms[arm]
+            with_probabilities(frame, predicted).to_parquet(run.path / PREDICTIONS, index=False)
+        confident[arm] = [Run(run.path) for run in arms[arm]]
     comparison = calibration.compare(replaced(arms, **confident))
     assert comparison.brier.verdict is verdict
     said = sentences.calibration(comparison)
