@@ -37,3 +37,15 @@ def cascade_table(arms: Arms, shares: Sequence[float] = SHARES) -> pd.DataFrame:
         },
         index=pd.Index(shares, name="share"),
     )
+
+
+def gap_closed(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean accuracy by share of rows passed on, and the share of the gap to the teacher that is closed.
+
+    ``table`` is that of :func:`cascade_table`. Without a gap nothing can be closed, and the share is missing.
+    """
+    accuracies = table.mean(axis=1)
+    alone, teacher = accuracies.iloc[0], accuracies.iloc[-1]
+    closed = (accuracies - alone) / (teacher - alone) if teacher > alone else np.nan
+    rows = pd.DataFrame({"accuracy": accuracies, "share of the gap closed": closed})
+    return rows.set_axis([f"{share:.0%}" for share in table.index]).rename_axis(None)

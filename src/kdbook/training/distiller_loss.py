@@ -8,6 +8,7 @@ from types import MethodType, SimpleNamespace
 from typing import TYPE_CHECKING
 
 from kdbook.settings import automm
+from kdbook.training.automm import import_quietly
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,6 +29,7 @@ def distiller_loss(
     Logits are of shape (rows, classes), features of shape (rows, dimensions) with the same dimensions for
     student and teacher, so that AutoMM compares them directly, and ``labels`` of shape (rows,).
     """
+    import_quietly()
     from autogluon.multimodal.constants import FEATURES, LOGITS
     from autogluon.multimodal.optim.lit_distiller import DistillerLitModule
     from torch import nn
