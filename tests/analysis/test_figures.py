@@ -5,6 +5,7 @@ import pytest
 from runs import make_arms
 
 from kdbook.analysis import canvas, comparisons, fidelity, figures
+from kdbook.analysis.cascade import cascade_table
 from kdbook.data import load
 from kdbook.settings import profile
 from kdbook.settings.data import Columns, Data
@@ -63,12 +64,31 @@ def test_surface_cues_have_a_curve_for_each_class_and_an_opaque_background(data)
 
 
 def test_calibration_latency_and_differences(arms, data):
-    assert len(figures.calibration_curves(arms, data).axes[0].lines) == 1 + 3
+    assert len(figures.calibration_curves(arms, data).axes[0].lines) == 1 + sum(map(len, arms.values()))
     dots = sum(len(line.get_xdata()) for line in figures.accuracy_against_latency(arms).axes[0].lines)
     assert dots == 2 + 2 + 2
     table = comparisons.differences_between(arms, [("baseline", "distilled")])
     labels = figures.differences(table).axes[0].get_yticklabels()
     assert [label.get_text() for label in labels] == ["distilled − baseline"]
+
+
+def test_confidence_names_the_accuracy_on_both_kinds_of_rows(arms):
+    legend = figures.confidence(arms.teachers[0]).axes[0].get_legend()
+    accuracy = f"{(arms.teachers[0].predictions.eval('prediction == label')).mean():.3f}"
+    assert [text.get_text() for text in legend.get_texts()] == [
+        f"training rows: accuracy {accuracy}",
+        f"test rows: accuracy {accuracy}",
+    ]
+
+
+def test_a_cascade_has_a_line_for_each_student_and_their_mean(arms):
+    table = cascade_table(arms)
+    assert len(figures.cascade(table).axes[0].lines) == len(arms.distilled) + 1
+
+
+def test_sizes_are_written_at_the_bars():
+    table = pd.DataFrame({"model": ["large", "small"], "size (MB)": [4.0, 1.0]})
+    assert [text.get_text() for text in figures.sizes(table).axes[0].texts] == ["4.00", "1.00"]
 
 
 @pytest.mark.training

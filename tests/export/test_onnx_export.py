@@ -11,6 +11,7 @@ from runs import make_run, simulated
 from kdbook.errors import KdbookError
 from kdbook.execution.schedule import train_in_process
 from kdbook.export import onnx_export, report, student
+from kdbook.export.decision import decision_table
 from kdbook.settings import profile
 from kdbook.settings.arms import MAIN_ARMS
 from kdbook.store.local import Store
@@ -150,3 +151,18 @@ def test_students_of_other_kinds(bert, smoke, tmp_path, kind, settings):
     model = student.Student(tmp_path / "student", quantized=False)
     assert student.SEGMENTS in {one.name for one in model.session.get_inputs()}
     assert run.predictions["probability_1"].round(4).nunique() > 5  # it does not say the same of everything
+
+
+def test_the_options_of_a_study_are_side_by_side(shipped, tmp_path):
+    opened, run, *_ = shipped
+    arms = opened.get_or_train_arms(*MAIN_ARMS)
+    table = decision_table(opened, arms, run, tmp_path)
+    assert [name for name in table.index if "8 bits" in name] == ["teacher, 8 bits", "transfer, 8 bits"]
+    assert table.index[-1].startswith("cascade")
+    numbers = table[["one row (ms)", "size (MB)", "training (s)"]].astype(float)
+    assert (numbers > 0).all(axis=None)
+    assert numbers["size (MB)"]["teacher, 32 bits"] > numbers["size (MB)"]["transfer, 32 bits"]
+    assert numbers["training (s)"]["transfer, 32 bits"] > numbers["training (s)"]["baseline, 32 bits"]
+    uses_unlabelled = set(table.index[table["unlabelled rows"] > 0])
+    assert uses_unlabelled == {"transfer, 32 bits", "transfer, 8 bits", table.index[-1]}
+    assert set(table["labelled items"]) == {opened.data["train"]["id"].nunique()}

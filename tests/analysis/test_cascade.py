@@ -1,0 +1,65 @@
+"""A cascade is between its student and its teacher, and passes on what the student is least sure of."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from runs import make_arms, simulated, with_probabilities
+
+from kdbook.analysis.cascade import SHARES, cascade, cascade_table, gap_closed
+
+
+def in_order(predictions):
+    return predictions.sort_values(["id", "language"], ignore_index=True)
+
+
+def test_the_ends_are_the_student_and_the_teacher():
+    rng = np.random.default_rng(0)
+    student, teacher = in_order(simulated(rng, 0.7)), in_order(simulated(rng, 0.9))
+    assert cascade(student, teacher, 0)["prediction"].tolist() == student["prediction"].tolist()
+    assert cascade(student, teacher, 1)["prediction"].tolist() == teacher["prediction"].tolist()
+
+
+@given(st.floats(0, 1), st.integers(0, 5))
+@settings(deadline=None)
+def test_the_rows_passed_on_are_the_least_confident(share, seed):
+    rng = np.random.default_rng(seed)
+    student, teacher = in_order(simulated(rng, 0.7, items=20)), in_order(simulated(rng, 0.9, items=20))
+    teacher = teacher.assign(prediction=7)  # a mark
+    passed_on = cascade(student, teacher, share)["prediction"] == 7
+    assert passed_on.sum() == round(share * len(student))
+    confidence = student[["probability_0", "probability_1"]].max(axis=1)
+    if 0 < passed_on.sum() < len(student):
+        assert confidence[passed_on].max() <= confidence[~passed_on].min()
+
+
+def test_the_teachers_rows_may_be_in_another_order():
+    rng = np.random.default_rng(1)
+    student, teacher = simulated(rng, 0.7), simulated(rng, 0.9)
+    assert (
+        cascade(student, teacher.sample(frac=1, random_state=0), 1)["prediction"].tolist()
+        == teacher["prediction"].tolist()
+    )
+
+
+def test_informative_confidence_closes_more_than_its_share():
+    rng = np.random.default_rng(2)
+    student, teacher = simulated(rng, 0.7, items=2000), simulated(rng, 0.95, items=2000)
+    correct = student["prediction"] == student["label"]
+    probability = np.where(correct, rng.uniform(0.7, 1, len(student)), rng.uniform(0.5, 0.8, len(student)))
+    of_one = np.where(student["prediction"] == 1, probability, 1 - probability)
+    informed = cascade(with_probabilities(student, of_one), teacher, 0.3)
+    uninformed = cascade(with_probabilities(student, rng.random(len(student))), teacher, 0.3)
+    assert informed.eval("prediction == label").mean() > uninformed.eval("prediction == label").mean() + 0.05
+
+
+def test_the_share_of_the_gap_goes_from_nothing_to_all(tmp_path):
+    table = cascade_table(make_arms(tmp_path, 0.95, 0.7, 0.8))
+    closed = gap_closed(table)["share of the gap closed"]
+    assert list(table.index) == list(SHARES) and closed.iloc[0] == 0 and closed.iloc[-1] == pytest.approx(1)
+
+
+def test_without_a_gap_nothing_is_closed(tmp_path):
+    assert (
+        gap_closed(cascade_table(make_arms(tmp_path, 0.6, 0.7, 0.8)))["share of the gap closed"].isna().all()
+    )
