@@ -35,11 +35,9 @@ def test_the_rows_passed_on_are_the_least_confident(share, seed):
 
 def test_the_teachers_rows_may_be_in_another_order():
     rng = np.random.default_rng(1)
-    student, teacher = simulated(rng, 0.7), simulated(rng, 0.9)
-    assert (
-        cascade(student, teacher.sample(frac=1, random_state=0), 1)["prediction"].tolist()
-        == teacher["prediction"].tolist()
-    )
+    student, teacher = in_order(simulated(rng, 0.7)), in_order(simulated(rng, 0.9))
+    shuffled = teacher.sample(frac=1, random_state=0)
+    assert cascade(student, shuffled, 1)["prediction"].tolist() == teacher["prediction"].tolist()
 
 
 def test_informative_confidence_closes_more_than_its_share():
