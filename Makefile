@@ -13,7 +13,7 @@
 # make readme   update the results in README.md from the finished runs of the embedded profile
 # make coverage   branch coverage of the package by the tests
 # make env     set up the environment
-# make lint    style, types and layers
+# make lint    style, types, layers, spelling and wording
 # make audit   known vulnerabilities of the packages, according to PyPI
 # make clean   remove the built site; finished runs in .runs stay
 # make help    this list
@@ -82,6 +82,8 @@ lint: $(READY)
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-logo
+	.venv/bin/codespell book src tests bench *.md
+	.venv/bin/pytest --quiet tests/test_style.py
 
 audit: | $(UV)
 	$(UV) export --locked --all-extras --no-emit-project --quiet --output-file .uv/requirements.txt

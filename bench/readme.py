@@ -1,6 +1,6 @@
 """Write the results in ``README.md`` from the finished runs of the embedded profile: ``make readme``.
 
-The results are kept in ``bench/results.json``, with the keys of their runs, so that a test can tell whether they are those
+The results are kept in ``bench/results.json``, with the keys of their runs, so that a test can check whether they are those
 of the code.
 """
 

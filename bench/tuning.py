@@ -2,7 +2,7 @@
 
 Every arm gets the same number of trials: the same random draws of learning rate and batch size, and of a number of
 epochs that suits its number of rows. Items, teachers and students are those of seeds that the study does not use, so no
-row of a split of the study plays a part. The trials are kept with the profile; a test holds the profile to the
+row of a split of the study plays a part. The trials are kept with the profile; a test checks the profile against the
 best of them. The confirmation repeats the main arms with other unused seeds, after all settings were fixed.
 """
 

@@ -1,5 +1,5 @@
 // The distilled student, computed in the reader's browser from the files that kdbook.browser writes. They are loaded only
-// when the reader asks. Without this script the page keeps its table of answers.
+// when the reader asks. Without this script the page keeps its table of predictions.
 "use strict";
 
 (() => {
@@ -182,10 +182,10 @@
       answer.textContent = "The student is loading …";
       try {
         const share = await window.kdbookStudent(first.value, second.value);
-        answer.textContent = `${share > 0.5 ? "The same meaning" : "Different meanings"}: the student gives “the same” a probability of ${share.toFixed(3)}.`;
+        answer.textContent = `${share > 0.5 ? "The same meaning" : "Different meanings"}: the student assigns “the same” a probability of ${share.toFixed(3)}.`;
       } catch (error) {
         loading = undefined;
-        answer.textContent = `The student did not answer: ${error.message}.`;
+        answer.textContent = `Could not run the student: ${error.message}.`;
       }
     });
     cell.querySelector(".cell_output").append(form);

@@ -61,7 +61,7 @@ def test_the_student_is_loaded_only_when_it_is_asked(page):
 def test_a_student_that_does_not_come_is_said(page):
     page.route("**/student.bin", lambda route: route.fulfill(status=404))
     page.get_by_role("button", name="Try the student").click()
-    page.get_by_text("The student did not answer").wait_for()
+    page.get_by_text("Could not run the student").wait_for()
     page.unroute("**/student.bin")
     page.get_by_role("button", name="Try the student").click()
     page.get_by_text("a probability of").wait_for()

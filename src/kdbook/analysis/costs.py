@@ -35,7 +35,7 @@ def training(arms: Arms) -> pd.DataFrame:
 
 
 def serving(arms: Arms) -> pd.DataFrame:
-    """What it takes to keep and use one model of each arm whose latency was measured; medians over its runs.
+    """The cost of keeping and using one model of each arm whose latency was measured; medians over its runs.
 
     Columns: millions of parameters with and without embeddings, MB on disk, MB of memory at the peak of
     training, and for batches of 1 and 32 rows the milliseconds of tokenization (median) and of the forward

@@ -1,6 +1,6 @@
 """Text from data as Markdown that shows it character by character.
 
-Names of classes, languages, columns and files come from whoever wrote the data. A page may contain them only
+Names of classes, languages, columns and files come from the author of the data. A page may contain them only
 through these functions: otherwise they could be markup, mathematics, a template or HTML.
 """
 

@@ -184,7 +184,7 @@ def _score_interval(shares: Array) -> tuple[float, float]:
 
 
 def _stretched(deviations: Array, low: float, high: float) -> Array:
-    """Deviations of which those on each side of 0 reach at least as far as the ends of a 95% interval."""
+    """Deviations of which those on each side of 0 reach at least as far as the ends of a 95% CI."""
     ends = np.quantile(deviations, TAILS)
     factors = [max(1.0, wanted / end) if end else 1.0 for wanted, end in zip((low, high), ends, strict=True)]
     return deviations * np.where(deviations < 0, *factors)

@@ -82,7 +82,7 @@ def _local(path: Path, name: str) -> Checkpoint:
     missing = [file for file in NEEDED if not (path / file).is_file()]
     if missing:
         raise KdbookError(
-            f"the checkpoint {name!r} has no {missing[0]}; it must hold a model and its tokenizer"
+            f"the checkpoint {name!r} has no {missing[0]}; it must contain a model and its tokenizer"
         )
     _refuse_code(path, name)
     digest = hashlib.sha256()

@@ -3,8 +3,8 @@
 Two objectives, half of every batch each:
 
 * Translation language modelling (Conneau and Lample 2019): two sentences that state the same fact, in one
-  language or in both, stand in one input; 30 % of the words are masked, so that a masked word is best found
-  in the other sentence.
+  language or in both, are joined in one input; 30% of the words are masked, so that a masked word is best
+  found in the other sentence.
 * Replaced-token detection (Clark et al. 2020, ELECTRA): words of the second sentence are exchanged with each
   other or with words of the same class; every token is classified as original or replaced. The replacements
   are as fluent as the original, so only the comparison with the first sentence reveals them.

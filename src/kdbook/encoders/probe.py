@@ -27,7 +27,7 @@ def hidden_features(checkpoint: Path, rows: pd.DataFrame) -> Array:
     """Features of each row without any training, shape (rows, 4 × width).
 
     The first token, and mean, maximum and minimum over the tokens of the second text, or of the only one;
-    where a tokenizer does not tell the texts apart, over all tokens.
+    where a tokenizer does not separate the texts, over all tokens.
     """
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()

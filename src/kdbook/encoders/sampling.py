@@ -123,7 +123,7 @@ class Sampler:
         return self.words[word]
 
     def _mask_token(self, token: int) -> int:
-        """BERT's 80 % mask, 10 % random, 10 % unchanged."""
+        """BERT's 80% mask, 10% random, 10% unchanged."""
         draw = self.rng.random()
         if draw < 0.8:
             return int(self.tokenizer.mask_token_id)

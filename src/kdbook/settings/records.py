@@ -1,6 +1,6 @@
 """Results that scripts of ``bench`` keep for shipped profiles, since a build would take too long for them.
 
-They lie in a folder of their own, so that a page that shows one is executed again when it changes.
+They have a folder of their own, so that a page that shows one is executed again when it changes.
 """
 
 import json

@@ -147,8 +147,8 @@ class Measurements(_Record):
 class RunRecord(_Record):
     """What is known about a finished run.
 
-    ``source`` is the data source that the profile named. ``code`` holds the hash of every definition of the
-    training code by its qualified name, to explain later why a run is outdated.
+    ``source`` is the data source that the profile named. ``code`` maps the qualified name of every
+    definition of the training code to its hash, to explain later why a run is outdated.
     """
 
     name: str
