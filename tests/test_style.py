@@ -1,4 +1,4 @@
-"""Pages, documents and messages use the words that CONTRIBUTING.md lists, and the spelling of one country."""
+"""Pages, documents and messages use the words that CONTRIBUTING.md lists; chapters have the form of a lesson."""
 
 import re
 from pathlib import Path
@@ -51,3 +51,37 @@ def test_code_fits_the_page(path):
         options = ("alt:", "caption:")
         too_wide = [line for line in block.splitlines() if not line.strip().startswith(options)]
         assert not [line for line in too_wide if len(line) > WIDEST_CODE]
+
+
+LESSONS = [
+    path
+    for path in sorted(ROOT.glob("book/*.md"))
+    if path.stem not in {"index", "reproduce", "glossary", "references"}
+]
+FRONT_MATTER = re.compile(r"\A---\n.*?^---\n", re.MULTILINE | re.DOTALL)
+FENCED = re.compile(r"^```(?:\{code-cell\}|python|toml|sh).*?^```", re.MULTILINE | re.DOTALL)
+MOST_CELLS = 25
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_a_lesson_has_goals_prose_a_figure_a_summary_and_exercises(path):
+    text = FRONT_MATTER.sub("", path.read_text("utf-8"))
+    assert "{admonition} Learning goals\n:class: tip\nYou will\n" in text
+    assert 900 <= len(FENCED.sub("", text).split()) <= 3000
+    assert text.count("{code-cell}") <= MOST_CELLS
+    figures = text.count("\nmystnb:\n")
+    assert (
+        figures >= 1
+        and text.count("\n  figure:\n    caption: ") == text.count("\n  image:\n    alt: ") == figures
+    )
+    assert text.index("\n## Summary\n") < text.index("\n## Exercises\n")
+    assert text.count(":class: exercise") == text.count("{dropdown} Solution") >= 2
+
+
+def test_the_usual_terms_can_be_found():
+    pages = " ".join(path.read_text("utf-8") for path in PAGES if path.parent.name == "book").lower()
+    terms = (
+        "ground truth, held-out, overfit, memorize, majority, outperform, dark knowledge, soft labels, "
+        "pseudo-labels, unlabelled, pruning, quantization, confusion matrix, vocabulary trimming, zero-shot"
+    )
+    assert not [term for term in terms.split(", ") if term not in pages]

@@ -166,12 +166,55 @@
     return input;
   }
 
-  function ask(cell) {
-    const example = cell.querySelectorAll("tbody tr td");
+  const SAME = "1"; // the label of pairs with the same meaning
+  const PRESETS = 4;
+
+  // The rows of the table: two sentences, the label, and the probability of class 1.
+  function rowsOf(cell) {
+    const rows = [...cell.querySelectorAll("tbody tr")];
+    return rows.map((row) => {
+      const [first, second, label, share] = [...row.querySelectorAll("td")].map((entry) => entry.textContent.trim());
+      return { first, second, label, correct: share > 0.5 === (label === SAME) };
+    });
+  }
+
+  // Some pairs, one of which the student gets wrong, if the table has any.
+  function presetsOf(rows) {
+    const wrong = rows.find((row) => !row.correct);
+    const others = rows.filter((row) => row !== wrong).slice(0, wrong ? PRESETS - 1 : PRESETS);
+    return rows.filter((row) => row === wrong || others.includes(row));
+  }
+
+  function addPresets(form, rows, first, second) {
+    const box = document.createElement("div");
+    box.className = "student-demo-presets";
+    presetsOf(rows).forEach((row, number) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "btn btn-sm btn-outline-primary";
+      button.textContent = `Test pair ${number + 1}`;
+      button.addEventListener("click", () => {
+        [first.value, second.value] = [row.first, row.second];
+        form.requestSubmit();
+      });
+      box.append(button);
+    });
+    form.prepend(box);
+  }
+
+  function verdictOn(rows, first, second, isSame) {
+    const row = rows.find((each) => each.first === first && each.second === second);
+    if (!row) return "";
+    const correct = isSame === (row.label === SAME);
+    return ` The label is ${row.label}, so the student is ${correct ? "correct" : "incorrect"}.`;
+  }
+
+  function addForm(cell) {
+    const rows = rowsOf(cell);
     const form = document.createElement("form");
     form.className = "student-demo";
-    const first = field(form, "First sentence", example[0]?.textContent.trim() ?? "");
-    const second = field(form, "Second sentence", example[1]?.textContent.trim() ?? "");
+    const first = field(form, "First sentence", rows[0]?.first ?? "");
+    const second = field(form, "Second sentence", rows[0]?.second ?? "");
     const button = document.createElement("button");
     button.className = "btn btn-primary";
     button.textContent = "Try the student";
@@ -182,14 +225,15 @@
       answer.textContent = "The student is loading …";
       try {
         const share = await window.kdbookStudent(first.value, second.value);
-        answer.textContent = `${share > 0.5 ? "The same meaning" : "Different meanings"}: the student assigns “the same” a probability of ${share.toFixed(3)}.`;
+        answer.textContent = `${share > 0.5 ? "The same meaning" : "Different meanings"}: the student assigns “the same” a probability of ${share.toFixed(3)}.${verdictOn(rows, first.value, second.value, share > 0.5)}`;
       } catch (error) {
         loading = undefined;
         answer.textContent = `Could not run the student: ${error.message}.`;
       }
     });
-    cell.querySelector(".cell_output").append(form);
+    addPresets(form, rows, first, second);
+    cell.querySelector(".cell_output").prepend(form);
   }
 
-  document.addEventListener("DOMContentLoaded", () => document.querySelectorAll(".tag_student-demo").forEach(ask));
+  document.addEventListener("DOMContentLoaded", () => document.querySelectorAll(".tag_student-demo").forEach(addForm));
 })();

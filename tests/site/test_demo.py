@@ -58,6 +58,22 @@ def test_the_student_is_loaded_only_when_it_is_asked(page):
     assert len([url for url in loaded if f"/{DEMO}/" in url]) == 2
 
 
+def test_presets_come_first_and_include_an_error_if_there_is_one(page):
+    rows = page.locator(".tag_student-demo tbody tr")
+    cells = [rows.nth(number).locator("td").all_inner_texts() for number in range(rows.count())]
+    wrong = [(float(share) > 0.5) != (label == "1") for *_, label, share in cells]
+    form, table = page.locator("form.student-demo"), page.locator(".tag_student-demo table")
+    assert form.bounding_box()["y"] < table.bounding_box()["y"]
+    said = []
+    for preset in form.get_by_role("button", name="Test pair").all():
+        preset.click()
+        page.get_by_text("The label is").wait_for()
+        said.append(form.locator("output").inner_text())
+        page.evaluate("document.querySelector('form.student-demo output').textContent = ''")
+    assert len(said) == 4
+    assert any("incorrect" in text for text in said) == any(wrong)
+
+
 def test_a_student_that_does_not_come_is_said(page):
     page.route("**/student.bin", lambda route: route.fulfill(status=404))
     page.get_by_role("button", name="Try the student").click()

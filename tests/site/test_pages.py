@@ -92,6 +92,26 @@ def test_no_link_within_the_site_leads_nowhere(site, address):
                 assert f'id="{anchor}"' in file.read_text("utf-8"), (name, link)
 
 
+@pytest.mark.parametrize("term", ["dark knowledge", "confusion matrix", "vocabulary trimming"])
+def test_the_search_finds_the_usual_terms(site, page, address, term):
+    page.goto(f"{address}/search.html?q={term}", wait_until="load")
+    page.locator("#search-results li").first.wait_for()
+
+
+def test_the_first_screen_has_a_result_code_and_a_figure(site, browser, address):
+    for width, height in ((390, 844), (1440, 900)):
+        page = browser.new_page(viewport={"width": width, "height": height})
+        page.goto(f"{address}/book/index.html", wait_until="load")
+        for part in (
+            "article p:has-text('Accuracy on all test rows')",
+            "article .highlight",
+            "article figure img",
+        ):
+            box = page.locator(part).first.bounding_box()
+            assert box and box["y"] + box["height"] <= height, (width, part)
+        page.close()
+
+
 def test_the_site_can_be_found_and_shared(site, address):
     assert f"<loc>{address}/book/teacher.html</loc>" in (site / "sitemap.xml").read_text("utf-8")
     page = (site / "book" / "teacher.html").read_text("utf-8")

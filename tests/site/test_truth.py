@@ -105,7 +105,7 @@ FENCED = re.compile(
     r"^(?P<fence>`{3,})\{?(code-cell|literalinclude|python|toml)\b.*?^(?P=fence)", re.MULTILINE | re.DOTALL
 )
 NOT_PROSE = re.compile(
-    r"\A---\n.*?^---\n|\$\$.*?\$\$|\$[^$\n]+\$|`[^`\n]+`|\{[\w:]+\}`[^`]+`|Python 3\.\d+|Apache-2\.0|^:[\w-]+:[^\n]*$",
+    r"\A---\n.*?^---\n|\$\$.*?\$\$|\$[^$\n]+\$|`[^`\n]+`|\{[\w:]+\}`[^`]+`|Python 3\.\d+|Apache-2\.0|Version \d+\.\d+\.\d+|^:[\w-]+:[^\n]*$",
     re.MULTILINE | re.DOTALL,
 )
 RESULT = re.compile(r"\d[.,]\d|\d+ ?%|\d+ (points|times|seconds|pairs|rows)")

@@ -98,6 +98,13 @@ def test_outputs_come_only_when_asked_for_and_hidden_code_stays_folded():
         assert notebook.cells[1].source == SITE.setup
 
 
+def test_the_caption_of_a_figure_follows_its_cell():
+    metadata = {"mystnb": {"figure": {"caption": "What it shows."}, "image": {"alt": "A line"}}}
+    executed = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("plot()", metadata=metadata)])
+    *_, cell, caption = convert(executed, PAGE, SITE, outputs=False).cells
+    assert (cell.source, caption.source) == ("plot()", "*What it shows.*")
+
+
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_no_role_is_left_in_any_chapter(chapter):
     titles = {path.stem: path.stem for path in BOOK.glob("*.md")}
