@@ -56,7 +56,7 @@ def test_code_fits_the_page(path):
 LESSONS = [
     path
     for path in sorted(ROOT.glob("book/*.md"))
-    if path.stem not in {"index", "reproduce", "glossary", "references"}
+    if path.stem not in {"index", "reproduce", "glossary", "references", "de-index", "de-quickstart"}
 ]
 FRONT_MATTER = re.compile(r"\A---\n.*?^---\n", re.MULTILINE | re.DOTALL)
 FENCED = re.compile(r"^```(?:\{code-cell\}|python|toml|sh).*?^```", re.MULTILINE | re.DOTALL)

@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from helpers import CHAPTERS
 
-PAGES = (*CHAPTERS, "glossary", "references")
+PAGES = (*CHAPTERS, "glossary", "references", "de-index", "de-quickstart")
 RAW = re.compile(r"\{[\w:-]+\}`|^(:{3,}|`{3,})\{", re.MULTILINE)
 MOST_BYTES = 1_000_000
 SETTLED = 300  # milliseconds in which the theme puts on its colours
