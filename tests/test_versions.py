@@ -11,6 +11,4 @@ ROOT = Path(__file__).parents[1]
 def test_the_version_is_the_same_everywhere():
     version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
     assert yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))["version"] == version
-    footer = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))["html"]["extra_footer"]
-    assert f"Version {version}." in footer
     assert f"Version {version}." in (ROOT / "book" / "reproduce.md").read_text("utf-8")

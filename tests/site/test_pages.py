@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterator
+from importlib.metadata import version
 from urllib.parse import unquote, urldefrag, urljoin, urlparse
 
 import pytest
@@ -118,6 +119,7 @@ def test_the_site_can_be_found_and_shared(site, address):
     card = re.search(r'property="og:image" content="([^"]+)"', page)
     assert card and (site / urlparse(card[1]).path.lstrip("/")).is_file()
     assert re.search(r'name="description" content="[^"]{40,}"', page)
+    assert f"Version {version('kdbook')}. Code and text are licensed under Apache-2.0" in page
 
 
 def sigmoid(logit: float) -> float:

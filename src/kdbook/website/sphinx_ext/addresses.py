@@ -1,25 +1,34 @@
-"""Where the site and its source will be published: a build knows neither by itself, so the environment
-says.
-"""
+"""Where the site and its source are published, which only the environment knows, and the footer."""
+
+from importlib.metadata import version
 
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
 from kdbook.settings import environment
 
+FOOTER = (
+    "<p>Version {version}. Code and text are licensed under Apache-2.0. The page Reproducibility explains "
+    "how to cite this book.</p>"
+)
+
 
 def configure(app: Sphinx, config: Config) -> None:
-    """Set the address that notebooks, the sitemap and previews link to, and the button that edits a page."""
+    """Set the address that notebooks, the sitemap and previews link to, the footer, and the buttons that
+    lead to the repository.
+    """
     variables = environment.read()
     config.html_baseurl = variables.site.rstrip("/") + "/"
     config.ogp_site_url = config.html_baseurl
+    options: dict[str, object] = {"extra_footer": FOOTER.format(version=version("kdbook"))}
     if variables.repository:
-        options = {
+        options |= {
             "repository_url": variables.repository,
             "use_repository_button": True,
             "use_edit_page_button": True,
+            "use_issues_button": True,
         }
-        config.html_theme_options = config.html_theme_options | options
+    config.html_theme_options = config.html_theme_options | options
 
 
 def list_all_pages(app: Sphinx, error: Exception | None) -> None:
