@@ -22,7 +22,8 @@ BUILT_FROM = ("_config.yml", "_toc.yml", "pyproject.toml", "README.md", "LICENSE
 PROFILE, ROWS, OTHER = "src/kdbook/settings/profiles/smoke.toml", "x-final", "other.toml"
 TWO_SEEDS, ONE_SEED = (f'checkpoint = "embedded:student"\nseeds = {seeds}\n' for seeds in ([0, 1], [0]))
 FIT = "src/kdbook/training/fit.py"
-CELL = re.compile(r"^```\{code-cell\}.*?^```\n", re.MULTILINE | re.DOTALL)
+# What makes a page a notebook: its front matter, which names a kernel, and its cells.
+NOTEBOOK = re.compile(r"\A---\n.*?^---\n|^```\{code-cell\}.*?^```\n", re.MULTILINE | re.DOTALL)
 
 Edit = Callable[[Path], None]
 
@@ -212,7 +213,7 @@ def without_cells(project: Path, chapters: Iterable[str]) -> None:
     """Turn chapters into pages of prose, which need no execution."""
     for chapter in chapters:
         path = project / "book" / f"{chapter}.md"
-        path.write_text(CELL.sub("", path.read_text("utf-8")), "utf-8")
+        path.write_text(NOTEBOOK.sub("", path.read_text("utf-8")), "utf-8")
 
 
 def without_freshness(project: Path) -> None:
