@@ -6,9 +6,10 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import psutil
-from helpers import FEW_RUNS, assert_same_results, build, wait_until
+from helpers import FEW_RUNS, assert_same_results, build, few_profile, wait_until
 
-from kdbook.store.local import Store
+from kdbook.store.local import PARTIAL, Store
+from kdbook.store.run import PROGRESS
 
 
 def test_two_builds_of_one_book_at_once(built, smoke_store, tally):
@@ -35,12 +36,19 @@ def test_four_builds_on_one_store_at_once(built, tmp_path, smoke_store, tally):
 
 
 def test_a_worker_killed_for_its_memory(tmp_path, tally):
-    command = [sys.executable, "-m", "kdbook.cli", "run", "--profile", "smoke"]
-    running = subprocess.Popen(
-        command, env=os.environ | {"KDBOOK_STORE": str(tmp_path)}, stderr=subprocess.PIPE, text=True
+    """The other one is in the middle of a fit, in which Lightning catches the signal that would end it."""
+    long = few_profile(tmp_path)
+    long.write_text(
+        long.read_text("utf-8").replace("optim.max_epochs = 1", "optim.max_epochs = 100"), "utf-8"
     )
-    partial = tmp_path / "partial"
-    wait_until(lambda: (partial.is_dir() and list(partial.iterdir())) or running.poll() is not None)
+    store = tmp_path / "store"
+    running = subprocess.Popen(
+        [sys.executable, "-m", "kdbook.cli", "run", "--profile", str(long), "--jobs", "2"],
+        env=os.environ | {"KDBOOK_STORE": str(store)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_until(lambda: len(list(store.glob(f"{PARTIAL}/*/{PROGRESS}"))) == 2 or running.poll() is not None)
     workers = [
         child for child in psutil.Process(running.pid).children() if "spawn_main" in " ".join(child.cmdline())
     ]
@@ -49,5 +57,4 @@ def test_a_worker_killed_for_its_memory(tmp_path, tally):
         _, stderr = running.communicate(timeout=120)
         assert running.returncode == 1 and "Traceback" not in stderr
         assert "was killed, perhaps for lack of memory" in stderr and "--jobs 1" in stderr
-        store = Store(tmp_path)
-        assert not any(store.verify(key) for key in sorted(store.keys()))
+        assert not any(map(Store(store).verify, Store(store).keys()))

@@ -10,7 +10,7 @@ import signal
 import threading
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context, parent_process
+from multiprocessing import active_children, get_context, parent_process
 from typing import TYPE_CHECKING
 
 from kdbook.errors import KdbookError
@@ -49,6 +49,8 @@ class ProcessPool:
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self.pool.shutdown(wait=False, cancel_futures=True)
         if isinstance(error, BrokenProcessPool):
+            for worker in active_children():  # the pool only asks them to end, and Lightning may not listen
+                worker.kill()
             names = " or ".join(self.running.values())
             raise KdbookError(
                 f"a process that trained {names} was killed, perhaps for lack of memory. "
