@@ -67,7 +67,7 @@
   function addPresets(inputs, parent) {
     const row = make("div", { class: "loss-explorer-presets" }, parent);
     for (const [text, values] of Object.entries(PRESETS)) {
-      const button = make("button", { type: "button", class: "btn btn-sm btn-outline-primary" }, row);
+      const button = make("button", { type: "button", class: "preset-button" }, row);
       button.textContent = text;
       button.addEventListener("click", () => {
         for (const [name, value] of Object.entries(values)) {

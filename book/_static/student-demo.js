@@ -191,7 +191,7 @@
     presetsOf(rows).forEach((row, number) => {
       const button = document.createElement("button");
       button.type = "button";
-      button.className = "btn btn-sm btn-outline-primary";
+      button.className = "preset-button";
       button.textContent = `Test pair ${number + 1}`;
       button.addEventListener("click", () => {
         [first.value, second.value] = [row.first, row.second];
