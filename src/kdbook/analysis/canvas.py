@@ -35,7 +35,7 @@ STYLE: dict[str, object] = {
     "axes.spines.right": False,
     "axes.grid": True,
     "grid.alpha": 0.3,
-    "font.size": 11,
+    "font.size": 13,
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "kdbook",
     "text.parse_math": False,  # a dollar in the name of a class is a dollar

@@ -24,6 +24,8 @@ from kdbook.store.run import Run
 from kdbook.study.arms import Arms
 
 CHANCE = 0.5
+LEGEND_COLUMNS = 4  # of names as long as "pseudo-labels" in the width of a page
+TICK_WIDTH = 18  # characters
 
 
 def accuracy_by_language(arms: Arms, zero_shot_languages: Sequence[str] = ()) -> Figure:
@@ -88,9 +90,7 @@ def by_edit(table: pd.DataFrame) -> Figure:
     meaning = {0: "different", 1: "same"}
     axes.set_yticks(rows, [f"{edit} ({meaning[label]})" for label, edit in table.index])
     axes.set_xlabel("accuracy")
-    axes.legend(
-        loc="upper center", bbox_to_anchor=(0.4, 1.0 + 0.6 / len(table)), ncols=len(arms), frameon=False
-    )
+    figure.legend(loc="outside upper center", ncols=LEGEND_COLUMNS, frameon=False)
     return canvas.finished(figure)
 
 
@@ -160,7 +160,7 @@ def calibration_curves(arms: Arms, data: TextData) -> Figure:
 
     For two classes the event is that a row is of class 1, for more classes that the prediction is correct.
     """
-    figure, axes = canvas.empty(5, 4.4)
+    figure, axes = canvas.empty(7, 4.8)
     axes.plot([0, 1], [0, 1], color="grey", linestyle=":", linewidth=1)
     for number, (arm, runs) in enumerate(arms.items()):
         for index, run in enumerate(runs):
@@ -239,7 +239,7 @@ def gradients(
     derivatives of both terms and of their sum with respect to the student's logit. ``loss-explorer.js`` draws
     the same on the site.
     """
-    figure, (targets, pulls) = canvas.empty(7.4, 3.2, columns=2)
+    figure, (targets, pulls) = canvas.empty(7, 3.2, columns=2)
     shares = {
         "label": float(label),
         "teacher": float(_sigmoid(teacher)),
@@ -267,7 +267,7 @@ def _sigmoid(logit: Any) -> Any:
 
 def dose_response(points: Sequence[Point], dose: str, tests: Sequence[str] = (ALL,)) -> Figure:
     """Mean accuracy of each arm with its 95% confidence interval at every dose, a panel for each test set."""
-    figure, panels = canvas.empty(max(7, 4.6 * len(tests)), 3.6, columns=len(tests))
+    figure, panels = canvas.empty(7, 4.2, columns=len(tests))
     arms = list(points[0].accuracy)
     panels = np.atleast_1d(panels)
     for axes, test in zip(panels, tests, strict=True):
@@ -277,13 +277,13 @@ def dose_response(points: Sequence[Point], dose: str, tests: Sequence[str] = (AL
             ends = [values - [mean.low for mean in means], [mean.high for mean in means] - values]
             x = np.arange(len(points)) + (number - (len(arms) - 1) / 2) * 0.06
             axes.errorbar(x, values, yerr=ends, fmt="o-", color=COLOURS[number], capsize=2, label=arm)
-        axes.set_xticks(range(len(points)), [textwrap.fill(point.dose, 15) for point in points])
+        axes.set_xticks(range(len(points)), [textwrap.fill(point.dose, TICK_WIDTH // len(tests)) for point in points])
         axes.set_xlabel(dose)
         if len(tests) > 1:
-            axes.set_title(LANGUAGE_NAMES.get(test, test), fontsize=11)
+            axes.set_title(LANGUAGE_NAMES.get(test, test), fontsize="medium")
     panels[0].set_ylabel("accuracy")
     entries = axes.get_legend_handles_labels()
-    figure.legend(*entries, loc="outside upper center", ncols=len(arms), frameon=False)
+    figure.legend(*entries, loc="outside upper center", ncols=LEGEND_COLUMNS, frameon=False)
     return canvas.finished(figure)
 
 
