@@ -277,7 +277,9 @@ def dose_response(points: Sequence[Point], dose: str, tests: Sequence[str] = (AL
             ends = [values - [mean.low for mean in means], [mean.high for mean in means] - values]
             x = np.arange(len(points)) + (number - (len(arms) - 1) / 2) * 0.06
             axes.errorbar(x, values, yerr=ends, fmt="o-", color=COLOURS[number], capsize=2, label=arm)
-        axes.set_xticks(range(len(points)), [textwrap.fill(point.dose, TICK_WIDTH // len(tests)) for point in points])
+        axes.set_xticks(
+            range(len(points)), [textwrap.fill(point.dose, TICK_WIDTH // len(tests)) for point in points]
+        )
         axes.set_xlabel(dose)
         if len(tests) > 1:
             axes.set_title(LANGUAGE_NAMES.get(test, test), fontsize="medium")
