@@ -1,4 +1,4 @@
-"""Write the results in ``README.md`` from the finished runs of the embedded profile: ``make readme``.
+"""Write the results and the picture of ``README.md`` from the finished runs of the embedded profile: ``make readme``.
 
 The results are kept in ``bench/results.json``, with the keys of their runs, so that a test can check whether they are those
 of the code.
@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from kdbook import open_study
-from kdbook.analysis import comparisons, tables
+from kdbook.analysis import comparisons, figures, tables
 from kdbook.data import UNLABELLED
+from kdbook.settings.arms import MAIN_ARMS
 from kdbook.settings.tuning import confirmation
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 RESULTS = ROOT / "bench" / "results.json"
+PICTURE = ROOT / "book" / "_static" / "result.png"
 PROFILE = "embedded"
 BEGIN = "<!-- results: written by make readme -->\n"
 END = "<!-- end of results -->"
@@ -76,7 +78,14 @@ def _points(values: list[float]) -> str:
     return f"{value} [{low}, {high}]"
 
 
+def draw() -> None:
+    """The picture of the README, which is the figure of the first page."""
+    arms = open_study(PROFILE).get_or_train_arms(*MAIN_ARMS)
+    figures.accuracy_by_language(arms).savefig(PICTURE, dpi=110)
+
+
 def main() -> None:
+    draw()
     values = results()
     RESULTS.write_text(json.dumps(values, indent=1) + "\n", "utf-8")
     before, _, rest = README.read_text("utf-8").partition(BEGIN)

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from helpers import CHAPTERS, build, executed, few_runs
+from helpers import CHAPTERS, FRONT_MATTER, build, executed, few_runs
 
 from kdbook.data.generated import corpus
+from kdbook.website.chapters import CELL
 
 # Chapters without cells here, since what a change costs does not depend on the number of chapters.
 LEFT_OUT = {"quickstart", "when-it-pays", "deployment", "own-data", "choosing"}
@@ -22,8 +23,6 @@ BUILT_FROM = ("_config.yml", "_toc.yml", "pyproject.toml", "README.md", "LICENSE
 PROFILE, ROWS, OTHER = "src/kdbook/settings/profiles/smoke.toml", "x-final", "other.toml"
 TWO_SEEDS, ONE_SEED = (f'checkpoint = "embedded:student"\nseeds = {seeds}\n' for seeds in ([0, 1], [0]))
 FIT = "src/kdbook/training/fit.py"
-# What makes a page a notebook: its front matter, which names a kernel, and its cells.
-NOTEBOOK = re.compile(r"\A---\n.*?^---\n|^```\{code-cell\}.*?^```\n", re.MULTILINE | re.DOTALL)
 
 Edit = Callable[[Path], None]
 
@@ -213,7 +212,8 @@ def without_cells(project: Path, chapters: Iterable[str]) -> None:
     """Turn chapters into pages of prose, which need no execution."""
     for chapter in chapters:
         path = project / "book" / f"{chapter}.md"
-        path.write_text(NOTEBOOK.sub("", path.read_text("utf-8")), "utf-8")
+        without_kernel = FRONT_MATTER.sub("", path.read_text("utf-8"))
+        path.write_text(CELL.sub("", without_kernel), "utf-8")
 
 
 def without_freshness(project: Path) -> None:

@@ -1,19 +1,15 @@
 """The results in the README are those of the code, as ``make readme`` writes them."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
+from helpers import bench_module
 
 from kdbook.settings import profile
 from kdbook.store.local import Store
 from kdbook.study.study import Study
 
-ROOT = Path(__file__).parents[1]
-SPEC = importlib.util.spec_from_file_location("readme", ROOT / "bench" / "readme.py")
-readme = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(readme)
+readme = bench_module("readme")
 RESULTS = json.loads(readme.RESULTS.read_text("utf-8"))
 
 

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from helpers import FRONT_MATTER
 
 ROOT = Path(__file__).parents[1]
 PHRASES = {
@@ -58,7 +59,6 @@ LESSONS = [
     for path in sorted(ROOT.glob("book/*.md"))
     if path.stem not in {"index", "reproduce", "glossary", "references", "de-index", "de-quickstart"}
 ]
-FRONT_MATTER = re.compile(r"\A---\n.*?^---\n", re.MULTILINE | re.DOTALL)
 FENCED = re.compile(r"^```(?:\{code-cell\}|python|toml|sh).*?^```", re.MULTILINE | re.DOTALL)
 MOST_CELLS = 25
 

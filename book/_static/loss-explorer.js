@@ -65,7 +65,7 @@
   }
 
   function addPresets(inputs, parent) {
-    const row = make("div", { class: "loss-explorer-presets" }, parent);
+    const row = make("div", { class: "preset-buttons" }, parent);
     for (const [text, values] of Object.entries(PRESETS)) {
       const button = make("button", { type: "button", class: "preset-button" }, row);
       button.textContent = text;

@@ -187,7 +187,7 @@
 
   function addPresets(form, rows, first, second) {
     const box = document.createElement("div");
-    box.className = "student-demo-presets";
+    box.className = "preset-buttons";
     presetsOf(rows).forEach((row, number) => {
       const button = document.createElement("button");
       button.type = "button";

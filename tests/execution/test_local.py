@@ -4,11 +4,14 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
 from helpers import few_profile, kdbook, wait_until
 
+from kdbook.errors import KdbookError
 from kdbook.execution import local
 from kdbook.settings import machine, profile
 from kdbook.store.local import Store
@@ -56,6 +59,16 @@ def test_workers_end_with_a_command_that_is_killed(tmp_path):
     process.wait()
     assert children
     wait_until(lambda: not any(map(_is_there, children)), 60)
+
+
+def test_a_broken_pool_spares_processes_that_are_not_its_workers(smoke):
+    context = get_context("spawn")
+    other = context.Process(target=time.sleep, args=(60,))
+    other.start()
+    with pytest.raises(KdbookError, match="perhaps for lack of memory"), local.ProcessPool(smoke, 1, print):
+        raise BrokenProcessPool
+    assert other.is_alive()
+    other.kill()
 
 
 def _children(pid: int) -> list[int]:

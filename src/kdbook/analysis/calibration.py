@@ -1,13 +1,14 @@
 """How reliable probabilities are: proper scores, calibration errors, and the temperature that fits best."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from kdbook.analysis import bootstrap
 from kdbook.analysis.estimates import Estimate
-from kdbook.analysis.predictions import binary_events, probabilities
+from kdbook.analysis.predictions import SMALLEST_PROBABILITY, binary_events, probabilities
 from kdbook.analysis.resampling import Array, Resampler
 from kdbook.settings.arms import BASELINE
 from kdbook.store.run import Run
@@ -15,9 +16,7 @@ from kdbook.study.arms import Arms
 
 BINS = 10
 ROWS_PER_BIN = 20  # of fewer rows a share is mostly noise
-SMALLEST_PROBABILITY = 1e-6  # probabilities are kept this far from 0, where their logarithm is finite
 TEMPERATURES = (0.05, 20.0)  # limits of the search
-RESAMPLES = 10_000
 
 
 @dataclass(frozen=True)
@@ -30,19 +29,23 @@ class CalibrationComparison:
 
 def calibration_table(arms: Arms) -> pd.DataFrame:
     """Scores of the probabilities of each arm on all test rows, means over its runs; log loss in nats."""
-    measures: dict[str, Callable[[pd.DataFrame], float]] = {
-        "log loss": log_loss,
-        "Brier": brier_score,
-        "ECE": lambda frame: calibration_error(*binary_events(frame)),
-        "ECE if calibrated": lambda frame: error_if_calibrated(binary_events(frame)[0]),
-        "temperature": lambda frame: scaled(frame)[0],
-        "log loss with it": lambda frame: scaled(frame)[1],
-    }
     rows = {
-        arm: {name: np.mean([measure(run.predictions) for run in runs]) for name, measure in measures.items()}
-        for arm, runs in arms.items()
+        arm: pd.DataFrame([_scores(run.predictions) for run in runs]).mean() for arm, runs in arms.items()
     }
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _scores(predictions: pd.DataFrame) -> dict[str, float]:
+    probability, happened = binary_events(predictions)
+    temperature, loss = scaled(predictions)
+    return {
+        "log loss": log_loss(predictions),
+        "Brier": brier_score(predictions),
+        "ECE": calibration_error(probability, happened),
+        "ECE if calibrated": error_if_calibrated(probability),
+        "temperature": temperature,
+        "log loss with it": loss,
+    }
 
 
 def compare(arms: Arms) -> CalibrationComparison:
@@ -52,7 +55,7 @@ def compare(arms: Arms) -> CalibrationComparison:
     arm = arms.distilled_arm
     rows = arms.baselines[0].predictions.groupby("id", sort=True).size().to_numpy()
     contrast = _squared_errors(arms[arm]) - _squared_errors(arms[BASELINE])  # (seeds, items)
-    return CalibrationComparison(arm, Resampler(contrast.shape, rows, RESAMPLES).estimate(contrast))
+    return CalibrationComparison(arm, Resampler(contrast.shape, rows, bootstrap.RESAMPLES).estimate(contrast))
 
 
 def _squared_errors(runs: Sequence[Run]) -> Array:

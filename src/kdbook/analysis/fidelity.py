@@ -5,13 +5,11 @@ import pandas as pd
 
 from kdbook.analysis import bootstrap
 from kdbook.analysis.estimates import Estimate
-from kdbook.analysis.predictions import aligned, probabilities
+from kdbook.analysis.predictions import SMALLEST_PROBABILITY, aligned, probabilities
 from kdbook.analysis.resampling import Array
 from kdbook.settings.arms import BASELINE, TEACHER
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
-
-SMALLEST_PROBABILITY = 1e-6  # probabilities are kept this far from 0 and 1, where their logarithm is finite
 
 
 def fidelity(arms: Arms) -> pd.DataFrame:

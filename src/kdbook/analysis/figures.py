@@ -179,8 +179,8 @@ def confidence(run: Run) -> Figure:
     figure, axes = canvas.empty(7, 3)
     kinds = {"training rows": run.train_predictions, "test rows": run.predictions}
     for colour, (kind, predictions) in zip(COLOURS, kinds.items(), strict=False):
-        largest = probabilities(predictions).max(axis=1)
-        bins = np.linspace(1 / probabilities(predictions).shape[1], 1, 21)
+        shares = probabilities(predictions)  # (rows, classes)
+        largest, bins = shares.max(axis=1), np.linspace(1 / shares.shape[1], 1, 21)
         label = f"{kind}: accuracy {accuracy(predictions)[ALL]:.3f}"
         weights = np.full(len(largest), 1 / len(largest))
         axes.hist(largest, bins, weights=weights, histtype="step", linewidth=2, color=colour, label=label)

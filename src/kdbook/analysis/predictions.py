@@ -19,6 +19,7 @@ LANGUAGE_NAMES = {
     ALL: "All",
 }
 PROBABILITY = "probability_"  # followed by the number of the class
+SMALLEST_PROBABILITY = 1e-6  # where a logarithm is taken, probabilities are kept this far from 0
 
 
 def probabilities(predictions: pd.DataFrame) -> np.ndarray:

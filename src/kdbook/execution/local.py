@@ -42,6 +42,7 @@ class ProcessPool:
         self.messages: SimpleQueue[Message] = context.SimpleQueue()
         self.pool = ProcessPoolExecutor(jobs, context, _begin, (study.profile, study.store, self.messages))
         self.running: dict[Future[bool], str] = {}
+        self.others = active_children()  # of a notebook, say, whose own processes are not workers
 
     def __enter__(self) -> "ProcessPool":
         return self
@@ -49,8 +50,9 @@ class ProcessPool:
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self.pool.shutdown(wait=False, cancel_futures=True)
         if isinstance(error, BrokenProcessPool):
-            for worker in active_children():  # the pool only asks them to end, and Lightning may not listen
-                worker.kill()
+            for child in active_children():  # the pool only asks them to end, and Lightning may not listen
+                if child not in self.others:
+                    child.kill()
             names = " or ".join(self.running.values())
             raise KdbookError(
                 f"a process that trained {names} was killed, perhaps for lack of memory. "

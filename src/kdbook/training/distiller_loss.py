@@ -34,15 +34,15 @@ def distiller_loss(
     from autogluon.multimodal.optim.lit_distiller import DistillerLitModule
     from torch import nn
 
-    defaults = automm.defaults()
+    defaults = {  # the attributes of the module are called as the settings
+        key.removeprefix(automm.DISTILLER_PREFIX): value
+        for key, value in automm.defaults().items()
+        if key.startswith(automm.DISTILLER_PREFIX)
+    }
     distiller = SimpleNamespace(
+        **defaults,
         student_model=SimpleNamespace(prefix=PREFIX),
         teacher_model=SimpleNamespace(prefix=PREFIX),
-        temperature=defaults["distiller.temperature"],
-        hard_label_weight=defaults["distiller.hard_label_weight"],
-        soft_label_weight=defaults["distiller.soft_label_weight"],
-        output_feature_loss_weight=defaults["distiller.output_feature_loss_weight"],
-        softmax_regression_weight=defaults["distiller.softmax_regression_weight"],
         hard_label_loss_func=nn.CrossEntropyLoss(),
         soft_label_loss_func=nn.CrossEntropyLoss(),
         output_feature_loss_func=nn.MSELoss(),

@@ -185,10 +185,6 @@ def _figure(directive: _Directive) -> str:
     return f"![{directive.options.get('alt', '')}]({address})\n\n{directive.plain_body()}"
 
 
-def _container(directive: _Directive) -> str:
-    return directive.plain_body()
-
-
 def _conditional_prose(directive: _Directive) -> str:
     return directive.plain_body() if is_shown(directive.argument, directive.site.task) else ""
 
@@ -216,7 +212,7 @@ DIRECTIVES: dict[str, Callable[[_Directive], str]] = {
     "math": _math,
     "figure": _figure,
     "image": _figure,
-    "container": _container,
+    "container": _Directive.plain_body,
     "only-for": _conditional_prose,
     "nb-exec-table": _execution_table,
     "dropdown": _dropdown,
