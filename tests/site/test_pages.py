@@ -10,6 +10,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from helpers import CHAPTERS
 
+from kdbook.analysis import canvas
+
 PAGES = (*CHAPTERS, "glossary", "references", "de-index", "de-quickstart")
 RAW = re.compile(r"\{[\w:-]+\}`|^(:{3,}|`{3,})\{", re.MULTILINE)
 MOST_BYTES = 1_000_000
@@ -111,6 +113,19 @@ def test_the_first_screen_has_a_result_code_and_a_figure(site, browser, address)
             box = page.locator(part).first.bounding_box()
             assert box and box["y"] + box["height"] <= height, (width, part)
         page.close()
+
+
+def test_text_in_figures_is_legible_on_a_phone(site, browser, address):
+    """Figures are drawn seven inches wide, with text of one size."""
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    for name in CHAPTERS:
+        page.goto(f"{address}/book/{name}.html", wait_until="load")
+        widths = page.evaluate(
+            "[...document.querySelectorAll('article .cell_output img')].map(image => image.clientWidth)"
+        )
+        for width in filter(None, widths):  # those that a script replaces have none
+            assert canvas.STYLE["font.size"] * width / (7 * 72) >= 9, name
+    page.close()
 
 
 def test_the_site_can_be_found_and_shared(site, address):
