@@ -22,6 +22,9 @@ PROFILE ?= $(or $(KDBOOK_PROFILE),embedded)
 PORT ?= 8000
 UV_VERSION := 0.13.9
 UV := .uv/bin/uv
+IN_RANGE := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11; do \
+	$$each -c '$(IN_RANGE)' 2>/dev/null && echo $$each && break; done)
 READY := .venv/.ready
 
 export KDBOOK_PROFILE := $(PROFILE)
@@ -52,7 +55,7 @@ coverage: $(READY)
 
 serve:
 	@test -f _build/html/index.html || { echo "There is no site yet; build it with: make book"; exit 1; }
-	python3 -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+	$(or $(PYTHON),python3) -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
 
 readme: $(READY)
 	env -u KDBOOK_DATA PYTHONPATH=tests .venv/bin/python bench/readme.py
@@ -93,9 +96,13 @@ clean: $(READY)
 	.venv/bin/jupyter-book clean .
 
 $(UV):
-	python3 -m venv .uv
+	@$(or $(PYTHON),false) -c '$(IN_RANGE)' 2>/dev/null || { echo "Python 3.11, 3.12 or 3.13 is needed; \
+	install one, or name it: make env PYTHON=/usr/bin/python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) can't make virtual environments; \
+	install its module venv, on Debian and Ubuntu with: sudo apt install python3-venv"; exit 1; }
+	$(PYTHON) -m venv .uv
 	.uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 $(READY): pyproject.toml uv.lock | $(UV)
-	$(UV) sync --locked --all-extras
+	$(UV) sync --locked --all-extras --python $(or $(PYTHON),.uv/bin/python)
 	touch $@

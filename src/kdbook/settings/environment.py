@@ -34,6 +34,9 @@ class Environment(BaseSettings):
     repository: str | None = Field(
         None, description="Address of the source, such as https://github.com/owner/name."
     )
+    any_versions: bool = Field(
+        default=False, description="Use finished runs that other versions of the computing packages made."
+    )
     ray_address: str | None = Field(
         None, validation_alias="RAY_ADDRESS", description="The Ray cluster to train on."
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from kdbook.encoders import checkpoints
 from kdbook.errors import KdbookError
+from kdbook.settings import environment
 from kdbook.settings.arms import MAIN_ARMS, TEACHER, Rows
 from kdbook.settings.automm import MAX_TEXT_LEN, PEFT, number
 from kdbook.settings.profile import Profile
@@ -265,8 +266,9 @@ class Study:
         return self._checkpoints[name]
 
     def _find(self, wanted: RunIdentity) -> Run | None:
-        if wanted.versions:
-            return self.store.get(wanted.key)
+        same = self.store.get(wanted.key) if wanted.versions else None
+        if same or (wanted.versions and not environment.read().any_versions):
+            return same
         return next(self.store.where(lambda record: record.identity.same_apart_from_versions(wanted)), None)
 
     def _get_or_train(self, specs: Iterable[RunSpec]) -> list[Run]:

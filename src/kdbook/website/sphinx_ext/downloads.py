@@ -1,11 +1,10 @@
 """Downloads: notebooks of the chapters, with and without outputs, and the package as a wheel."""
 
-import json
 import shutil
 import subprocess
 import sys
 import zipfile
-from importlib.metadata import distributions, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,9 @@ from sphinx.util import logging
 
 from kdbook.errors import KdbookError
 from kdbook.export import browser
-from kdbook.settings import profile
+from kdbook.settings import environment, profile
+from kdbook.store import archive
+from kdbook.website import setup_cell
 from kdbook.website.notebooks import NotebookContext, convert
 from kdbook.website.sphinx_ext.build import build_of
 from kdbook.website.sphinx_ext.freshness import built_with
@@ -31,15 +32,8 @@ DEMO = "demo"
 ALL_CHAPTERS = "all-chapters.zip"
 CONSTRAINTS = "constraints.txt"
 
-SETUP = """\
-# Installs what this notebook needs, in the versions used for the page (about 8 GB the first time).
-import importlib.util, os
-
-if importlib.util.find_spec("kdbook") is None:
-    %pip install --quiet --constraint {folder}/{constraints} "kdbook[train] @ {folder}/{wheel}"
-
-os.environ.setdefault("KDBOOK_PROFILE", {profile})  # what to train; runs are kept in .runs and trained once
-"""
+RUNS = "runs.zip"
+MAX_RUNS_BYTES = 300e6  # of a site; runs of full-size models are larger
 
 
 def add_buttons(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
@@ -77,9 +71,9 @@ def write(app: Sphinx, error: Exception | None) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     wheel = _build_wheel(Path(app.srcdir), folder)
-    (folder / CONSTRAINTS).write_text(_constraints(), "utf-8")
+    (folder / CONSTRAINTS).write_text(setup_cell.constraints(), "utf-8")
     names = sorted(built_with(app.env))
-    site = _context(app, names, wheel)
+    site = _context(app, names, wheel, _write_runs(app, folder))
     for name in names:
         source, notebook = Path(app.env.doc2path(name)), _executed(app, name)
         for outputs in (False, True):
@@ -120,17 +114,25 @@ def _write_demo(app: Sphinx) -> None:
         )
 
 
-def _context(app: Sphinx, names: list[str], wheel: Path) -> NotebookContext:
+def _write_runs(app: Sphinx, folder: Path) -> Path | None:
+    """Write the runs of the study for readers who do not train, if the site is published and they are small
+    enough.
+    """
+    runs = [run for _, run in build_of(app).study.completed_runs()]
+    is_published = environment.read().site != environment.SERVED_LOCALLY
+    if not is_published or sum(run.bytes for run in runs) > MAX_RUNS_BYTES:
+        return None
+    archive.export(runs, folder / RUNS)
+    return folder / RUNS
+
+
+def _context(app: Sphinx, names: list[str], wheel: Path, runs: Path | None) -> NotebookContext:
     address = app.config.html_baseurl.rstrip("/")
     study_profile = build_of(app).study.profile
     entries = parse_file(Path(app.srcdir, app.config.bibtex_bibfiles[0])).entries
     name = study_profile.name
-    setup = SETUP.format(
-        folder=f"{address}/{FOLDER}",
-        constraints=CONSTRAINTS,
-        wheel=wheel.name,
-        profile=json.dumps(name if name in profile.names() else f"{name}.toml"),  # a file beside the notebook
-    )
+    named = name if name in profile.names() else f"{name}.toml"  # a file beside the notebook
+    setup = setup_cell.code(f"{address}/{FOLDER}", wheel.name, CONSTRAINTS, named, runs)
     return NotebookContext(
         title=app.config.html_title,
         titles={Path(page).name: title.astext() for page, title in app.env.titles.items()},
@@ -159,9 +161,3 @@ def _build_wheel(project: Path, folder: Path) -> Path:
     if done.returncode:
         raise ExtensionError(f"the wheel of the package could not be built: {done.stderr.strip()}")
     return next(folder.glob(f"kdbook-{version('kdbook')}-*.whl"))
-
-
-def _constraints() -> str:
-    """Versions of all packages installed here, without the part that is particular to a build (``+cpu``)."""
-    versions = {each.name: each.version.split("+")[0] for each in distributions() if each.name != "kdbook"}
-    return "".join(f"{name}=={number}\n" for name, number in sorted(versions.items()))

@@ -1,0 +1,107 @@
+"""The first cell of a downloaded notebook, which installs the package wherever the notebook is opened."""
+
+import json
+from collections.abc import Iterator
+from importlib.metadata import Distribution, PackageNotFoundError, distribution, metadata
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+PACKAGE = "kdbook[train]"
+WATCHED = ("numpy", "pandas", "torch")  # a kernel may have loaded them when the cell replaces them
+
+INSTALL = """\
+# Installs what this notebook needs; packages that are there and recent enough stay. For models of full size,
+# choose a GPU first. For exactly the versions of the page, add to the line with pip:
+# --constraint {folder}/{constraints}
+import importlib.metadata, importlib.util, os, sys
+
+if not {oldest} <= sys.version_info[:2] <= {newest}:
+    raise RuntimeError("choose a kernel with Python {supported}; this is " + sys.version.split()[0])
+if importlib.util.find_spec("kdbook") is None:
+    %pip install --quiet "{package} @ {folder}/{wheel}"
+    loaded = {{name: sys.modules[name].__version__ for name in {watched} if name in sys.modules}}
+    if any(v.split("+")[0] != importlib.metadata.version(n).split("+")[0] for n, v in loaded.items()):
+        raise RuntimeError("restart the kernel (on Colab: the session), then run all cells again")
+
+os.environ.setdefault("KDBOOK_PROFILE", {profile})  # what to train; runs are kept in .runs and trained once
+"""
+QUICK = """
+QUICK = False  # True: read the runs of the page ({megabytes:.0f} MB) instead of training them
+if QUICK:
+    import urllib.request
+
+    os.environ["KDBOOK_ANY_VERSIONS"] = "1"
+    urllib.request.urlretrieve("{folder}/{runs}", "{runs}")
+    !kdbook import --trust {runs}
+"""
+
+
+def code(folder: str, wheel: str, constraints: str, profile: str, runs: Path | None) -> str:
+    """The code of the cell.
+
+    Parameters
+    ----------
+    folder
+        The address of the folder of ``wheel``, ``constraints`` and ``runs`` on the site.
+    wheel, constraints
+        Names of the package, and of the file with the versions of the page.
+    profile
+        The profile of the study.
+    runs
+        The runs of the study, if the site has them.
+    """
+    supported = _supported_pythons()
+    oldest, newest = (tuple(map(int, version.split("."))) for version in (supported[0], supported[-1]))
+    install = INSTALL.format(
+        folder=folder,
+        wheel=wheel,
+        constraints=constraints,
+        package=PACKAGE,
+        watched=WATCHED,
+        oldest=oldest,
+        newest=newest,
+        supported=" or ".join(supported),
+        profile=json.dumps(profile),
+    )
+    if runs is None:
+        return install
+    return install + QUICK.format(folder=folder, runs=runs.name, megabytes=runs.stat().st_size / 1e6)
+
+
+def _supported_pythons() -> list[str]:
+    """The minor versions of Python that the package supports."""
+    required = SpecifierSet(metadata("kdbook")["Requires-Python"])
+    return [f"3.{minor}" for minor in range(30) if f"3.{minor}" in required]
+
+
+def constraints() -> str:
+    """Versions of all that the package needs, as they are installed here, without the part that is particular
+    to a build (``+cpu``).
+    """
+    versions: dict[str, str] = {}
+    waiting, seen = [Requirement(PACKAGE)], set()
+    while waiting:
+        requirement = waiting.pop()
+        key = requirement.name, frozenset(requirement.extras)
+        if key in seen:
+            continue
+        seen.add(key)
+        try:
+            found = distribution(requirement.name)
+        except PackageNotFoundError:  # of another system
+            continue
+        versions[found.name] = found.version.split("+")[0]
+        waiting += _required(found, requirement.extras)
+    del versions["kdbook"]
+    return "".join(f"{name}=={number}\n" for name, number in sorted(versions.items()))
+
+
+def _required(package: Distribution, extras: set[str]) -> Iterator[Requirement]:
+    """What a package with some extras needs on this machine."""
+    for text in package.requires or ():
+        requirement = Requirement(text)
+        marker = requirement.marker
+        if not marker or any(marker.evaluate({"extra": name}) for name in ("", *extras)):
+            yield requirement

@@ -1,0 +1,29 @@
+"""The first thing that a reader runs says in one line what is missing."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+MAKEFILE = Path(__file__).parents[1] / "Makefile"
+TOO_OLD = "#!/bin/sh\nexit 1\n"
+WITHOUT_VENV = '#!/bin/sh\ncase "$2" in *venv*) exit 1;; esac\n'
+
+
+@pytest.mark.parametrize(
+    ("python", "message"),
+    [(TOO_OLD, "Python 3.11, 3.12 or 3.13 is needed"), (WITHOUT_VENV, "sudo apt install python3-venv")],
+)
+def test_a_python_that_will_not_do(tmp_path, python, message):
+    shutil.copy(MAKEFILE, tmp_path)
+    shutil.copy(MAKEFILE.with_name("pyproject.toml"), tmp_path)
+    shutil.copy(MAKEFILE.with_name("uv.lock"), tmp_path)
+    executable = tmp_path / "python"
+    executable.write_text(python)
+    executable.chmod(0o755)
+    command = ["make", "env", f"PYTHON={executable}"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode and message in done.stdout
+    assert len(done.stdout.splitlines()) == 1
+    assert not (tmp_path / ".uv").exists()
