@@ -20,6 +20,7 @@
 
 PROFILE ?= $(or $(KDBOOK_PROFILE),embedded)
 PORT ?= 8000
+ADDRESS ?= 127.0.0.1
 UV_VERSION := 0.13.9
 UV := .uv/bin/uv
 IN_RANGE := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
@@ -55,7 +56,7 @@ coverage: $(READY)
 
 serve:
 	@test -f _build/html/index.html || { echo "There is no site yet; build it with: make book"; exit 1; }
-	$(or $(PYTHON),python3) -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+	$(or $(PYTHON),python3) -m http.server --bind $(ADDRESS) --directory _build/html $(PORT)
 
 readme: $(READY)
 	env -u KDBOOK_DATA PYTHONPATH=tests .venv/bin/python bench/readme.py

@@ -12,6 +12,7 @@ import pytest
 from helpers import SMOKE_RUNS, kdbook, kdbook_here
 from typer.testing import CliRunner
 
+from kdbook import cli
 from kdbook.cli import COMMANDS, app
 from kdbook.store.local import Store
 
@@ -25,6 +26,22 @@ def test_help_has_an_example(name, example):
     assert result.exit_code == 0
     assert f"Example: {example}" in result.stdout
     assert example.startswith(f"kdbook {name}")
+
+
+@pytest.mark.parametrize(
+    ("package", "extra"), [("onnxruntime", "predict"), ("autogluon.multimodal", "train")]
+)
+def test_a_package_that_is_not_installed_is_named_with_the_extra_that_installs_it(
+    monkeypatch, capsys, package, extra
+):
+    def fail() -> None:
+        raise ModuleNotFoundError(f"No module named {package!r}", name=package)
+
+    monkeypatch.setattr(cli, "app", fail)
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    assert stopped.value.code == 1
+    assert capsys.readouterr().err.strip().endswith(f'pip install "kdbook[{extra}]"')
 
 
 def test_results_json(smoke_store):

@@ -35,15 +35,31 @@ COMMANDS = (
     ("predict", student.predict, "kdbook predict pairs.csv predictions.csv --student my-student"),
     ("pretrain", student.pretrain, "kdbook pretrain student my-student"),
 )
+EXTRAS = {  # that install a package
+    **dict.fromkeys(("onnxruntime", "tokenizers"), "predict"),
+    **dict.fromkeys(("huggingface_hub", "onnx", "torch", "transformers"), "export"),
+    **dict.fromkeys(("autogluon", "datasets", "lightning", "nlpaug", "ray"), "train"),
+    **dict.fromkeys(("safetensors", "sklearn"), "train"),
+    "s3fs": "s3",
+}
 for name, command, example in COMMANDS:
     app.command(name, epilog=f"Example: {example}")(command)
 data_app.command("check", epilog="Example: kdbook data check x-final")(data.check)
 
 
 def main() -> None:
-    """Run the command; an error that the user can fix is one line, without a traceback."""
+    """Run the command; an error that the user can fix, such as a package that is not installed, is one line,
+    without a traceback.
+    """
     try:
         app()
     except KdbookError as error:
         say(f"kdbook: {error}")
+        sys.exit(1)
+    except ModuleNotFoundError as error:
+        package = str(error.name).partition(".")[0]
+        if package not in EXTRAS:
+            raise
+        command = f'pip install "kdbook[{EXTRAS[package]}]"'
+        say(f"kdbook: this needs the package {package}; install it with: {command}")
         sys.exit(1)

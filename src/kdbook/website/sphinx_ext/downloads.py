@@ -33,11 +33,14 @@ ALL_CHAPTERS = "all-chapters.zip"
 CONSTRAINTS = "constraints.txt"
 
 RUNS = "runs.zip"
+GITHUB = "https://github.com/"
+COLAB = "https://colab.research.google.com/github"  # it opens notebooks that a branch on GitHub has
+BRANCH = "notebooks"  # to which .github/workflows/book.yml pushes them
 MAX_RUNS_BYTES = 300e6  # of a site; runs of full-size models are larger
 
 
 def add_buttons(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
-    """Add the notebooks of a chapter to the theme's download menu."""
+    """Add the notebooks of a chapter to the theme's download menu, and Colab for a repository on GitHub."""
     if page not in built_with(app.env):
         return
     name = Path(page).name
@@ -58,6 +61,19 @@ def add_buttons(app: Sphinx, page: str, template: str, context: dict[str, Any], 
         }
         for file, text, tooltip, label in downloads
     ]
+    repository = environment.read().repository or ""
+    if repository.startswith(GITHUB):
+        address = f"{COLAB}/{repository.removeprefix(GITHUB)}/blob/{BRANCH}/{name}.ipynb"
+        buttons.append(
+            {
+                "type": "link",
+                "url": address,
+                "text": "Open in Colab",
+                "tooltip": "Run this chapter on Colab",
+                "icon": "fas fa-rocket",
+                "label": "open-in-colab-button",
+            }
+        )
     for group in context["header_buttons"]:
         if group.get("label") == "download-buttons":
             group["buttons"][:0] = buttons
