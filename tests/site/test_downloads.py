@@ -12,8 +12,9 @@ import pytest
 from helpers import CHAPTERS, build, executed
 from nbclient import NotebookClient
 
+from kdbook.store import archive
 from kdbook.store.local import Store
-from kdbook.website.sphinx_ext.downloads import ALL_CHAPTERS, FOLDER, WITH_OUTPUTS
+from kdbook.website.sphinx_ext.downloads import ALL_CHAPTERS, FOLDER, RUNS, WITH_OUTPUTS
 
 TIMES = re.compile(r"\d+ (seconds|rows per second)|[\d.]+ times as fast")
 
@@ -90,6 +91,14 @@ def test_a_chapter_runs_in_an_empty_folder_and_reaches_the_numbers_of_the_page(
     where = [elsewhere / "bin" / "python", "-c", "import kdbook; print(kdbook.__file__)"]
     installed = subprocess.run(where, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert installed.stdout.startswith(str(elsewhere))
+
+
+def test_a_published_site_has_the_runs_of_its_pages(site, smoke, tmp_path):
+    store = Store(tmp_path)
+    archive.import_runs(site / FOLDER / RUNS, store)
+    assert {run.key for run in store} == {run.key for _, run in smoke.completed_runs()}
+    notebook = nbformat.read(site / FOLDER / "teacher.ipynb", as_version=4)
+    assert "QUICK = False" in notebook.cells[1].source
 
 
 def test_all_chapters_come_in_one_file_and_hold_no_myst(site, tmp_path):

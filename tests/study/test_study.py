@@ -164,6 +164,8 @@ def test_another_version_of_a_computing_package_retrains(tmp_path, trained, monk
     monkeypatch.setattr(identity, "versions", lambda: dict.fromkeys(identity.COMPUTING_PACKAGES, "99"))
     assert len(opened(tmp_path).missing()) == SMOKE_RUNS
     assert "version of torch" in opened(tmp_path).status()[0].reason
+    monkeypatch.setenv("KDBOOK_ANY_VERSIONS", "1")
+    assert opened(tmp_path).missing() == []
 
 
 def test_an_interrupted_run_is_named(tmp_path, trained, monkeypatch):

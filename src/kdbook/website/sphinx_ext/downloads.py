@@ -45,35 +45,18 @@ def add_buttons(app: Sphinx, page: str, template: str, context: dict[str, Any], 
         return
     name = Path(page).name
     with_outputs = f"{name}{WITH_OUTPUTS}.ipynb"
-    downloads = (
+    files = (
         (f"{name}.ipynb", ".ipynb", "Notebook, to run it", "download-notebook-button"),
         (with_outputs, ".ipynb with outputs", "Notebook with outputs", "download-executed-notebook-button"),
         (ALL_CHAPTERS, "all, .zip", "Notebooks of all chapters", "download-all-button"),
     )
-    buttons = [
-        {
-            "type": "link",
-            "url": context["pathto"](f"{FOLDER}/{file}", 1),
-            "text": text,
-            "tooltip": tooltip,
-            "icon": "fas fa-code",
-            "label": label,
-        }
-        for file, text, tooltip, label in downloads
-    ]
+    links = [(context["pathto"](f"{FOLDER}/{file}", 1), *rest) for file, *rest in files]
     repository = environment.read().repository or ""
     if repository.startswith(GITHUB):
         address = f"{COLAB}/{repository.removeprefix(GITHUB)}/blob/{BRANCH}/{name}.ipynb"
-        buttons.append(
-            {
-                "type": "link",
-                "url": address,
-                "text": "Open in Colab",
-                "tooltip": "Run this chapter on Colab",
-                "icon": "fas fa-rocket",
-                "label": "open-in-colab-button",
-            }
-        )
+        links.append((address, "Open in Colab", "Run this chapter on Colab", "open-in-colab-button"))
+    keys = ("url", "text", "tooltip", "label")
+    buttons = [dict(zip(keys, link, strict=True), type="link", icon="fas fa-code") for link in links]
     for group in context["header_buttons"]:
         if group.get("label") == "download-buttons":
             group["buttons"][:0] = buttons

@@ -1,0 +1,84 @@
+"""The first cell of a notebook: it installs what is missing, says when that is not enough, and leaves the rest."""
+
+import importlib.util
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from IPython.core.inputtransformer2 import TransformerManager
+
+from kdbook.website import setup_cell
+
+
+class Shell:
+    """Keeps the commands that a cell gives to IPython."""
+
+    def __init__(self) -> None:
+        self.commands: list[str] = []
+
+    def run_line_magic(self, name: str, line: str) -> None:
+        self.commands.append(f"%{name} {line}")
+
+    def system(self, command: str) -> None:
+        self.commands.append(f"!{command}")
+
+
+def execute(monkeypatch, runs: Path | None = None, quick: bool = False) -> list[str]:
+    """Execute the cell where kdbook is not installed; returns what it asks IPython to do."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setenv("KDBOOK_PROFILE", "smoke")
+    monkeypatch.setenv("KDBOOK_ANY_VERSIONS", "")
+    code = setup_cell.code("https://example.org/notebooks", "kdbook.whl", "constraints.txt", "smoke", runs)
+    code = code.replace("QUICK = False", f"QUICK = {quick}")
+    shell = Shell()
+    exec(TransformerManager().transform_cell(code), {"get_ipython": lambda: shell})  # it is ours
+    return shell.commands
+
+
+def test_it_installs_the_wheel_with_the_bounds_of_the_package_alone(monkeypatch):
+    (command,) = execute(monkeypatch)
+    assert command == '%pip install --quiet "kdbook[train] @ https://example.org/notebooks/kdbook.whl"'
+
+
+@pytest.mark.parametrize("change", ["", "+cu126"])
+def test_what_is_loaded_in_the_version_that_is_installed_needs_no_restart(monkeypatch, change):
+    loaded = ModuleType("numpy")
+    loaded.__version__ = version("numpy") + change
+    monkeypatch.setitem(sys.modules, "numpy", loaded)
+    execute(monkeypatch)
+
+
+def test_what_was_replaced_while_loaded_needs_a_restart(monkeypatch):
+    loaded = ModuleType("numpy")
+    loaded.__version__ = "1.0"
+    monkeypatch.setitem(sys.modules, "numpy", loaded)
+    with pytest.raises(RuntimeError, match="restart the kernel"):
+        execute(monkeypatch)
+
+
+def test_a_python_that_the_package_does_not_support(monkeypatch):
+    class Old(tuple):
+        __slots__ = ()
+
+    monkeypatch.setattr(sys, "version_info", Old((3, 10, 12)))
+    with pytest.raises(RuntimeError, match=r"choose a kernel with Python 3\.11 or 3\.12 or 3\.13"):
+        execute(monkeypatch)
+
+
+def test_the_runs_of_the_page_are_read_only_on_request(monkeypatch, tmp_path):
+    runs = tmp_path / "runs.zip"
+    runs.write_bytes(b"0" * 2_000_000)
+    addresses: list[str] = []
+    monkeypatch.setattr("urllib.request.urlretrieve", lambda address, name: addresses.append(address))
+    assert len(execute(monkeypatch, runs)) == 1 and not addresses
+    assert execute(monkeypatch, runs, quick=True)[1:] == ["!kdbook import --trust runs.zip"]
+    assert addresses == ["https://example.org/notebooks/runs.zip"]
+
+
+def test_constraints_are_what_computes_and_no_tools():
+    lines = dict(line.split("==") for line in setup_cell.constraints().splitlines())
+    assert {"torch", "autogluon.multimodal", "pandas", "onnxruntime"} <= set(lines)
+    assert not {"Sphinx", "jupyter-book", "pytest", "ruff", "kdbook"} & set(lines)
+    assert lines["pandas"] == version("pandas")
