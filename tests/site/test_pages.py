@@ -57,6 +57,29 @@ def test_pages_fit_and_say_nothing_on_the_console(site, page, address):
     assert not errors
 
 
+TABLES_WITH_THE_WRONG_EDGE = """async () => {
+    const wrong = [];
+    const drawn = () => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+    for (const box of document.querySelectorAll(".cell_output .text_html, .pst-scrollable-table-container")) {
+        const hidden = box.scrollWidth - box.clientWidth;
+        for (const position of [0, hidden]) {
+            box.scrollLeft = position;
+            await drawn();
+            const fades = getComputedStyle(box).maskImage !== "none";
+            if (fades !== (position < hidden)) wrong.push([box.innerText.slice(0, 80), position, hidden]);
+        }
+    }
+    return wrong;
+}"""
+
+
+@pytest.mark.parametrize("page", [(390, "light"), (1440, "light")], indirect=True)
+def test_tables_fade_out_where_there_is_more_and_only_there(site, page, address):
+    for name in ("evaluation", "choosing", "deployment"):
+        page.goto(f"{address}/book/{name}.html", wait_until="load")
+        assert page.evaluate(TABLES_WITH_THE_WRONG_EDGE) == []
+
+
 @pytest.mark.parametrize("page", [(390, "light"), (1440, "dark")], indirect=True)
 def test_everybody_can_read_the_pages(site, page, address):
     """axe-core finds nothing serious or critical."""
