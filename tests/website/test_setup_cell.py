@@ -1,5 +1,6 @@
 """The first cell of a notebook: it installs what is missing, says when that is not enough, and leaves the rest."""
 
+import importlib.metadata
 import importlib.util
 import sys
 from importlib.metadata import version
@@ -25,21 +26,47 @@ class Shell:
         self.commands.append(f"!{command}")
 
 
-def execute(monkeypatch, runs: Path | None = None, quick: bool = False) -> list[str]:
-    """Execute the cell where kdbook is not installed; returns what it asks IPython to do."""
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+def execute(
+    monkeypatch,
+    runs: Path | None = None,
+    quick: bool = False,
+    torch: str | None = None,
+    namespace: dict | None = None,
+) -> list[str]:
+    """Execute the cell where kdbook is not installed, and torch in some version or not at all; returns what it
+    asks IPython to do.
+    """
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: torch if name == "torch" else None)
+    known = importlib.metadata.version
+    monkeypatch.setattr(
+        importlib.metadata, "version", lambda name: torch if name == "torch" and torch else known(name)
+    )
     monkeypatch.setenv("KDBOOK_PROFILE", "smoke")
     monkeypatch.setenv("KDBOOK_ANY_VERSIONS", "")
     code = setup_cell.code("https://example.org/notebooks", "kdbook.whl", "constraints.txt", "smoke", runs)
     code = code.replace("QUICK = False", f"QUICK = {quick}")
     shell = Shell()
-    exec(TransformerManager().transform_cell(code), {"get_ipython": lambda: shell})  # it is ours
+    namespace = {} if namespace is None else namespace
+    namespace["get_ipython"] = lambda: shell
+    exec(TransformerManager().transform_cell(code), namespace)  # it is ours
     return shell.commands
 
 
 def test_it_installs_the_wheel_with_the_bounds_of_the_package_alone(monkeypatch):
     (command,) = execute(monkeypatch)
-    assert command == '%pip install --quiet "kdbook[train] @ https://example.org/notebooks/kdbook.whl"'
+    assert (
+        command.strip()
+        == '%pip install --quiet "kdbook[train] @ https://example.org/notebooks/kdbook.whl" $kept'
+    )
+
+
+@pytest.mark.parametrize(
+    ("installed", "kept"), [("2.10.0+cu128", "torch==2.10.0+cu128"), ("99.0.0", ""), (None, "")]
+)
+def test_a_torch_that_satisfies_the_bounds_stays(monkeypatch, installed, kept):
+    namespace: dict[str, object] = {}
+    execute(monkeypatch, torch=installed, namespace=namespace)
+    assert namespace["kept"] == kept
 
 
 @pytest.mark.parametrize("change", ["", "+cu126"])

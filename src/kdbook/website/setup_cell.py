@@ -20,7 +20,11 @@ import importlib.metadata, importlib.util, os, sys
 if not {oldest} <= sys.version_info[:2] <= {newest}:
     raise RuntimeError("choose a kernel with Python {supported}; this is " + sys.version.split()[0])
 if importlib.util.find_spec("kdbook") is None:
-    %pip install --quiet "{package} @ {folder}/{wheel}"
+    from packaging.specifiers import SpecifierSet
+
+    torch = importlib.metadata.version("torch") if importlib.util.find_spec("torch") else ""
+    kept = "torch==" + torch if torch and torch.split("+")[0] in SpecifierSet("{torch}") else ""
+    %pip install --quiet "{package} @ {folder}/{wheel}" $kept
     loaded = {{name: sys.modules[name].__version__ for name in {watched} if name in sys.modules}}
     if any(v.split("+")[0] != importlib.metadata.version(n).split("+")[0] for n, v in loaded.items()):
         raise RuntimeError("restart the kernel (on Colab: the session), then run all cells again")
@@ -60,6 +64,7 @@ def code(folder: str, wheel: str, constraints: str, profile: str, runs: Path | N
         constraints=constraints,
         package=PACKAGE,
         watched=WATCHED,
+        torch=_bounds("torch"),
         oldest=oldest,
         newest=newest,
         supported=" or ".join(supported),
@@ -74,6 +79,12 @@ def _supported_pythons() -> list[str]:
     """The minor versions of Python that the package supports."""
     required = SpecifierSet(metadata("kdbook")["Requires-Python"])
     return [f"3.{minor}" for minor in range(30) if f"3.{minor}" in required]
+
+
+def _bounds(package: str) -> str:
+    """The versions of a package that this one can be used with."""
+    texts = metadata("kdbook").get_all("Requires-Dist") or []
+    return next(str(each.specifier) for each in map(Requirement, texts) if each.name == package)
 
 
 def constraints() -> str:
