@@ -117,9 +117,10 @@ def _write_runs(app: Sphinx, folder: Path) -> Path | None:
     """Write the runs of the study for readers who do not train, if the site is published and they are small
     enough.
     """
+    if environment.read().site == environment.SERVED_LOCALLY:
+        return None
     runs = [run for _, run in build_of(app).study.completed_runs()]
-    is_published = environment.read().site != environment.SERVED_LOCALLY
-    if not is_published or sum(run.bytes for run in runs) > MAX_RUNS_BYTES:
+    if sum(run.bytes for run in runs) > MAX_RUNS_BYTES:
         return None
     archive.export(runs, folder / RUNS)
     return folder / RUNS
