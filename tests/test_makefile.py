@@ -1,5 +1,6 @@
 """The first thing that a reader runs says in one line what is missing."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -23,7 +24,8 @@ def test_a_python_that_will_not_do(tmp_path, python, message):
     executable.write_text(python)
     executable.chmod(0o755)
     command = ["make", "env", f"PYTHON={executable}"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    alone = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    done = subprocess.run(command, cwd=tmp_path, env=alone, capture_output=True, text=True, check=False)
     assert done.returncode and message in done.stdout
     assert len(done.stdout.splitlines()) == 1
     assert not (tmp_path / ".uv").exists()

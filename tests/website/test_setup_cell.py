@@ -64,6 +64,7 @@ def test_it_installs_the_wheel_with_the_bounds_of_the_package_alone(monkeypatch)
     ("installed", "kept"), [("2.10.0+cu128", "torch==2.10.0+cu128"), ("99.0.0", ""), (None, "")]
 )
 def test_a_torch_that_satisfies_the_bounds_stays(monkeypatch, installed, kept):
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
     namespace: dict[str, object] = {}
     execute(monkeypatch, torch=installed, namespace=namespace)
     assert namespace["kept"] == kept
