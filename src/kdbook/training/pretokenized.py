@@ -20,11 +20,11 @@ from autogluon.multimodal.data.utils import get_collate_fn
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from kdbook.data import digest_rows, inputs, texts
+from kdbook.data import digest_rows
 from kdbook.errors import KdbookError
 from kdbook.training import automm
 from kdbook.training.automm import TEXT, Learner, Processors
-from kdbook.training.teacher_outputs import Outputs
+from kdbook.training.teacher_outputs import Attachable
 
 if TYPE_CHECKING:
     from autogluon.multimodal import MultiModalPredictor
@@ -108,7 +108,7 @@ class PretokenizedDataModule(BaseDataModule):
     def _tokenize(self, rows: pd.DataFrame, split: str) -> TokenizedRows:
         preprocessors, processors = self.df_preprocessor[:1], self.data_processors[:1]
         dataset = BaseDataset(rows, preprocessors, processors, is_training=split == TRAIN)
-        with _tokenizing_at_once(processors[0][TEXT], rows):
+        with _tokenizing_at_once(processors[0][TEXT], rows[preprocessors[0].text_feature_names]):
             samples = [dataset[row] for row in range(len(dataset))]
         lengths = torch.tensor([max(np.size(part) for part in sample.values()) for sample in samples])
         return TokenizedRows(
@@ -120,16 +120,10 @@ class PretokenizedDataModule(BaseDataModule):
         tokenizers.
         """
         classes = self.df_preprocessor[0].label_generator.classes_
-        rows_digest = digest_rows(rows, inputs(rows))
+        rows_digest = digest_rows(rows, list(rows.columns))
         digest = hashlib.sha256(repr((rows_digest, split, classes, self.per_gpu_batch_size)).encode())
         for processor in self.data_processors[0][TEXT]:
-            settings = {
-                name: value
-                for name, value in vars(processor).items()
-                if isinstance(value, str | int | float | None)
-            }
-            digest.update(repr(sorted(settings.items())).encode())
-            digest.update(_tokenizer_state(processor.tokenizer).encode())
+            digest.update(settings_of(processor).encode())
         return digest.hexdigest()
 
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
@@ -147,6 +141,14 @@ class PretokenizedDataModule(BaseDataModule):
         )
 
 
+def settings_of(processor: Any) -> str:
+    """All that decides how a text processor turns a text into tokens."""
+    plain = {
+        name: value for name, value in vars(processor).items() if isinstance(value, str | int | float | None)
+    }
+    return repr(sorted(plain.items())) + _tokenizer_state(processor.tokenizer)
+
+
 def _tokenizer_state(tokenizer: Any) -> str:
     """All that decides what a tokenizer does."""
     if tokenizer.is_fast:
@@ -160,8 +162,8 @@ def _unchanged(batch: Any) -> Any:
 
 
 @contextmanager
-def _tokenizing_at_once(processors: list[Any], rows: pd.DataFrame) -> Iterator[None]:
-    distinct = pd.concat([rows[column] for column in texts(rows)]).unique().tolist()
+def _tokenizing_at_once(processors: list[Any], texts: pd.DataFrame) -> Iterator[None]:
+    distinct = pd.concat([texts[column] for column in texts]).unique().tolist()
     tokenizers = [processor.tokenizer for processor in processors]
     for processor in processors:
         processor.tokenizer = BatchTokenizer(processor.tokenizer, distinct)
@@ -172,7 +174,7 @@ def _tokenizing_at_once(processors: list[Any], rows: pd.DataFrame) -> Iterator[N
             processor.tokenizer = tokenizer
 
 
-def prepare(predictor: "MultiModalPredictor", outputs: Outputs | None) -> None:
+def prepare(predictor: "MultiModalPredictor", outputs: Attachable | None) -> None:
     """Make a predictor's next fit tokenize once and, if the teacher's outputs are kept, run the teacher once.
 
     Fits that would not be the same (augmentation, dropped or randomly cut texts, templates) stay as AutoMM
@@ -208,7 +210,7 @@ def why_tokens_vary(processors: Processors) -> str | None:
 
 def _data_module(
     learner: Learner,
-    outputs: Outputs | None,
+    outputs: Attachable | None,
     df_preprocessor: Any,
     data_processors: Processors,
     per_gpu_batch_size: int,

@@ -32,13 +32,20 @@ TEXTS = "texts"
 
 
 class OutputCache(Protocol):
-    """Where the outputs of a teacher are kept between fits."""
+    """Where the outputs of a teacher are kept between fits, for texts: frames of text columns alone."""
 
     def read(self, rows: pd.DataFrame) -> "Outputs | None":
-        """The outputs for these rows, None if they are not there."""
+        """The outputs for these texts, None if they are not there."""
 
     def keep(self, rows: pd.DataFrame, outputs: "Outputs") -> None:
-        """Keep the outputs for these rows."""
+        """Keep the outputs for these texts."""
+
+
+class Attachable(Protocol):
+    """What makes the model of a teacher look its outputs up instead of computing them."""
+
+    def attach(self, teacher: "Learner", rows: pd.DataFrame) -> None:
+        """Make the teacher look its outputs for these rows up."""
 
 
 @dataclass(frozen=True)
@@ -109,12 +116,10 @@ class Teacher:
         KdbookError
             If an output is not finite, as with mDeBERTa in 16 bits, or would differ from epoch to epoch.
         """
-        kept = self.cache.read(rows)
-        if kept:
-            return kept
-        outputs = compute(automm.learner_of(automm.load(self.predictor)), rows)
-        self.cache.keep(rows, outputs)
-        return outputs
+        rows = rows[texts(rows)]
+        return self.cache.read(rows) or compute_and_keep(
+            automm.learner_of(automm.load(self.predictor)), rows, self.cache
+        )
 
 
 class OutputFile:
@@ -124,12 +129,12 @@ class OutputFile:
         self.path = path
 
     def read(self, rows: pd.DataFrame) -> Outputs | None:
-        """The outputs for these rows, None if the file lacks them or is damaged."""
+        """The outputs for these texts, None if the file lacks them or is damaged."""
         try:
             if self._seal.read_text("utf-8") != hash_of(self.path):
                 return None
             with safe_open(self.path, framework="pt") as file:
-                if (file.metadata() or {}).get(TEXTS) != digest_rows(rows, texts(rows)):
+                if (file.metadata() or {}).get(TEXTS) != digest_rows(rows, list(rows.columns)):
                     return None
                 return Outputs(file.get_tensor(FEATURES), file.get_tensor(LOGITS))
         except OSError:
@@ -140,7 +145,7 @@ class OutputFile:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_suffix(f".{os.getpid()}")
         tensors = {FEATURES: outputs.features, LOGITS: outputs.logits}
-        save_file(tensors, partial, {TEXTS: digest_rows(rows, texts(rows))})
+        save_file(tensors, partial, {TEXTS: digest_rows(rows, list(rows.columns))})
         self._seal.unlink(missing_ok=True)
         partial.replace(self.path)
         write(self._seal, hash_of(self.path))
@@ -150,8 +155,17 @@ class OutputFile:
         return self.path.with_suffix(".sha256")
 
 
+def compute_and_keep(teacher: "Learner", rows: pd.DataFrame, cache: OutputCache) -> Outputs:
+    """The outputs of a teacher for some texts, which are kept as well; errors as for :func:`compute`."""
+    outputs = compute(teacher, rows)
+    cache.keep(rows, outputs)
+    return outputs
+
+
 def compute(teacher: "Learner", rows: pd.DataFrame) -> Outputs:
     """The outputs in the order of ``rows``, from large batches of similar length.
+
+    Of the rows only the text columns that the teacher was fitted on are used.
 
     Random numbers stay untouched.
 
@@ -163,10 +177,13 @@ def compute(teacher: "Learner", rows: pd.DataFrame) -> Outputs:
     from autogluon.multimodal.data.datamodule import BaseDataModule
     from autogluon.multimodal.models.utils import run_model
 
-    order = rows[texts(rows)].map(len).sum(axis=1).to_numpy().argsort(kind="stable")
     preprocessor, processors = teacher._df_preprocessor, teacher._data_processors
-    known = rows["label"].dropna().iloc[0]  # AutoMM transforms labels also where it does not use them
-    sorted_rows = rows.iloc[order].assign(label=known)
+    read = rows[preprocessor.text_feature_names]
+    order = read.map(len).sum(axis=1).to_numpy().argsort(kind="stable")
+    known = preprocessor.label_generator.classes_[
+        0
+    ]  # AutoMM transforms labels also where it does not use them
+    sorted_rows = read.iloc[order].assign(**{preprocessor.label_column: known})
     module = BaseDataModule(preprocessor, processors, BATCH, num_workers=0, predict_data=sorted_rows)
     module.setup("predict")
     device = "cuda" if torch.cuda.is_available() else "cpu"

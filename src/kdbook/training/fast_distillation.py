@@ -1,0 +1,108 @@
+"""Distillation at the price of fine-tuning, for any script that uses AutoMM."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import torch
+
+from kdbook.data import digest_rows
+from kdbook.errors import KdbookError
+from kdbook.training import automm, pretokenized
+from kdbook.training.automm import TEXT, Learner
+from kdbook.training.teacher_outputs import OutputFile, compute_and_keep
+
+if TYPE_CHECKING:
+    from autogluon.multimodal import MultiModalPredictor
+
+LABEL = "label"  # the processors of labels among those of all modalities
+PRECISION, DEFAULT_PRECISION = "env.precision", "16-mixed"
+EXACT_PRECISIONS = ("32", "32-true")
+REPLACED = ("get_datamodule_per_run", "setup_distillation", "get_litmodule_per_run")
+
+
+@contextmanager
+def fast_distillation(predictor: "MultiModalPredictor", folder: str | Path) -> Iterator[None]:
+    """Let the next fit of a predictor ask its teacher once instead of in every step of every epoch.
+
+    The student is the one that AutoMM alone trains: the same batches in the same order, the same losses. The
+    teacher's logits and features for the training rows are computed before the first epoch and kept in
+    ``folder``, so that further students of the same teacher on the same rows need no teacher at all; texts
+    are tokenized once. Without a teacher, only the tokens are kept.
+
+    Parameters
+    ----------
+    predictor
+        A predictor of texts that is not fitted yet.
+    folder
+        Where the outputs of teachers are kept, by teacher and rows.
+
+    Raises
+    ------
+    KdbookError
+        While fitting, if the outputs of the teacher would vary from epoch to epoch (augmented or randomly
+        dropped texts), if the teacher reads more than texts, or if a GPU computes in 16 bits: the message
+        says what to set.
+
+    Examples
+    --------
+    ::
+
+        student = MultiModalPredictor(label="label")
+        with kdbook.fast_distillation(student, "teacher-outputs"):
+            student.fit(train, teacher_predictor="teacher", hyperparameters=...)
+    """
+    learner = automm.learner_of(predictor)
+    pretokenized.prepare(predictor, _OutputsOnDemand(learner, Path(folder)))
+    try:
+        yield
+    finally:
+        for name in REPLACED:
+            vars(learner).pop(name, None)
+
+
+class _OutputsOnDemand:
+    """The outputs of whatever teacher AutoMM loads, read from a folder or computed."""
+
+    def __init__(self, student: Learner, folder: Path) -> None:
+        self.student, self.folder = student, folder
+
+    def attach(self, teacher: Learner, rows: pd.DataFrame) -> None:
+        """Make the teacher look its outputs for these rows up."""
+        _check(self.student, teacher)
+        texts = rows[teacher._df_preprocessor.text_feature_names]
+        name = f"{_digest(teacher)[:16]}-{digest_rows(texts, list(texts.columns))[:16]}.safetensors"
+        cache = OutputFile(self.folder / name)
+        outputs = cache.read(texts) or compute_and_keep(teacher, texts, cache)
+        outputs.attach(teacher, rows)
+
+
+def _check(student: Learner, teacher: Learner) -> None:
+    other = {*teacher._data_processors} - {TEXT, LABEL}
+    if other:
+        raise KdbookError(
+            f"fast_distillation is for texts alone, and the teacher reads {min(other)} columns as well; drop "
+            "them, or set model.names = ['hf_text']"
+        )
+    reason = pretokenized.why_tokens_vary(teacher._data_processors)
+    if reason:
+        raise KdbookError(f"the teacher's outputs can't be kept: {reason}")
+    precision = str(student._hyperparameters.get(PRECISION, DEFAULT_PRECISION))
+    if torch.cuda.is_available() and precision not in EXACT_PRECISIONS:
+        raise KdbookError(
+            f"on a GPU, {PRECISION} = {precision!r} would give the teacher other outputs in other batches; "
+            f"set hyperparameters['{PRECISION}'] = '32', or fit without fast_distillation"
+        )
+
+
+def _digest(teacher: Learner) -> str:
+    """A hash of the weights of a teacher, and of how it reads texts."""
+    digest = hashlib.sha256()
+    for name, weights in sorted(teacher._model.state_dict().items()):
+        digest.update(name.encode() + weights.cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    for processor in teacher._data_processors[TEXT]:
+        digest.update(pretokenized.settings_of(processor).encode())
+    return digest.hexdigest()

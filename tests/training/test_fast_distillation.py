@@ -1,0 +1,103 @@
+"""Around a stock predictor's fit: the same student, the teacher asked once, and clear refusals."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import kdbook
+from kdbook.errors import KdbookError
+from kdbook.training import automm, teacher_outputs
+
+pytestmark = pytest.mark.training
+
+SETTINGS = {
+    "model.names": ["hf_text"],
+    "model.hf_text.text_trivial_aug_maxscale": 0,
+    "model.hf_text.max_text_len": 48,
+    "env.per_gpu_batch_size": 8,
+    "env.batch_size": 8,
+    "env.num_workers": 0,
+    "env.num_workers_inference": 0,
+    "optim.max_epochs": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def rows(smoke) -> dict[str, pd.DataFrame]:
+    """Rows as a script may have them: other names of columns, and classes that are words."""
+    names = {"sentence1": "question", "sentence2": "answer"}
+    return {
+        split: smoke.data[split]
+        .head(40)[["sentence1", "sentence2", "label"]]
+        .rename(columns=names)
+        .assign(verdict=lambda frame: np.where(frame["label"] == 1, "yes", "no"))
+        .drop(columns="label")
+        for split in ("train", "validation", "test")
+    }
+
+
+def fitted(path, rows, encoder: str, folder=None, teacher=None, **changes):
+    """A student or teacher as a script fits it, with or without the context."""
+    automm.import_quietly()
+    from contextlib import nullcontext
+
+    from autogluon.multimodal import MultiModalPredictor
+
+    from kdbook.encoders import checkpoints
+
+    predictor = MultiModalPredictor(label="verdict", path=str(path), verbosity=0, enable_progress_bar=False)
+    settings = {"model.hf_text.checkpoint_name": str(checkpoints.locate(encoder).path), **SETTINGS, **changes}
+    with kdbook.fast_distillation(predictor, folder) if folder else nullcontext():
+        predictor.fit(
+            rows["train"],
+            tuning_data=rows["validation"],
+            column_types={"question": "text", "answer": "text"},
+            teacher_predictor=teacher,
+            hyperparameters=settings,
+            seed=3,
+        )
+    return predictor.predict_proba(rows["test"].drop(columns="verdict"), as_pandas=False)
+
+
+@pytest.fixture(scope="module")
+def teacher(rows, tmp_path_factory) -> str:
+    path = tmp_path_factory.mktemp("teacher") / "teacher"
+    fitted(path, rows, "embedded:teacher")
+    return str(path)
+
+
+@pytest.mark.parametrize("changes", [{}, {"env.num_workers": 2}, {"env.batch_size": 16}], ids=str)
+def test_the_student_is_that_of_automm_alone(tmp_path, rows, teacher, changes):
+    stock = fitted(tmp_path / "stock", rows, "embedded:student", teacher=teacher, **changes)
+    fast = fitted(tmp_path / "fast", rows, "embedded:student", tmp_path / "outputs", teacher, **changes)
+    np.testing.assert_allclose(fast, stock, atol=1e-5)
+
+
+def test_the_teacher_is_asked_once(tmp_path, rows, teacher, monkeypatch):
+    first = fitted(tmp_path / "first", rows, "embedded:student", tmp_path / "outputs", teacher)
+    monkeypatch.setattr(teacher_outputs, "compute", lambda *arguments: pytest.fail("asked again"))
+    again = fitted(tmp_path / "again", rows, "embedded:student", tmp_path / "outputs", teacher)
+    np.testing.assert_array_equal(first, again)
+
+
+def test_texts_that_vary_are_refused(tmp_path, rows, teacher):
+    with pytest.raises(KdbookError, match="can't be kept.*set "):
+        fitted(
+            tmp_path / "varied",
+            rows,
+            "embedded:student",
+            tmp_path / "outputs",
+            teacher,
+            **{"model.hf_text.text_trivial_aug_maxscale": 0.1},
+        )
+
+
+def test_a_fit_after_the_context_is_automms_own(tmp_path, rows):
+    automm.import_quietly()
+    from autogluon.multimodal import MultiModalPredictor
+
+    predictor = MultiModalPredictor(label="verdict", path=str(tmp_path / "own"))
+    before = dict(vars(automm.learner_of(predictor)))
+    with kdbook.fast_distillation(predictor, tmp_path):
+        pass
+    assert vars(automm.learner_of(predictor)).keys() == before.keys()
