@@ -81,7 +81,7 @@ def _points(values: list[float]) -> str:
 def draw() -> None:
     """The picture of the README, which is the figure of the first page."""
     arms = open_study(PROFILE).get_or_train_arms(*MAIN_ARMS)
-    figures.accuracy_by_language(arms).savefig(PICTURE, dpi=110)
+    figures.score_by_language(arms).savefig(PICTURE, dpi=110)
 
 
 def main() -> None:

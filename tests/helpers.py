@@ -156,4 +156,6 @@ def fit_settings(study, name: str, seed: int | None = None, **changes):
 
     spec = study.specs[name]
     checkpoint = str(checkpoints.locate(spec.checkpoint).path)
-    return FitSettings(checkpoint, spec.hyperparameters | changes, spec.seed if seed is None else seed)
+    return FitSettings(
+        checkpoint, spec.hyperparameters | changes, spec.seed if seed is None else seed, spec.metric
+    )

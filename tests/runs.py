@@ -70,6 +70,7 @@ def make_identity(spec: RunSpec, **changes: Any) -> RunIdentity:
         "teacher": spec.teacher,
         "rows": spec.rows,
         "lesson": spec.lesson,
+        "metric": spec.metric,
         "code": "code",
         "versions": {"torch": "2"},
     }
@@ -86,7 +87,7 @@ def make_measurements(seed: int = 0, backbone: int = 500_000, **changes: Any) ->
         "predictor_bytes": 3_000_000,
         "peak_bytes": 900_000_000,
         "latency": latency(2.0),
-        "validation_accuracy": 0.5,
+        "validation_score": 0.5,
         "hardware": HARDWARE,
     }
     return Measurements(**{**defaults, **changes})
@@ -120,7 +121,7 @@ def make_run(
     path.mkdir(parents=True)
     for file in (PREDICTIONS, TRAIN_PREDICTIONS):
         frame.to_parquet(path / file)
-    history = {"epoch": [1], "seconds": [1.0], "train_loss": [1.0], "validation_accuracy": [0.5]}
+    history = {"epoch": [1], "seconds": [1.0], "train_loss": [1.0], "validation_score": [0.5]}
     pd.DataFrame(history).to_parquet(path / HISTORY)
     spec = spec or make_spec(name, teacher, paired_teacher=teacher)
     (path / RECORD).write_text(make_record(name, spec, **changes).model_dump_json())

@@ -214,5 +214,5 @@ def test_the_items_of_a_page_are_drawn_once():
     item_counts.cache_clear()
     rng = np.random.default_rng(0)
     for share in (0.6, 0.7, 0.8):
-        bootstrap.mean_accuracy(runs(rng, share, 3), resamples=200)
+        bootstrap.mean_score(runs(rng, share, 3), resamples=200)
     assert item_counts.cache_info().misses == 1

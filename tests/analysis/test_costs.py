@@ -22,6 +22,6 @@ def test_serving_and_latency(tmp_path):
         3.0,
         2.0,
     )
-    table = costs.accuracy_and_latency(arms)
+    table = costs.score_and_latency(arms)
     assert len(table) == 12 and set(table["milliseconds"]) == {4.0}
     assert costs.seconds_per_row(arms["baseline"][0]) == pytest.approx(0.004 / 32)

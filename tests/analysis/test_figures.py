@@ -23,8 +23,8 @@ def data():
     return load(profile.load("smoke").data)
 
 
-def test_accuracy_by_language_has_a_dot_for_each_run(arms):
-    axes = figures.accuracy_by_language(arms).axes[0]
+def test_score_by_language_has_a_dot_for_each_run(arms):
+    axes = figures.score_by_language(arms).axes[0]
     dots = sum(len(line.get_xdata()) for line in axes.lines if line.get_marker() == "o")
     assert dots == 3 * (2 + 2 + 2)
     assert [text.get_text() for text in axes.get_legend().get_texts()] == list(arms)
@@ -32,7 +32,7 @@ def test_accuracy_by_language_has_a_dot_for_each_run(arms):
 
 
 def test_zero_shot_languages_have_a_background(arms):
-    axes = figures.accuracy_by_language(arms, ["de"]).axes[0]
+    axes = figures.score_by_language(arms, ["de"]).axes[0]
     assert "zero-shot" in [text.get_text() for text in axes.get_legend().get_texts()]
 
 
@@ -65,7 +65,7 @@ def test_surface_cues_have_a_curve_for_each_class_and_an_opaque_background(data)
 
 def test_calibration_latency_and_differences(arms, data):
     assert len(figures.calibration_curves(arms, data).axes[0].lines) == 1 + sum(map(len, arms.values()))
-    dots = sum(len(line.get_xdata()) for line in figures.accuracy_against_latency(arms).axes[0].lines)
+    dots = sum(len(line.get_xdata()) for line in figures.score_against_latency(arms).axes[0].lines)
     assert dots == 2 + 2 + 2
     table = comparisons.differences_between(arms, [("baseline", "distilled")])
     labels = figures.differences(table).axes[0].get_yticklabels()

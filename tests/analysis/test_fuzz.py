@@ -31,7 +31,7 @@ NUMBER = r"([+-]?\d+\.\d)"
 def few_resamples(monkeypatch):
     """The sentences are compared with the intervals that they state, whatever those are."""
     monkeypatch.setattr(bootstrap, "RESAMPLES", 400)
-    for function in (bootstrap.difference, bootstrap.differences, bootstrap.mean_accuracy, bootstrap.compare):
+    for function in (bootstrap.difference, bootstrap.differences, bootstrap.mean_score, bootstrap.compare):
         monkeypatch.setattr(function, "__defaults__", (400,))
     monkeypatch.setattr(bootstrap.differences_by_group, "__defaults__", (400,))
 

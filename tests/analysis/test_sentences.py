@@ -168,7 +168,7 @@ def test_what_the_data_and_the_teacher_are_like(tmp_path):
     sentence = descriptions.surface_cues(pairs)
     assert "same meaning share 1.00 of" in sentence and "different meaning 0.50" in sentence
     run = make_run(tmp_path, "teacher-0", simulated(np.random.default_rng(0), 0.9), fit_seconds=12.0)
-    assert f"{accuracy(run.predictions)['all']:.3f} on all test rows" in sentences.teacher(run)
+    assert f"accuracy on all test rows is {accuracy(run.predictions)['all']:.3f}" in sentences.teacher(run)
     assert "12 seconds" in sentences.teacher(run)
     assert (
         "% of the test rows, the probability of the teacher's prediction is within 0.01"

@@ -59,7 +59,7 @@ def test_results_json(smoke_store):
     }
     for row in output["runs"]:
         assert all(type(row[key]) is kind for key, kind in wanted.items())
-        assert set(row["accuracy"]) == {"en", "de", "all"}
+        assert set(row["scores"]) == {"en", "de", "all"}
     assert set(output["comparison"]) == {"en", "de", "all"}
     gain = output["comparison"]["all"]["gain"]
     assert gain["low"] <= gain["value"] <= gain["high"]

@@ -137,3 +137,18 @@ def test_a_profile_that_uses_rows_without_labels(tmp_path):
     written = new_profile.write(tmp_path / "mine.toml", request)
     assert written.sizes().loc["all", "unlabelled"] == 19
     assert "transfer" in profile.load(str(tmp_path / "mine.toml")).arms
+
+
+@pytest.mark.parametrize(("rare", "metric"), [(10, "balanced accuracy"), (45, "accuracy")])
+def test_balanced_accuracy_is_proposed_where_most_rows_are_of_one_class(tmp_path, monkeypatch, rare, metric):
+    rows = [
+        {"text": f"{number} a", "mood": "rare" if number % 100 < rare else "usual"} for number in range(200)
+    ]
+    pd.DataFrame(rows).to_csv(tmp_path / "rows.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    options = ("--data", "rows.csv", "--text", "text", "--label", "mood", "--languages", "en")
+    done = kdbook_here("new", "mine", *options, "--base", "smoke", store=tmp_path)
+    mine = profile.load("mine.toml")
+    assert mine.primary.metric == metric and (mine.primary.arm, mine.primary.test) == ("distilled", "all")
+    assert ("so the metric is balanced accuracy" in done.stderr) == (metric != "accuracy")
+    assert {spec.metric for spec in Study(mine, Store(tmp_path / "store")).specs.values()} == {metric}

@@ -112,8 +112,7 @@ def test_validation_rows_choose(tmp_path):
     scores = (0.5, 0.7, 0.6)
     frame = simulated(np.random.default_rng(0), 0.7)
     runs = [
-        make_run(tmp_path, f"distilled-{n}", frame, validation_accuracy=score)
-        for n, score in enumerate(scores)
+        make_run(tmp_path, f"distilled-{n}", frame, validation_score=score) for n, score in enumerate(scores)
     ]
     assert onnx_export.choose(runs) is runs[1]
 

@@ -100,7 +100,7 @@ NOT_DECIDING = [
     ("data/dataset.py", "def sizes(self)", "def counts(self)"),
 ]
 DECIDING = [
-    ("training/fit.py", 'eval_metric="accuracy"', 'eval_metric="f1"'),
+    ("training/automm.py", '"accuracy": "accuracy"', '"accuracy": "f1"'),
     ("training/predict.py", "TRAIN_ITEMS_PREDICTED = 500", "TRAIN_ITEMS_PREDICTED = 400"),
     ("training/teacher_outputs.py", "BATCH = 128", "BATCH = 64"),
     ("training/teacher_outputs.py", "np.roll(same, 1)", "np.roll(same, 2)"),

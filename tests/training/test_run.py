@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -16,12 +17,12 @@ from helpers import fit_settings, kdbook, wait_until
 
 from kdbook.analysis import tables
 from kdbook.execution.schedule import train_in_process
-from kdbook.settings import profile
+from kdbook.settings import metrics, profile
 from kdbook.store.local import Store
 from kdbook.study.status import State
 from kdbook.study.study import Study
 from kdbook.training.fit import fit
-from kdbook.training.resume import _is_readable
+from kdbook.training.resume import HistoryCallback, _is_readable
 
 pytestmark = pytest.mark.training
 
@@ -60,6 +61,20 @@ def test_measurements_are_plausible(smoke):
     assert teacher.latency[32].forward.median > student.latency[32].forward.median
     assert smoke.get_or_train("rkd").measurements.latency is None
     assert len(smoke.get_or_train("teacher").history) == 1
+
+
+@pytest.mark.parametrize("metric", ["balanced accuracy", "macro-F1"])
+def test_the_epoch_with_the_highest_score_of_the_metric_is_kept(smoke, tmp_path, metric):
+    """AutoMM's validation gives the score of the metric itself, and the kept weights are those of its best epoch."""
+    settings = replace(fit_settings(smoke, "baseline-0", **{"optim.max_epochs": 3}), metric=metric)
+    rows = smoke.data["validation"]
+    rare = rows.drop(rows[rows["label"] == 1].index[4:])
+    callback = HistoryCallback(lambda progress: None, lambda checkpoint: None)
+    predictor = fit(tmp_path / "fit", smoke.data["train"], rare, settings, callbacks=[callback])
+    predicted = predictor.predict(rare[["sentence1", "sentence2"]], as_pandas=False)
+    kept = metrics.score(rare["label"].to_numpy(), predicted, metric)
+    scores = [row["validation_score"] for row in callback.history]
+    assert len(scores) == 3 and kept == pytest.approx(max(scores), abs=1e-6)
 
 
 def test_training_rows_are_predicted_as_well(smoke):
@@ -198,7 +213,7 @@ def test_results_match_the_predictions(smoke):
     for row in tables.results(smoke)["runs"]:
         predictions = smoke.get_or_train(row["name"]).predictions
         german = predictions[predictions["language"] == "de"]
-        assert row["accuracy"]["de"] == (german["label"] == german["prediction"]).mean()
+        assert row["scores"]["de"] == (german["label"] == german["prediction"]).mean()
 
 
 def _weights(run) -> list[str]:

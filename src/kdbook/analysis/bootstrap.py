@@ -1,8 +1,10 @@
-"""Intervals for accuracies and their differences, from stored predictions.
+"""Intervals for scores and their differences, from stored predictions.
 
 Two things vary: the seed of a run, and which items the test set happens to contain; the translations of one
 item are not independent, so an item counts as one. A *contrast* is therefore an array with a row per seed and
-a column per item. Its mean is the difference of two accuracies, and the bootstrap resamples rows and columns.
+a column per item. Its mean is the difference of two scores, and the bootstrap resamples rows and columns.
+
+Predictions may have a column ``error``, see :mod:`kdbook.settings.metrics`; without it the score is accuracy.
 """
 
 import math
@@ -31,7 +33,7 @@ class ItemTest:
 def difference(
     before: Sequence[pd.DataFrame], after: Sequence[pd.DataFrame], resamples: int = RESAMPLES
 ) -> Estimate:
-    """Accuracy of ``after`` minus that of ``before``, each a frame of predictions per seed, in the same
+    """Score of ``after`` minus that of ``before``, each a frame of predictions per seed, in the same
     order.
 
     Parameters
@@ -78,8 +80,8 @@ def differences(
     pairs = list(pairs)
     contrasts = {pair: _paired_matrix(arms[pair[0]], arms[pair[1]]) for pair in pairs}
     used = list(dict.fromkeys(name for pair in pairs for name in pair))
-    accuracies = [[(run["prediction"] == run["label"]).mean() for run in arms[name]] for name in used]
-    spreads = dict(zip(used, moderated_variances(np.array(accuracies)), strict=True))
+    means = [[_errors(run).mean() for run in arms[name]] for name in used]
+    spreads = dict(zip(used, moderated_variances(np.array(means)), strict=True))
     estimates = {}
     for pair, (contrast, rows) in contrasts.items():
         (first, freedom), (second, other_freedom) = (spreads[name] for name in pair)
@@ -109,17 +111,16 @@ def differences_by_group(
     }
 
 
-def mean_accuracy(runs: Sequence[pd.DataFrame], resamples: int = RESAMPLES) -> Estimate:
-    """Accuracy of an arm, the mean over its runs.
+def mean_score(runs: Sequence[pd.DataFrame], resamples: int = RESAMPLES) -> Estimate:
+    """Score of an arm, the mean over its runs.
 
     The interval of two or three runs is that of these models, over the items alone: their spread says too
     little about other runs. Parameters and errors as for :func:`difference`. Ignore its ``p``.
     """
     rows = runs[0].groupby("id", sort=True).size()
-    correct = np.stack([_correct_per_item(run, rows.index) for run in runs])  # (seeds, items)
+    wrong = np.stack([_errors_per_item(run, rows.index) for run in runs])  # (seeds, items)
     seed_error = None if len(runs) >= MIN_SEEDS else NO_SPREAD
-    resampler = Resampler(correct.shape, rows.to_numpy(), resamples)
-    errors = resampler.estimate(rows.to_numpy() - correct, seed_error)
+    errors = Resampler(wrong.shape, rows.to_numpy(), resamples).estimate(wrong, seed_error)
     return replace(errors, value=1 - errors.value, low=1 - errors.high, high=1 - errors.low)
 
 
@@ -180,21 +181,24 @@ def compare_items(first: pd.DataFrame, second: pd.DataFrame) -> ItemTest:
 
 
 def _paired_matrix(before: Sequence[pd.DataFrame], after: Sequence[pd.DataFrame]) -> tuple[Array, Array]:
-    """Correct predictions of ``after`` minus those of ``before``, shape (seeds, items), and the rows of each
-    item.
-    """
+    """Errors of ``before`` minus those of ``after``, shape (seeds, items), and the rows of each item."""
     if len(before) != len(after) or not before:
         raise ValueError("both sides need the same number of runs, at least one")
     rows = before[0].groupby("id", sort=True).size()
     earlier, later = (
-        np.stack([_correct_per_item(run, rows.index) for run in runs]) for runs in (before, after)
+        np.stack([_errors_per_item(run, rows.index) for run in runs]) for runs in (before, after)
     )
-    return later - earlier, rows.to_numpy()
+    return earlier - later, rows.to_numpy()
 
 
-def _correct_per_item(run: pd.DataFrame, ids: pd.Index) -> Array:
-    """Number of correct predictions for each item."""
-    correct = (run["prediction"] == run["label"]).groupby(run["id"]).sum()
-    if not correct.index.equals(ids):
+def _errors_per_item(run: pd.DataFrame, ids: pd.Index) -> Array:
+    """The sum of the errors of each item."""
+    errors = _errors(run).groupby(run["id"]).sum()
+    if not errors.index.equals(ids):
         raise ValueError("the runs do not have the same test rows")
-    return correct.to_numpy()
+    return errors.to_numpy()
+
+
+def _errors(run: pd.DataFrame) -> pd.Series:
+    """The error of each row; where a metric gave none, 1 for a wrong prediction."""
+    return run["error"] if "error" in run else (run["prediction"] != run["label"]).astype(float)

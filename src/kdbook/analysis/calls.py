@@ -12,6 +12,7 @@ from kdbook.data import UNLABELLED, inputs, texts
 from kdbook.settings.arms import DISTILLING
 from kdbook.store.run import RunSpec
 from kdbook.study.study import Study
+from kdbook.training import automm
 
 IMPORTS = "from autogluon.multimodal import MultiModalPredictor"
 LOCATE = "from kdbook.encoders.checkpoints import locate"
@@ -63,14 +64,14 @@ def _rows(study: Study, spec: RunSpec) -> str:
 
 def _fit(study: Study, spec: RunSpec) -> str:
     data = study.data
-    problem_type = "binary" if len(data.classes) == 2 else "multiclass"
+    problem_type, metric = automm.problem_type(len(data.classes)), automm.METRICS[spec.metric]
     checkpoint = f'str(locate("{spec.checkpoint}").path)' if _is_embedded(spec) else _literal(spec.checkpoint)
     settings = {"model.names": _literal(["hf_text"]), "model.hf_text.checkpoint_name": checkpoint}
     settings |= {key: _literal(value) for key, value in spec.hyperparameters.items()}
     return "".join(
         [
             "predictor = MultiModalPredictor(\n",
-            f'    label="label", problem_type="{problem_type}", eval_metric="accuracy", path="{spec.name}"\n',
+            f'    label="label", problem_type="{problem_type}", eval_metric="{metric}", path="{spec.name}"\n',
             ")\n",
             "predictor.fit(\n",
             "    train_data=train,\n",

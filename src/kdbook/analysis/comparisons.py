@@ -15,6 +15,7 @@ from kdbook.study.study import Study
 
 TRAINED = "trained on"
 ZERO_SHOT = "zero-shot"
+METRIC = "metric"  # attribute of a table of differences
 
 
 def compare_by_test(arms: Arms) -> dict[str, ThreeWayComparison]:
@@ -61,19 +62,22 @@ def gains_by_teacher(arms: Arms) -> dict[str, Estimate]:
     groups: dict[str, tuple[list[pd.DataFrame], list[pd.DataFrame]]] = {}
     for baseline, student, teacher in pairs:
         before, after = groups.setdefault(teacher.name, ([], []))
-        before.append(baseline.predictions)
-        after.append(student.predictions)
+        before += on_test(ALL, [baseline])
+        after += on_test(ALL, [student])
     return bootstrap.differences_by_group(groups)
 
 
 def language_contrast(arms: Arms, first: str, second: str) -> Estimate | None:
     """The gain of the distilled students in one language minus that in another, None without common items."""
-    before, after = on_test(ALL, arms.baselines), on_test(ALL, arms.distilled)
+    before, after = (
+        [pd.concat(parts) for parts in zip(on_test(first, runs), on_test(second, runs), strict=True)]
+        for runs in (arms.baselines, arms.distilled)
+    )
     return bootstrap.interaction(before, after, (first, second))
 
 
 def teacher_gap(arms: Arms) -> Estimate:
-    """Accuracy of each baseline's paired teacher minus that of the baseline, on all test rows."""
+    """Score of each baseline's paired teacher minus that of the baseline, on all test rows."""
     return bootstrap.difference(on_test(ALL, arms.baselines), on_test(ALL, arms.teachers_of(BASELINE)))
 
 
@@ -83,7 +87,7 @@ def primary_difference(arms: Arms, question: PrimaryComparison) -> Estimate:
 
 
 def difference_between(before: Iterable[Run], after: Iterable[Run], test: str = ALL) -> Estimate:
-    """Accuracy of ``after`` minus ``before`` over the seeds that both have."""
+    """Score of ``after`` minus ``before`` over the seeds that both have."""
     earlier, later = ({run.seed: run for run in runs} for runs in (before, after))
     seeds = [seed for seed in later if seed in earlier]
     return bootstrap.difference(
@@ -107,7 +111,8 @@ def differences_between(arms: Arms, pairs: Iterable[tuple[str, str]], test: str 
     Returns
     -------
     A row per pair: ``before``, ``after``, the attributes of :class:`kdbook.analysis.estimates.Estimate`,
-    ``seeds``, and ``adjusted``, the adjusted p-value. The index is ``after − before``.
+    ``seeds``, and ``adjusted``, the adjusted p-value. The index is ``after − before``;
+    ``attrs`` names the metric.
     """
     pairs = list(pairs)
     runs_by_seed = {name: arms.by_seed(name) for pair in pairs for name in pair}
@@ -130,7 +135,9 @@ def differences_between(arms: Arms, pairs: Iterable[tuple[str, str]], test: str 
     ]
     columns = ["difference", "before", "after", "value", "low", "high", "p", "seeds"]
     table = pd.DataFrame(rows, columns=columns).set_index("difference").rename_axis(index=None)
-    return table.assign(adjusted=pd.Series(estimates.holm(dict(table["p"])), dtype=float))
+    table = table.assign(adjusted=pd.Series(estimates.holm(dict(table["p"])), dtype=float))
+    table.attrs[METRIC] = next((run.metric for runs in runs_by_seed.values() for run in runs.values()), "")
+    return table
 
 
 def control_pairs(study: Study) -> list[tuple[str, str]]:

@@ -5,10 +5,10 @@ from statistics import mean
 import pandas as pd
 
 from kdbook.analysis.markup import emphasized
-from kdbook.analysis.metrics import accuracy
+from kdbook.analysis.metrics import score
 from kdbook.analysis.phrases import conjunction, times
+from kdbook.encoders import checkpoints
 from kdbook.settings.arms import BASELINE, DISTILLED
-from kdbook.settings.data import ALL
 from kdbook.store.run import BatchLatency, Run
 from kdbook.study.arms import Arms
 
@@ -18,9 +18,10 @@ MEGA = 1e6
 def training(arms: Arms) -> pd.DataFrame:
     """Seconds of training for one model of each arm, means over its runs.
 
-    Columns: ``fit``, ``share of teachers`` (the time of all teachers of the study divided by the number of
-    students that the study is about, or for a student that a baseline teaches the time of that), and ``in
-    all``.
+    Columns: ``pretraining`` of the encoder where it is known, which all models that start from it share;
+    ``fit``; ``share of teachers`` (the time of all teachers of the study divided by the number of students
+    that the study is about, or for a student that a baseline teaches the time of that); and ``in all``, fit
+    and share.
     """
     share = sum(run.measurements.fit_seconds for run in arms.teachers) / len(arms.distilled)
     baseline = mean(run.measurements.fit_seconds for run in arms.baselines)
@@ -30,7 +31,9 @@ def training(arms: Arms) -> pd.DataFrame:
         fit = mean(run.measurements.fit_seconds for run in runs)
         name = runs[0].record.spec.teacher
         teachers = 0.0 if name is None else share if name in teacher_names else baseline
-        rows[arm] = {"fit": fit, "share of teachers": teachers, "in all": fit + teachers}
+        pretraining = checkpoints.pretraining_seconds(runs[0].record.spec.checkpoint)
+        costs = {"fit": fit, "share of teachers": teachers, "in all": fit + teachers}
+        rows[arm] = costs if pretraining is None else {"pretraining": pretraining, **costs}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
@@ -60,14 +63,14 @@ def _serving(run: Run) -> dict[str, float]:
     return row
 
 
-def accuracy_and_latency(arms: Arms, batch_size: int = 1) -> pd.DataFrame:
-    """A row per run: ``arm``, ``accuracy`` on all test rows, ``milliseconds`` per batch (tokenization and
+def score_and_latency(arms: Arms, batch_size: int = 1) -> pd.DataFrame:
+    """A row per run: ``arm``, ``score`` on all test rows, ``milliseconds`` per batch (tokenization and
     forward pass).
     """
     rows = [
         {
             "arm": arm,
-            "accuracy": accuracy(run.predictions)[ALL],
+            "score": score(run),
             "milliseconds": latencies(run)[batch_size].median,
         }
         for arm, runs in arms.items()
@@ -119,7 +122,7 @@ def budget(arms: Arms, control: str) -> str:
         else "so it had less time, which favours distillation"
     )
     kept = conjunction(
-        f"{run.history['validation_accuracy'].argmax() + 1} of {len(run.history)}" for run in arms[control]
+        f"{run.history['validation_score'].argmax() + 1} of {len(run.history)}" for run in arms[control]
     )
     return (
         f"{emphasized(control)} took {used:.0f} seconds, distillation including its share of the teachers "

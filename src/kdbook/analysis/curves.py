@@ -61,7 +61,7 @@ def summarize(doses: Mapping[str, tuple[Mapping[str, Any], Arms]]) -> list[Point
             changes=dict(changes),
             keys={run.name: run.key for runs in arms.values() for run in runs},
             accuracy={
-                arm: {test: bootstrap.mean_accuracy(on_test(test, runs)) for test in tests}
+                arm: {test: bootstrap.mean_score(on_test(test, runs)) for test in tests}
                 for arm, runs in arms.items()
             },
             differences={

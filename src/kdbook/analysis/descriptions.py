@@ -47,7 +47,7 @@ def question(study: Study) -> str:
     """The primary question of a study, as a quotation."""
     primary = study.profile.primary
     difference = f"{strong(primary.arm)} minus {strong(primary.against)}"
-    return f"> {difference}, accuracy on {strong(primary.test)} test rows"
+    return f"> {difference}, {primary.metric} on {strong(primary.test)} test rows"
 
 
 def task(data: TextData) -> str:

@@ -13,10 +13,12 @@ from matplotlib.figure import Figure
 from kdbook.analysis import bootstrap, canvas, costs
 from kdbook.analysis.calibration import reliability
 from kdbook.analysis.canvas import COLOURS
+from kdbook.analysis.comparisons import METRIC
 from kdbook.analysis.curves import Point
 from kdbook.analysis.fidelity import fidelity_by_run
-from kdbook.analysis.metrics import accuracy, majority_accuracy, scores
+from kdbook.analysis.metrics import accuracy, majority_score, scores
 from kdbook.analysis.predictions import LANGUAGE_NAMES, binary_events, on_test, probabilities
+from kdbook.analysis.tables import metric_of
 from kdbook.data import TextData
 from kdbook.data.statistics import word_counts, word_overlap
 from kdbook.settings.data import ALL
@@ -28,7 +30,7 @@ LEGEND_COLUMNS = 4  # of names as long as "pseudo-labels" in the width of a page
 TICK_WIDTH = 18  # characters
 
 
-def accuracy_by_language(arms: Arms, zero_shot_languages: Sequence[str] = ()) -> Figure:
+def score_by_language(arms: Arms, zero_shot_languages: Sequence[str] = ()) -> Figure:
     """A dot per run and a bar at each arm's mean with its 95% CI, side by side for every test set.
 
     The ``zero_shot_languages``, which no model was trained on, have a grey background.
@@ -38,40 +40,42 @@ def accuracy_by_language(arms: Arms, zero_shot_languages: Sequence[str] = ()) ->
     figure, axes = canvas.empty(max(7, 1.2 * len(tests)), 3.6)
     for position, test in enumerate(tests):
         for number, (arm, runs) in enumerate(arms.items()):
-            values = table["accuracy"][(table["arm"] == arm) & (table["test"] == test)]
+            values = table["score"][(table["arm"] == arm) & (table["test"] == test)]
             x = position + (number - (len(arms) - 1) / 2) * 0.7 / len(arms)
             _dots_and_mean(axes, x, values, COLOURS[number], arm if position == 0 else None)
-            mean = bootstrap.mean_accuracy(on_test(test, runs))
+            mean = bootstrap.mean_score(on_test(test, runs))
             axes.vlines(x, max(mean.low, 0), min(mean.high, 1), color=COLOURS[number], linewidth=1)
         if test in zero_shot_languages:
             label = "zero-shot" if test == zero_shot_languages[0] else None
             axes.axvspan(position - 0.45, position + 0.45, color="grey", alpha=0.15, label=label)
     _majority_line(axes, arms)
     axes.set_xticks(range(len(tests)), [canvas.shortened(LANGUAGE_NAMES.get(test, test)) for test in tests])
-    axes.set_ylabel("accuracy")
+    axes.set_ylabel(metric_of(arms))
     columns = len(arms) + bool(zero_shot_languages)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.18), ncols=columns, frameon=False)
     return canvas.finished(figure)
 
 
 def _majority_line(axes: Axes, arms: Arms) -> None:
-    """A line at the accuracy of the majority-class baseline."""
+    """A line at the score of the majority-class baseline."""
     first_run = next(iter(arms.values()))[0]
-    axes.axhline(majority_accuracy(first_run.predictions), color="grey", linestyle=":", linewidth=1)
+    axes.axhline(
+        majority_score(first_run.predictions, first_run.metric), color="grey", linestyle=":", linewidth=1
+    )
 
 
 def learning_curves(arms: Arms) -> Figure:
-    """Validation accuracy after each epoch against the seconds spent, a line for each run."""
+    """Validation score after each epoch against the seconds spent, a line for each run."""
     figure, axes = canvas.empty(7, 3.6)
     for number, (arm, runs) in enumerate(arms.items()):
         for index, run in enumerate(runs):
             curve = run.history
             label = arm if index == 0 else None
-            line = axes.plot(curve["seconds"], curve["validation_accuracy"], "o-", label=label)
+            line = axes.plot(curve["seconds"], curve["validation_score"], "o-", label=label)
             plt.setp(line, color=COLOURS[number], alpha=0.8)
     _majority_line(axes, arms)
     axes.set_xlabel("seconds of training")
-    axes.set_ylabel("validation accuracy")
+    axes.set_ylabel(f"validation {metric_of(arms)}")
     axes.legend(frameon=False)
     return canvas.finished(figure)
 
@@ -190,17 +194,17 @@ def confidence(run: Run) -> Figure:
     return canvas.finished(figure)
 
 
-def accuracy_against_latency(arms: Arms) -> Figure:
-    """Accuracy against latency for one row, a dot per run."""
-    table = costs.accuracy_and_latency(arms)
+def score_against_latency(arms: Arms) -> Figure:
+    """Score against latency for one row, a dot per run."""
+    table = costs.score_and_latency(arms)
     figure, axes = canvas.empty(7, 3.6)
     for number, arm in enumerate(arms):
         rows = table[table["arm"] == arm]
-        dots = axes.plot(rows["milliseconds"], rows["accuracy"], "o", label=arm)
+        dots = axes.plot(rows["milliseconds"], rows["score"], "o", label=arm)
         plt.setp(dots, color=COLOURS[number], markersize=8, alpha=0.7)
     axes.set_xlim(left=0)
     axes.set_xlabel("milliseconds per row (tokenization and forward pass)")
-    axes.set_ylabel("accuracy")
+    axes.set_ylabel(metric_of(arms))
     axes.legend(frameon=False)
     return canvas.finished(figure)
 
@@ -301,5 +305,5 @@ def differences(table: pd.DataFrame) -> Figure:
     axes.axvline(0, color="grey", linestyle=":", linewidth=1)
     axes.set_yticks(list(rows), [canvas.shortened(name) for name in table.index])
     axes.set_ylim(0.4, len(table) + 0.6)
-    axes.set_xlabel("difference in accuracy (points) and 95% CI")
+    axes.set_xlabel(f"difference in {table.attrs.get(METRIC, 'accuracy')} (points) and 95% CI")
     return canvas.finished(figure)

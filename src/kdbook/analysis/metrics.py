@@ -1,12 +1,14 @@
-"""Metrics of the stored predictions: accuracy by language, confusion matrix, confidence."""
+"""Metrics of the stored predictions: scores by language, recall by class, confusion matrix, confidence."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from kdbook.analysis.estimates import score_interval
-from kdbook.analysis.predictions import probabilities
+from kdbook.analysis.predictions import on_test, probabilities, tests_of, with_errors
+from kdbook.settings.arms import Metric
 from kdbook.settings.data import ALL
+from kdbook.store.run import Run
 from kdbook.study.arms import Arms
 
 
@@ -19,29 +21,57 @@ def accuracy(predictions: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def majority_accuracy(predictions: pd.DataFrame) -> float:
-    """Accuracy of the majority-class baseline, which always predicts the most frequent label."""
-    return float(predictions["label"].value_counts(normalize=True).max())
+def score(run: Run) -> float:
+    """The score of a run on all test rows, in its metric."""
+    (rows,) = on_test(ALL, [run])
+    return float(1 - rows["error"].mean())
 
 
-def has_failed(predictions: pd.DataFrame) -> bool:
+def score_by_language(run: Run) -> dict[str, float]:
+    """The score of a run in each language and on ``all`` rows together, in its metric."""
+    by_test = {test: on_test(test, [run])[0] for test in tests_of(run)}
+    return {test: float(1 - rows["error"].mean()) for test, rows in by_test.items()}
+
+
+def majority_score(predictions: pd.DataFrame, metric: Metric = "accuracy") -> float:
+    """Score of the majority-class baseline, which always predicts the most frequent label."""
+    constant = predictions.assign(prediction=predictions["label"].mode()[0])
+    return float(1 - with_errors(constant, metric)["error"].mean())
+
+
+def has_failed(run: Run) -> bool:
     """Whether a run is not shown to be better than the majority-class baseline: the score interval of its
-    accuracy, with an item counted once, reaches down to that.
+    score, with an item counted once, reaches down to that.
     """
-    wrong = (predictions["prediction"] != predictions["label"]).groupby(predictions["id"]).mean()
-    _, most_errors = score_interval(wrong.sum(), 0, len(wrong))
-    return 1 - most_errors <= majority_accuracy(predictions)
+    predictions = with_errors(run.predictions, run.metric)
+    wrong = predictions["error"].groupby(predictions["id"]).mean()
+    largest = max(1.0, wrong.max())  # errors of rare classes may count more than one
+    _, most_errors = score_interval(wrong.sum() / largest, 0, len(wrong))
+    return bool(1 - largest * most_errors <= majority_score(predictions, run.metric))
 
 
 def scores(arms: Arms) -> pd.DataFrame:
-    """A row per run and test set: ``arm``, ``seed``, ``test`` (a language or ``all``), ``accuracy``."""
+    """A row per run and test set: ``arm``, ``seed``, ``test`` (a language or ``all``), ``score``."""
     rows = [
-        {"arm": arm, "seed": run.seed, "test": test, "accuracy": value}
+        {"arm": arm, "seed": run.seed, "test": test, "score": value}
         for arm, runs in arms.items()
         for run in runs
-        for test, value in accuracy(run.predictions).items()
+        for test, value in score_by_language(run).items()
     ]
     return pd.DataFrame(rows)
+
+
+def recall_by_class(arms: Arms, names: Mapping[int, str]) -> pd.DataFrame:
+    """Mean recall of each class, the share of its test rows that are found: a column per arm, and the number
+    of rows.
+    """
+    recalls = {}
+    for arm, runs in arms.items():
+        rows = pd.concat([run.predictions for run in runs])
+        recalls[arm] = (rows["prediction"] == rows["label"]).groupby(rows["label"]).mean()
+    counts = next(iter(arms.values()))[0].predictions["label"].value_counts()
+    table = pd.DataFrame(recalls).assign(rows=counts)
+    return table.rename(index=dict(names)).rename_axis(index=None, columns="recall")
 
 
 def confusion(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:

@@ -1,10 +1,12 @@
-"""The stored predictions of runs: their probabilities, and the rows of some languages."""
+"""The stored predictions of runs: their probabilities, their errors, and the rows of some languages."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
+from kdbook.settings import metrics
+from kdbook.settings.arms import Metric
 from kdbook.settings.data import ALL
 from kdbook.store.run import Run
 
@@ -68,16 +70,24 @@ def tests_of(run: Run) -> list[str]:
     return [*map(str, run.predictions["language"].drop_duplicates()), ALL]
 
 
+def with_errors(predictions: pd.DataFrame, metric: Metric) -> pd.DataFrame:
+    """Predictions with a column ``error``, whose mean is one minus the score on these rows."""
+    labels, predicted = (predictions[column].to_numpy() for column in ("label", "prediction"))
+    return predictions.assign(error=metrics.errors(labels, predicted, metric))
+
+
 def on_test(test: str, runs: Iterable[Run]) -> list[pd.DataFrame]:
-    """The predictions of each run on one test set."""
+    """The predictions of each run on one test set, with their errors in the metric of the run."""
     if test == ALL:
-        return [run.predictions for run in runs]
+        return [with_errors(run.predictions, run.metric) for run in runs]
     return in_languages([test], runs)
 
 
 def in_languages(languages: Sequence[str], runs: Iterable[Run]) -> list[pd.DataFrame]:
-    """The predictions of each run in some languages."""
-    return [run.predictions[run.predictions["language"].isin(languages)] for run in runs]
+    """The predictions of each run in some languages, with their errors in the metric of the run."""
+    return [
+        with_errors(run.predictions[run.predictions["language"].isin(languages)], run.metric) for run in runs
+    ]
 
 
 def with_class_names(predictions: pd.DataFrame, names: Mapping[int, str]) -> pd.DataFrame:

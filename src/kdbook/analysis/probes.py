@@ -11,17 +11,16 @@ from kdbook.settings.data import GENERATED
 from kdbook.study.study import Study
 
 ITEMS = 50  # labelled items of a probe
-UNSEEN_ITEMS = 1000
 TEST_ROWS = 4000  # at most, since encoders of full size take seconds for each batch
-SAME_MEANING, OTHER_MEANING, UNSEEN = "same meaning", "different meaning", "unseen patterns"
+SAME_MEANING, OTHER_MEANING, HELD_OUT = "same meaning", "other edits", "opposites"
 
 
 def probe_table(study: Study) -> pd.DataFrame:
     """Mean accuracy on test rows of probes with the labels of :data:`ITEMS` items, a row for each encoder.
 
-    For the generated corpus by meaning, and on pairs of sentence patterns that occur neither in the
-    pretraining of the compact encoders nor in the study. The labelled items are drawn from all training rows,
-    those included whose labels the study hides.
+    For the generated corpus by meaning; pairs with an edit that was held out of the pretraining of the
+    compact encoders are a group of their own. The labelled items are drawn from all training rows, those
+    included whose labels the study hides.
     """
     data = study.data
     rows = data.pool()
@@ -48,7 +47,5 @@ def _test_rows(data: TextData) -> tuple[pd.DataFrame, pd.Series]:
     if data.source != GENERATED:
         test = test.sample(min(TEST_ROWS, len(test)), random_state=0)
         return test, pd.Series("test rows", index=test.index)
-    unseen = corpus.generate({"test": UNSEEN_ITEMS}, seed=0, file=corpus.UNSEEN)["test"]
-    rows = pd.concat([test, unseen], ignore_index=True)
-    kinds = rows["label"].map({0: OTHER_MEANING, 1: SAME_MEANING})
-    return rows, kinds.where(rows.index < len(test), UNSEEN)
+    kinds = test["label"].map({0: OTHER_MEANING, 1: SAME_MEANING})
+    return test, kinds.mask(test["edit"].isin(corpus.HELD_OUT_EDITS), HELD_OUT)

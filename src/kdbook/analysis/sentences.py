@@ -14,37 +14,26 @@ from kdbook.analysis.estimates import LEVEL, Estimate, ThreeWayComparison, Verdi
 from kdbook.analysis.fidelity import agreement_gain
 from kdbook.analysis.markup import code, emphasized, plain
 from kdbook.analysis.metrics import confidence_shares, has_failed
-from kdbook.analysis.phrases import (
-    arm_name,
-    conjunction,
-    count,
-    interval,
-    language_name,
-    points,
-    test_rows,
-)
+from kdbook.analysis.phrases import arm_name, conjunction, count, interval, language_name, points, test_rows
 from kdbook.settings import tuning
 from kdbook.settings.data import ALL
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
 from kdbook.study.study import Study
 
-LARGEST_PLAUSIBLE_GAIN = (
-    0.1  # of accuracy; published gains of distillation on such tasks are a few points at most
-)
+LARGEST_PLAUSIBLE_GAIN = 0.1  # published gains on such tasks are a few points at most
 ONE_RUN_EACH = "one run each, which shows a difference between models, not between ways to train them"
 HELPS = "helps"
 HURTS = "hurts"
 
 
 def teacher(run: Run) -> str:
-    """The first teacher's accuracy, and its times."""
+    """The first teacher's score, and its times."""
     row = tables.run_table([run]).iloc[0]
-    rows_per_second = len(run.predictions) / row[tables.PREDICT]
+    speed = len(run.predictions) / row[tables.PREDICT]  # rows per second
     return (
-        f"The first teacher has an accuracy of {row[ALL]:.3f} on all test rows. Its fit took "
-        f"{row[tables.FIT]:.0f} seconds, "
-        f"and it predicts about {rows_per_second:.0f} rows per second."
+        f"The first teacher's {run.metric} on all test rows is {row[ALL]:.3f}. Its fit took "
+        f"{row[tables.FIT]:.0f} seconds, and it predicts about {speed:.0f} rows per second."
     )
 
 
@@ -55,10 +44,11 @@ def confidence(run: Run) -> str:
 
 
 def headline(arms: Arms, study: Study) -> str:
-    """Accuracies of the main arms, and the answer to the question that the profile stated before any run."""
+    """Scores of the main arms, and the answer to the question that the profile stated before any run."""
     means = tables.summary_table(arms.main)[ALL]
-    accuracies = ", ".join(f"the {arm_name(str(arm))} **{mean:.3f}**" for arm, mean in means.items())
-    return f"Accuracy on all test rows: {accuracies}. {primary(arms, study)}"
+    scores = ", ".join(f"the {arm_name(str(arm))} **{mean:.3f}**" for arm, mean in means.items())
+    metric = study.profile.primary.metric
+    return f"{metric[0].upper()}{metric[1:]} on all test rows: {scores}. {primary(arms, study)}"
 
 
 def primary(arms: Arms, study: Study) -> str:
@@ -143,7 +133,7 @@ def failed(arms: Arms) -> str:
     """Runs that are not shown to outperform the majority-class baseline; they are included like all
     others.
     """
-    collapsed = [code(run.name) for runs in arms.values() for run in runs if has_failed(run.predictions)]
+    collapsed = [code(run.name) for runs in arms.values() for run in runs if has_failed(run)]
     if not collapsed:
         return "Every run outperforms the majority-class baseline."
     names = conjunction(collapsed)

@@ -5,22 +5,21 @@ import pandas as pd
 
 from kdbook.analysis import bootstrap, estimates
 from kdbook.analysis.comparisons import gains_by_teacher
-from kdbook.analysis.metrics import accuracy, has_failed
-from kdbook.analysis.predictions import ensemble
-from kdbook.analysis.tables import p_value, points
-from kdbook.settings.data import ALL
+from kdbook.analysis.metrics import has_failed, score
+from kdbook.analysis.predictions import ensemble, with_errors
+from kdbook.analysis.tables import metric_of, p_value, points
 from kdbook.study.arms import Arms
 
 
 def range_table(arms: Arms) -> pd.DataFrame:
-    """How the accuracy on all test rows varies over the runs of each arm, and how many runs failed.
+    """How the score on all test rows varies over the runs of each arm, and how many runs failed.
 
     The interquartile mean is that of the middle half of the runs (Agarwal et al. 2021, "Deep reinforcement
     learning at the edge of the statistical precipice"); unlike the mean it does not follow a failed run.
     """
     rows = {}
     for arm, runs in arms.items():
-        values = pd.Series([accuracy(run.predictions)[ALL] for run in runs])
+        values = pd.Series([score(run) for run in runs])
         rows[arm] = {
             "smallest": values.min(),
             "median": values.median(),
@@ -28,9 +27,10 @@ def range_table(arms: Arms) -> pd.DataFrame:
             "mean": values.mean(),
             "largest": values.max(),
             "runs": len(runs),
-            "failed": sum(has_failed(run.predictions) for run in runs),
+            "failed": sum(has_failed(run) for run in runs),
         }
-    return pd.DataFrame.from_dict(rows, orient="index").astype({"runs": int, "failed": int})
+    table = pd.DataFrame.from_dict(rows, orient="index").astype({"runs": int, "failed": int})
+    return table.rename_axis(columns=metric_of(arms))
 
 
 def _interquartile_mean(values: pd.Series) -> float:
@@ -42,13 +42,14 @@ def _interquartile_mean(values: pd.Series) -> float:
 
 
 def teacher_table(arms: Arms) -> pd.DataFrame:
-    """The gain of distillation for each teacher separately: its accuracy, its students, their gain with
+    """The gain of distillation for each teacher separately: its score, its students, their gain with
     interval.
     """
     teachers = {teacher.name: teacher for teacher in arms.teachers}
+    metric = metric_of(arms)
     rows = {
         name: {
-            "accuracy": f"{accuracy(teachers[name].predictions)[ALL]:.3f}",
+            metric: f"{score(teachers[name]):.3f}",
             "students": gain.seeds,
             "gain": points(gain),
         }
@@ -79,15 +80,15 @@ def seed_table(arms: Arms) -> pd.DataFrame:
 
 
 def ensemble_table(arms: Arms) -> pd.DataFrame:
-    """Accuracy of the mean of the probabilities of all runs of an arm, beside the mean accuracy of its
-    runs.
-    """
+    """Score of the mean of the probabilities of all runs of an arm, beside the mean score of its runs."""
+    metric = metric_of(arms)
     rows = {
         arm: {
             "runs": len(runs),
-            "mean of the runs": sum(accuracy(run.predictions)[ALL] for run in runs) / len(runs),
-            "ensemble": accuracy(ensemble([run.predictions for run in runs]))[ALL],
+            "mean of the runs": sum(map(score, runs)) / len(runs),
+            "ensemble": 1 - with_errors(ensemble([run.predictions for run in runs]), metric)["error"].mean(),
         }
         for arm, runs in arms.items()
     }
-    return pd.DataFrame.from_dict(rows, orient="index").astype({"runs": int})
+    table = pd.DataFrame.from_dict(rows, orient="index").astype({"runs": int})
+    return table.rename_axis(columns=metric)

@@ -15,10 +15,12 @@ from kdbook.analysis.comparisons import (
 )
 from kdbook.analysis.estimates import Estimate, ThreeWayComparison
 from kdbook.analysis.markup import code
-from kdbook.analysis.metrics import accuracy
+from kdbook.analysis.metrics import score_by_language
 from kdbook.analysis.predictions import in_languages, on_test, tests_of, with_class_names
 from kdbook.data import TextData, texts
+from kdbook.data.generated import corpus
 from kdbook.settings import tuning
+from kdbook.settings.arms import Metric
 from kdbook.settings.data import ALL
 from kdbook.store.run import Run, RunSpec
 from kdbook.study.arms import Arms
@@ -53,21 +55,27 @@ def markdown_table(rows: Mapping[str, Any], heads: tuple[str, str] = ("setting",
     return "\n".join([f"| {heads[0]} | {heads[1]} |", "|---|---|", *lines])
 
 
+def metric_of(arms: Arms) -> Metric:
+    """The metric of a study, from its runs."""
+    return next(iter(arms.values()))[0].metric
+
+
 def run_table(runs: Iterable[Run]) -> pd.DataFrame:
-    """Accuracy on each test set and times in seconds, a row per run."""
+    """Score on each test set and times in seconds, a row per run; the head names the metric."""
+    runs = list(runs)
     rows = {
         run.name: {
-            **accuracy(run.predictions),
+            **score_by_language(run),
             FIT: run.measurements.fit_seconds,
             PREDICT: run.measurements.predict_seconds[ALL],
         }
         for run in runs
     }
-    return pd.DataFrame.from_dict(rows, orient="index")
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=runs[0].metric)
 
 
 def summary_table(arms: Arms) -> pd.DataFrame:
-    """A row per arm: mean accuracy on each test set, mean seconds, millions of parameters, number of runs."""
+    """A row per arm: mean score on each test set, mean seconds, millions of parameters, number of runs."""
     rows = {}
     for arm, runs in arms.items():
         parameters = runs[0].measurements.parameters
@@ -77,18 +85,19 @@ def summary_table(arms: Arms) -> pd.DataFrame:
             "runs": len(runs),
         }
     table = pd.DataFrame.from_dict(rows, orient="index").astype({"runs": int})
+    table = table.rename_axis(columns=metric_of(arms))
     return table.round(10)  # so that the last digit is the same wherever it is shown
 
 
 def overview_table(arms: Arms) -> pd.DataFrame:
-    """The summary as text, a column per arm, accuracies with their 95% CI over seeds and items."""
+    """The summary as text, a column per arm, scores with their 95% CI over seeds and items."""
     means = summary_table(arms)
     table = means.astype(object)
     for test in tests_of(next(iter(arms.values()))[0]):
-        accuracies = {arm: bootstrap.mean_accuracy(on_test(test, runs)) for arm, runs in arms.items()}
+        estimates_of = {arm: bootstrap.mean_score(on_test(test, runs)) for arm, runs in arms.items()}
         table[test] = [
             f"{means[test][arm]:.3f} [{max(each.low, 0):.3f}, {min(each.high, 1):.3f}]"
-            for arm, each in accuracies.items()
+            for arm, each in estimates_of.items()
         ]
     for column, form in FORMATS.items():
         table[column] = table[column].map(form.format)
@@ -127,15 +136,16 @@ def differences_table(differences: pd.DataFrame) -> pd.DataFrame:
 
 
 def zero_shot_table(arms: Arms, study: Study) -> pd.DataFrame:
-    """Mean accuracies of the arms, and the gain of distillation, on trained and on zero-shot languages."""
+    """Mean scores of the arms, and the gain of distillation, on trained and on zero-shot languages."""
     groups = language_groups(study)
     rows: dict[str, dict[str, object]] = {}
     for group, comparison in compare_zero_shot(arms, study).items():
+        languages = groups[group]
         means = {
-            arm: pd.Series([accuracy(frame)[ALL] for frame in in_languages(groups[group], arms[arm])]).mean()
+            arm: 1 - pd.Series([rows["error"].mean() for rows in in_languages(languages, arms[arm])]).mean()
             for arm in arms.main
         }
-        rows[group] = {"languages": ", ".join(groups[group]), **means, "gain": points(comparison.gain)}
+        rows[group] = {"languages": ", ".join(languages), **means, "gain": points(comparison.gain)}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
@@ -152,12 +162,14 @@ def edit_table(arms: Arms, data: TextData) -> pd.DataFrame:
 
 
 def kind_table(arms: Arms, data: TextData) -> pd.DataFrame:
-    """Mean accuracy of each arm on pairs with the same meaning, with two words swapped, and with other edits.
+    """Mean accuracy of each arm on pairs with the same meaning, with two words swapped, with an edit that
+    pretraining never saw, and with other edits.
 
     For the generated corpus only.
     """
     test = data["test"]
     edits = test["edit"].map(lambda edit: "swapped words" if edit.startswith("swapped") else "other edits")
+    edits = edits.mask(test["edit"].isin(corpus.HELD_OUT_EDITS), "opposites")
     kinds = edits.where(test["label"] == 0, "same meaning")
     return _accuracy_by(["kind"], arms, test.assign(kind=kinds)).T
 
@@ -248,7 +260,7 @@ def _result(spec: RunSpec, run: Run) -> dict[str, object]:
         "name": spec.name,
         "arm": spec.arm,
         "seed": spec.seed,
-        "accuracy": accuracy(run.predictions),
+        "scores": score_by_language(run),
         "fit_seconds": measurements.fit_seconds,
         "predict_seconds": measurements.predict_seconds[ALL],
         "parameters": measurements.parameters.total,
@@ -258,7 +270,7 @@ def _result(spec: RunSpec, run: Run) -> dict[str, object]:
 
 
 def points(difference: Estimate) -> str:
-    """A difference of accuracies with its interval, in points."""
+    """A difference of scores with its interval, in points."""
     return f"{100 * difference.value:+.1f} [{100 * difference.low:+.1f}, {100 * difference.high:+.1f}]"
 
 

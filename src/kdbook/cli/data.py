@@ -76,11 +76,14 @@ def new(
     sizes = ", ".join(f"{count:,} {split}" for split, count in rows.sizes().loc[ALL].items())
     say(f"{path}: {sizes} rows; {len(rows.classes)} classes: {', '.join(rows.classes)[:200]}")
     models = profile.load(str(path))
+    metric = models.primary.metric
+    proposed = [f"most rows are of one class, so the metric is {metric}"] if metric != "accuracy" else []
     longest = number(models.hyperparameters | models.student.hyperparameters, MAX_TEXT_LEN)
     for remark in [
         *remarks.on_dropped_rows(rows),
         *rows.notes,
         *remarks.on_long_texts(rows["train"], longest),
+        *proposed,
     ]:
         say(f"- {remark}")
     say(f"Build its book with: make book PROFILE={path}; or train only, with: kdbook run --profile {path}")

@@ -11,8 +11,10 @@ from kdbook.data.dataset import TextData
 from kdbook.data.load import load
 from kdbook.errors import KdbookError
 from kdbook.settings import profile
+from kdbook.settings.arms import Metric
 from kdbook.settings.data import Columns, Data
 
+MAJORITY = 0.7  # of the training rows; beyond it accuracy says little about the other classes
 HEAD = "# Models and settings come from the base; what is set here replaces what is set there.\n"
 
 
@@ -42,6 +44,8 @@ class ProfileRequest:
 def write(path: Path, request: ProfileRequest) -> TextData:
     """Write a profile; returns its data, which are read and audited first, so that the profile is usable.
 
+    Where most training rows are of one class, it proposes balanced accuracy as the metric.
+
     Raises
     ------
     KdbookError
@@ -55,8 +59,11 @@ def write(path: Path, request: ProfileRequest) -> TextData:
     request = replace(request, source=_as_seen_from(path.parent, request.source))
     partial = path.with_name(f".{path.stem}.partial.toml")
     try:
-        partial.write_text(toml(request, _languages(request, path.parent)), "utf-8")
+        languages = _languages(request, path.parent)
+        partial.write_text(toml(request, languages), "utf-8")
         rows = load(profile.load(str(partial), profile.located(request.source, path.parent)).data)
+        if rows["train"]["label"].value_counts(normalize=True).max() > MAJORITY:
+            partial.write_text(toml(request, languages, "balanced accuracy"), "utf-8")
         partial.rename(path)
     except OSError as error:
         raise KdbookError(f"{path} can't be written: {error.strerror}") from error
@@ -65,7 +72,7 @@ def write(path: Path, request: ProfileRequest) -> TextData:
     return rows
 
 
-def toml(request: ProfileRequest, languages: tuple[str, ...]) -> str:
+def toml(request: ProfileRequest, languages: tuple[str, ...], metric: Metric = "accuracy") -> str:
     """The profile as TOML."""
     columns = {
         "texts": list(request.texts),
@@ -85,6 +92,8 @@ def toml(request: ProfileRequest, languages: tuple[str, ...]) -> str:
             "columns": {name: value for name, value in columns.items() if value is not None},
         },
     }
+    if metric != "accuracy":
+        table["primary"] = {"metric": metric}
     checkpoints = {"teacher": request.teacher, "student": request.student}
     table |= {model: {"checkpoint": checkpoint} for model, checkpoint in checkpoints.items() if checkpoint}
     return f"{HEAD}{tomli_w.dumps(table)}"

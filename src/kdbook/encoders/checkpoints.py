@@ -65,6 +65,14 @@ def max_positions(path: Path) -> int | None:
     return positions - config.get("pad_token_id", 1) - 1 if kind in OFFSET else positions
 
 
+def pretraining_seconds(name: str) -> float | None:
+    """How long the pretraining of an encoder took, known for those that ship with the package."""
+    if not name.startswith(EMBEDDED):
+        return None
+    record = json.loads((_embedded(name) / "pretraining.json").read_text("utf-8"))
+    return float(record["seconds"])
+
+
 def embedded() -> list[str]:
     """Names of the checkpoints that ship with the package."""
     with as_file(files(__package__) / "checkpoints") as folder:

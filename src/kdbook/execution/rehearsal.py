@@ -80,7 +80,7 @@ def rehearse(study: Study, say: Callable[[str], None]) -> list[Rehearsal]:
             say(f"{spec.arm}: {STEPS} steps of {spec.checkpoint}")
             outputs = OutputFile(folder / "outputs.safetensors")
             teacher = Teacher(folder / TEACHER, outputs) if spec.teacher else None
-            settings = FitSettings(str(paths[spec.checkpoint]), _few_steps(spec), spec.seed)
+            settings = FitSettings(str(paths[spec.checkpoint]), _few_steps(spec), spec.seed, spec.metric)
             path = folder / spec.arm
             rehearsals.append(
                 _rehearse(spec, settings, study.data, path, teacher, estimate.train_rows(spec, rows))

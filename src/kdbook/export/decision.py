@@ -98,4 +98,4 @@ def _trained(arms: Arms, run: Run) -> tuple[Run, ...]:
 
 
 def _accuracy(predictions: pd.DataFrame) -> Estimate:
-    return bootstrap.mean_accuracy([predictions])
+    return bootstrap.mean_score([predictions])

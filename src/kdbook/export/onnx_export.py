@@ -40,7 +40,7 @@ Name = TypeVar("Name", bound=Hashable)
 
 def choose(runs: Sequence[Run]) -> Run:
     """The run with the best validation accuracy; test rows are not used."""
-    return max(runs, key=lambda run: run.measurements.validation_accuracy)
+    return max(runs, key=lambda run: run.measurements.validation_score)
 
 
 def export(study: Study, arms: Arms, run: Run, folder: Path) -> ExportReport:
@@ -103,8 +103,8 @@ def _compare(run: Run, folder: Path, rows: pd.DataFrame) -> ExportReport:
         rows=len(stored),
         different=int((exact.argmax(axis=1) != stored["prediction"]).sum()),
         distance=float(np.abs(exact - stored_predictions.probabilities(stored)).max()),
-        accuracy=bootstrap.mean_accuracy([stored]),
-        rounded_accuracy=bootstrap.mean_accuracy([rounded]),
+        accuracy=bootstrap.mean_score([stored]),
+        rounded_accuracy=bootstrap.mean_score([rounded]),
         change=bootstrap.difference([stored], [rounded]),
         sizes={AUTOMM: run.measurements.predictor_bytes - tokenizer_bytes}
         | {name: (folder / name).stat().st_size for name in models},

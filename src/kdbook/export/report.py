@@ -115,7 +115,7 @@ def model_card(study: Study, arms: Arms, run: Run, report: ExportReport) -> str:
 def _accuracy_rows(arms: Arms, run: Run, report: ExportReport) -> str:
     estimates = {f"{arm}, mean of {len(arms[arm])}": _mean_accuracy(arms[arm]) for arm in arms.main}
     for language, rows in run.predictions.groupby("language", sort=False):
-        estimates[f"this student, {plain(str(language))}"] = bootstrap.mean_accuracy([rows])
+        estimates[f"this student, {plain(str(language))}"] = bootstrap.mean_score([rows])
     estimates["this student, all"] = report.accuracy
     return "\n".join(
         f"| {name} | {estimate.value:.3f} | {estimate.low:.3f} to {estimate.high:.3f} |"
@@ -124,7 +124,7 @@ def _accuracy_rows(arms: Arms, run: Run, report: ExportReport) -> str:
 
 
 def _mean_accuracy(runs: Sequence[Run]) -> Estimate:
-    return bootstrap.mean_accuracy([run.predictions for run in runs])
+    return bootstrap.mean_score([run.predictions for run in runs])
 
 
 def _model_rows(report: ExportReport) -> str:

@@ -15,6 +15,7 @@ MAIN_ARMS = (TEACHER, BASELINE, DISTILLED, TRANSFER)
 
 Hyperparameters = Annotated[automm.Settings, BeforeValidator(automm.flatten)]
 Rows = Literal["labelled", "all"]
+Metric = Literal["accuracy", "balanced accuracy", "macro-F1"]
 Lesson = Literal["labels", "answers", "outputs", "shuffled"]
 DISTILLING: tuple[Lesson, ...] = ("outputs", "shuffled")  # lessons with a teacher's outputs in the loss
 
@@ -72,12 +73,14 @@ class Variation(Table):
 
 
 class PrimaryComparison(Table):
-    """The question of a study, stated before any run: accuracy of ``arm`` minus that of ``against`` on
+    """The question of a study, stated before any run: the score of ``arm`` minus that of ``against`` on
     ``test``.
 
-    By default ``arm`` is ``transfer`` where the study has rows without labels, else ``distilled``.
+    By default ``arm`` is ``transfer`` where the study has rows without labels, else ``distilled``. ``metric``
+    also selects the best epoch of every fit.
     """
 
     arm: str = ""
     against: str = BASELINE
     test: str = ALL
+    metric: Metric = "accuracy"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter, ValidationError
 
-from kdbook.settings.arms import Lesson, Rows
+from kdbook.settings.arms import Lesson, Metric, Rows
 
 if TYPE_CHECKING:
     import pandas as pd  # imported where tables are read: a build that finds everything current needs none
@@ -42,7 +42,7 @@ class RunSpec(_Record):
 
     ``paired_teacher`` names the teacher that the profile assigns to the seed of a student, ``teacher`` the
     run that the student learns from, if any. ``rows`` and ``lesson`` are those of
-    :class:`kdbook.settings.arms.Variation`.
+    :class:`kdbook.settings.arms.Variation`; ``metric`` selects the epoch.
     """
 
     name: str
@@ -54,6 +54,7 @@ class RunSpec(_Record):
     teacher: str | None = None
     rows: Rows = "labelled"
     lesson: Lesson = "labels"
+    metric: Metric = "accuracy"
     title: str = ""
 
 
@@ -73,6 +74,7 @@ class RunIdentity(_Record):
     teacher: str | None
     rows: Rows
     lesson: Lesson
+    metric: Metric
     code: str
     versions: dict[str, str]
 
@@ -129,7 +131,7 @@ class Measurements(_Record):
     ``fit_seconds`` covers training and the selection of the best epoch, earlier attempts included;
     ``predict_seconds``, by language and for ``all``, follow a warm-up and include the start of AutoMM's
     trainer; ``seconds`` is all of this. ``peak_bytes`` is the peak memory during the fit, libraries included;
-    ``latency`` is by batch size.
+    ``latency`` is by batch size; ``validation_score`` is that of the run's metric.
     """
 
     fit_seconds: float
@@ -140,7 +142,7 @@ class Measurements(_Record):
     predictor_bytes: int
     peak_bytes: int
     latency: dict[int, BatchLatency] | None
-    validation_accuracy: float
+    validation_score: float
     hardware: Hardware
 
 
@@ -199,6 +201,11 @@ class Run:
         return self.record.identity.seed
 
     @property
+    def metric(self) -> Metric:
+        """The metric of the study, which selected the epoch."""
+        return self.record.identity.metric
+
+    @property
     def measurements(self) -> Measurements:
         """What was measured beside the result."""
         return self.record.measurements
@@ -218,7 +225,7 @@ class Run:
     @cached_property
     def history(self) -> "pd.DataFrame":
         """A row per validation during the fit: ``epoch``, ``seconds``, ``train_loss``,
-        ``validation_accuracy``.
+        ``validation_score``.
         """
         return self._table(HISTORY)
 

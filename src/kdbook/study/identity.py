@@ -18,7 +18,7 @@ DECIDING = (
 )
 LOADING = "kdbook.data.load.load"  # with the same files, the same code gives the same rows
 COMPUTING_PACKAGES = ("autogluon.multimodal", "lightning", "tokenizers", "torch", "transformers")
-PLAIN_PARTS = ("data", "teacher", "rows", "lesson", "checkpoint", "seed", "threads")
+PLAIN_PARTS = ("data", "teacher", "rows", "lesson", "metric", "checkpoint", "seed", "threads")
 
 
 def identity_of(
@@ -46,6 +46,7 @@ def identity_of(
         teacher=teacher,
         rows=spec.rows,
         lesson=spec.lesson,
+        metric=spec.metric,
         code=code_digest(),
         versions=versions(),
     )

@@ -37,6 +37,7 @@ def _teachers(profile: Profile) -> Iterator[RunSpec]:
             seed=seed,
             checkpoint=profile.teacher.checkpoint,
             hyperparameters=hyperparameters,
+            metric=profile.primary.metric,
         )
 
 
@@ -56,6 +57,7 @@ def _students(profile: Profile, arm: str, seeds: int | None = None) -> Iterator[
             teacher=None if variation.lesson == "labels" else teacher,
             rows=variation.rows,
             lesson=variation.lesson,
+            metric=profile.primary.metric,
             title=variation.title,
         )
 

@@ -221,7 +221,7 @@ class Study:
         measurements = train_run(
             directory,
             self.data,
-            FitSettings(checkpoint, spec.hyperparameters, spec.seed),
+            FitSettings(checkpoint, spec.hyperparameters, spec.seed, spec.metric),
             Teaching(spec.rows, spec.lesson, teacher),
             self.profile.threads,
             measure_latency=spec.arm in MAIN_ARMS,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from packaging.specifiers import SpecifierSet
 
 from kdbook.errors import KdbookError
+from kdbook.settings.arms import Metric
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +27,12 @@ SUPPORTED = SpecifierSet("~=1.6.0")
 TEXT = "text"  # the processors of texts among those of all modalities
 LAST_CHECKPOINT = "last.ckpt"  # Lightning's name
 NOISY_LOGGERS = ("lightning", "lightning.fabric", "lightning.pytorch", "autogluon")
+
+METRICS: dict[Metric, str] = {  # AutoMM's names
+    "accuracy": "accuracy",
+    "balanced accuracy": "balanced_accuracy",
+    "macro-F1": "f1_macro",
+}
 
 Batch = dict[str, Any]  # AutoMM's inputs of a model, by name
 Processors = dict[str, list[Any]]  # AutoMM's data processors by modality
@@ -47,6 +54,8 @@ class Learner(Protocol):
     get_datamodule_per_run: Callable[..., Any]
     get_litmodule_per_run: Callable[..., Any]
     get_plugins_per_run: Callable[..., list[Any]]
+    get_validation_metric_per_run: Callable[[], tuple[Any, Any]]
+    _output_shape: int
     setup_distillation: Callable[..., Any]
 
 
@@ -132,6 +141,30 @@ def resume_from_last_checkpoint(predictor: "MultiModalPredictor", path: Path) ->
     learner._resume = True
     learner._ckpt_path = str(path / LAST_CHECKPOINT)
     learner.get_plugins_per_run = lambda **kwargs: []
+
+
+def problem_type(classes: int) -> str:
+    """AutoMM's name for a classification with so many classes."""
+    return "binary" if classes == 2 else "multiclass"
+
+
+def select_epoch_by(predictor: "MultiModalPredictor", metric: Metric) -> None:
+    """Let the best epoch be the one with the highest score of a metric.
+
+    AutoMM validates by the area under the ROC curve or by accuracy where its torchmetrics lack the metric of
+    the evaluation, and for two classes computes the F1 score of one of them (``optim/metrics/utils.py``).
+    """
+    if metric == "accuracy":
+        return
+    import torchmetrics
+
+    learner = learner_of(predictor)
+    kind = torchmetrics.Accuracy if metric == "balanced accuracy" else torchmetrics.F1Score
+
+    def get() -> tuple[Any, None]:
+        return kind(task="multiclass", num_classes=learner._output_shape, average="macro"), None
+
+    learner.get_validation_metric_per_run = get
 
 
 def replace_data_module(learner: Learner, build: Callable[[Any, Processors, int, int], Any]) -> None:

@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from autogluon.multimodal import MultiModalPredictor
     from pydantic import JsonValue
 
+    from kdbook.settings.arms import Metric
     from kdbook.training.teacher_outputs import Outputs
 
 
 @dataclass(frozen=True)
 class FitSettings:
-    """What AutoMM is told: the encoder (hub id or directory), settings by dotted key, and the seed.
+    """What AutoMM is told: the encoder (hub id or directory), settings by dotted key, the seed, and the
+    metric that selects the best epoch.
 
     The seed sets the initial head, dropout, and the order of the rows.
     """
@@ -26,6 +28,7 @@ class FitSettings:
     checkpoint: str
     hyperparameters: "dict[str, JsonValue]"
     seed: int
+    metric: "Metric" = "accuracy"
 
 
 def fit(
@@ -68,11 +71,10 @@ def fit(
     from kdbook.training import automm, pretokenized
     from kdbook.training.resume import RandomStateCallback
 
-    problem_type = "binary" if train["label"].nunique() == 2 else "multiclass"
     predictor = MultiModalPredictor(
         label="label",
-        problem_type=problem_type,
-        eval_metric="accuracy",
+        problem_type=automm.problem_type(train["label"].nunique()),
+        eval_metric=automm.METRICS[settings.metric],
         path=str(path),
         verbosity=0,
         enable_progress_bar=False,
@@ -80,6 +82,7 @@ def fit(
     if resume:
         automm.resume_from_last_checkpoint(predictor, path)
     pretokenized.prepare(predictor, outputs)
+    automm.select_epoch_by(predictor, settings.metric)
     with automm.added_callbacks(predictor, [*callbacks, RandomStateCallback()]), _flushing_denormals():
         predictor.fit(
             train_data=train[inputs(train)],

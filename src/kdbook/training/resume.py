@@ -95,7 +95,7 @@ class HistoryCallback(Callback):
                 "epoch": checkpoint.epoch,
                 "seconds": checkpoint.seconds,
                 "train_loss": float(metrics["train_loss"]),
-                "validation_accuracy": float(metrics["val_accuracy"]),
+                "validation_score": float(metrics[module.validation_metric_name]),
             }
         )
         self.on_checkpoint(checkpoint)

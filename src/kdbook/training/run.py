@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from kdbook.data import TextData, texts
-from kdbook.settings import machine
+from kdbook.settings import machine, metrics
 from kdbook.settings.data import ALL
 from kdbook.store.run import (
     HISTORY,
@@ -89,7 +89,7 @@ def train_run(
         _write_results(directory, predictions.test, predictions.train, history)
         _remove_training_files(directory)
         seconds = predictions.test_seconds
-        correct = predictions.validation["prediction"] == predictions.validation["label"]
+        labels, predicted = (predictions.validation[name].to_numpy() for name in ("label", "prediction"))
         return Measurements(
             fit_seconds=fit_seconds,
             predict_seconds=seconds | {ALL: sum(seconds.values())},
@@ -99,7 +99,7 @@ def train_run(
             predictor_bytes=sum(file.stat().st_size for file in path.rglob("*") if file.is_file()),
             peak_bytes=peak_bytes,
             latency=latency,
-            validation_accuracy=float(correct.mean()),
+            validation_score=metrics.score(labels, predicted, settings.metric),
             hardware=measure.hardware(),
         )
 

@@ -1,0 +1,74 @@
+"""Metrics of stored predictions, and intervals and verdicts in metrics other than accuracy."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from runs import make_run
+
+from kdbook.analysis import bootstrap, metrics
+from kdbook.analysis.predictions import with_errors
+from kdbook.settings.metrics import score
+from kdbook.study.arms import Arms
+
+RARE = 0.05
+
+
+def rows(truth: np.ndarray, predicted: np.ndarray) -> pd.DataFrame:
+    return pd.DataFrame({"id": range(len(truth)), "language": "en", "label": truth, "prediction": predicted})
+
+
+def predicted(rng: np.random.Generator, truth: np.ndarray, found: float) -> np.ndarray:
+    """The predictions of a model that finds a share of a rare class, and takes 8% of the others for it."""
+    wrong = rng.random(len(truth)) < np.where(truth == 1, 1 - found, 0.08)
+    return np.where(wrong, 1 - truth, truth)
+
+
+@pytest.mark.parametrize("metric", ["balanced accuracy", "macro-F1"])
+def test_a_model_that_finds_the_rare_class_is_preferred(metric):
+    """Where 5% are positive, accuracy prefers never to find them; the other metrics do not."""
+    rng = np.random.default_rng(0)
+    truth = (rng.random(2000) < RARE).astype(int)
+    finds = [rows(truth, predicted(rng, truth, found=0.7)) for _ in range(3)]
+    never = [frame.assign(prediction=0) for frame in finds]
+    by_accuracy = bootstrap.difference(never, finds)
+    by_metric = bootstrap.difference(
+        [with_errors(frame, metric) for frame in never], [with_errors(frame, metric) for frame in finds]
+    )
+    assert by_accuracy.value < 0 and by_metric.value > 0.1 and by_metric.low > 0
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+@pytest.mark.parametrize("metric", ["balanced accuracy", "macro-F1"])
+@pytest.mark.training  # a simulation
+def test_intervals_cover_the_true_difference(metric, seeds):
+    """Of two models that find 60% and 75% of a class with about 20 of 400 rows."""
+    rng = np.random.default_rng(1)
+    found = (0.6, 0.75)
+    truth = (rng.random(400_000) < RARE).astype(int)
+    first, second = (score(truth, predicted(rng, truth, share), metric) for share in found)
+    studies, covered = 300, 0
+    for _ in range(studies):
+        truth = (rng.random(400) < RARE).astype(int)
+        truth[:2] = 0, 1
+        arms = [
+            [with_errors(rows(truth, predicted(rng, truth, share)), metric) for _ in range(seeds)]
+            for share in found
+        ]
+        estimate = bootstrap.difference(*arms, resamples=400)
+        covered += estimate.low <= second - first <= estimate.high
+    assert covered / studies >= 0.93 - 2 * np.sqrt(0.93 * 0.07 / studies)
+
+
+def test_recall_by_class(tmp_path):
+    truth = np.array([0, 0, 0, 1])
+    runs = {"baseline": rows(truth, np.array([0, 0, 1, 0])), "distilled": rows(truth, truth)}
+    arms = Arms({arm: [make_run(tmp_path, f"{arm}-0", frame)] for arm, frame in runs.items()})
+    table = metrics.recall_by_class(arms, {0: "no", 1: "yes"})
+    assert table.loc["no", "baseline"] == pytest.approx(2 / 3) and table.loc["yes", "baseline"] == 0
+    assert (table["distilled"] == 1).all() and table["rows"].tolist() == [3, 1]
+
+
+def test_the_majority_baseline_scores_one_in_so_many_classes():
+    frame = rows(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 0]))
+    assert metrics.majority_score(frame) == 0.75
+    assert metrics.majority_score(frame, "balanced accuracy") == pytest.approx(0.5)
