@@ -38,10 +38,10 @@ WITHOUT_UNLABELLED_ROWS = {TRANSFER: DISTILLED, PSEUDO_LABELS: BASELINE, ALL_LAB
 
 Changes = Mapping[str, Any]  # settings of the data that differ from those of the study
 CURVES: dict[str, dict[str, Changes]] = {  # by dose; the study itself where nothing is changed
-    UNLABELLED: {str(items): {"unlabelled_items": items} for items in (50, 150, 500)} | {"1500": {}},
+    UNLABELLED: {str(items): {"unlabelled_items": items} for items in (50, 150, 500)} | {"1600": {}},
     LANGUAGES: {
         "English only": {"train_languages": ("en",)},
-        "both languages (half the items)": {"labelled_items": 150},
+        "both languages (half the items)": {"labelled_items": 300},
         "both languages": {},
     },
     NOISE: {"0": {}} | {str(share): {"train_label_noise": share} for share in (0.1, 0.2, 0.35)},

@@ -32,8 +32,8 @@ STORE = ROOT / ".tuning"
 PROFILE = "embedded"
 TRIALS = 6
 DATA_SEED, MODEL_SEED, TEST_ITEMS = 1000, 100, 500
-EPOCHS = {"teacher": (4, 6, 8), "labelled": (6, 12, 24), "all": (2, 3, 4)}
-LEARNING_RATES = {"teacher": (5e-5, 5e-4), "labelled": (3e-4, 3e-3), "all": (3e-4, 3e-3)}
+EPOCHS = {"teacher": (6, 8, 12), "labelled": (6, 12, 24), "all": (4, 6, 8)}
+LEARNING_RATES = {"teacher": (1e-4, 1e-3), "labelled": (3e-4, 3e-3), "all": (3e-4, 3e-3)}
 BATCHES = (16, 32)
 ARMS = {
     "teacher": "teacher",

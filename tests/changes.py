@@ -89,7 +89,7 @@ CHANGES = (
     ),
     Change(
         "a plot function",
-        replacing("src/kdbook/analysis/figures.py", '"validation accuracy"', '"accuracy on validation rows"'),
+        replacing("src/kdbook/analysis/figures.py", '"seconds of training"', '"seconds of the fit"'),
         chapters={"teacher", "baseline", "distillation"},
     ),
     Change(

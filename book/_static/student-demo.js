@@ -125,6 +125,14 @@
       return normal("model.embeddings.LayerNorm", sum);
     }
 
+    // The features that the head sees: those of the first token, or the mean over all tokens.
+    function pooled(state) {
+      if (settings.pooling !== "mean") return state.subarray(0, width);
+      const mean = new Float64Array(width);
+      state.forEach((value, at) => (mean[at % width] += (value * width) / state.length));
+      return mean;
+    }
+
     // Probability that the sentences mean the same.
     return (first, second) => {
       const ids = join(first, second);
@@ -137,7 +145,7 @@
         const inner = apply(`${name}.intermediate.dense`, state).map(gelu);
         state = normal(`${name}.output.LayerNorm`, add(apply(`${name}.output.dense`, inner), state));
       }
-      return softmax(Array.from(apply("head", state.subarray(0, width))))[1];
+      return softmax(Array.from(apply("head", pooled(state))))[1];
     };
   }
 

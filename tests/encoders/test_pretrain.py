@@ -1,6 +1,8 @@
 """Pretraining: label-free targets, and a checkpoint at the end."""
 
 import json
+import random
+import re
 from dataclasses import replace
 
 import pandas as pd
@@ -66,18 +68,31 @@ def test_shipped_settings_are_those_of_the_shipped_encoders():
         assert {key: recorded[key] for key in vars(settings)} == vars(settings)
 
 
-def test_pretraining_and_corpus_share_no_pair(sampler):
-    told = [
-        sampler._sentences(corrupt, translate)[:2]
+def test_pretraining_and_study_share_no_sentence(sampler):
+    told = {
+        sentence
         for corrupt in (True, False)
         for translate in (True, False)
-        for _ in range(100)
-    ]
-    assert all(corpus.for_pretraining(*pair) and corpus.for_pretraining(*reversed(pair)) for pair in told)
-    rows = pd.concat(corpus.generate({"train": 200, "test": 100}, seed=0).values())
-    assert not any(
-        corpus.for_pretraining(*pair) for pair in zip(rows["sentence1"], rows["sentence2"], strict=True)
+        for _ in range(500)
+        for sentence in sampler._sentences(corrupt, translate)
+    }
+    rows = pd.concat(corpus.generate({"train": 1000, "test": 500}, seed=0).values())
+    assert not told & {*rows["sentence1"], *rows["sentence2"]}
+
+
+def test_held_out_edits_never_occur():
+    rng = random.Random(0)
+    facts = [corpus.fact(rng, corpus.patterns(corpus.PRETRAINING)) for _ in range(2000)]
+    edits = {corpus.changing_edit(*each, rng, corpus.HELD_OUT_EDITS)[1] for each in facts}
+    assert edits and not edits & set(corpus.HELD_OUT_EDITS)
+    assert corpus.HELD_OUT_EDITS[0] in {corpus.changing_edit(*each, rng)[1] for each in facts}
+
+
+def test_exchanged_words_are_the_same_in_both_sentences(sampler):
+    first, second, original = sampler._with_exchanged_words(
+        "Anna met Peter.", "Peter met Anna.", "Anna met Peter."
     )
+    assert first == original and sorted(re.findall(r"\w+", first)) == sorted(re.findall(r"\w+", second))
 
 
 @pytest.mark.parametrize("name", ["teacher", "student"])

@@ -72,13 +72,13 @@ def teacher(texts: Iterable[str], vocabulary_size: int) -> tuple[PreTrainedModel
 
 
 def student(texts: Iterable[str], vocabulary_size: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """An XLM-RoBERTa encoder with 2 layers of width 64, randomly initialised, and its tokenizer."""
+    """An XLM-RoBERTa encoder with 3 layers of width 64, randomly initialised, and its tokenizer."""
     vocab = _unigram(texts, vocabulary_size, XLMR_SPECIAL, unknown="<unk>")
     tokenizer = XLMRobertaTokenizer(vocab=vocab, model_max_length=MAX_TOKENS)
     config = XLMRobertaConfig(
         vocab_size=len(tokenizer),
         hidden_size=64,
-        num_hidden_layers=2,
+        num_hidden_layers=3,
         num_attention_heads=4,
         intermediate_size=128,
         max_position_embeddings=MAX_TOKENS + 2,  # positions start behind the padding index

@@ -9,7 +9,8 @@ Two objectives, half of every batch each:
   other or with words of the same class; every token is classified as original or replaced. The replacements
   are as fluent as the original, so only the comparison with the first sentence reveals them.
 
-The second objective is nearly the task of the study: the edits that it marks are those that change the label.
+The second objective is near the task of the study: most of the edits that it marks change the label there.
+The sentence patterns are others, and opposites are never among the edits.
 """
 
 import hashlib
@@ -27,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # as everywhere
 from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
 
-from kdbook.data.generated import corpus
+from kdbook.data.generated import corpus, vocabulary
 from kdbook.encoders.architectures import ARCHITECTURES
 from kdbook.encoders.sampling import IGNORED, Batch, PretrainingSettings, Sampler
 from kdbook.errors import KdbookError
@@ -69,8 +70,8 @@ class Pretrainer(nn.Module):
 
 
 SHIPPED = {
-    "teacher": PretrainingSettings("teacher", steps=6500, learning_rate=8e-4),
-    "student": PretrainingSettings("student", steps=2600, learning_rate=2.5e-3),
+    "teacher": PretrainingSettings("teacher", steps=6500, learning_rate=1.2e-3),
+    "student": PretrainingSettings("student", steps=3000, learning_rate=2.5e-3, bfloat16=False),
 }
 
 
@@ -83,6 +84,7 @@ class Pretraining:
         torch.manual_seed(settings.seed)
         facts = islice(corpus.paraphrases(settings.seed), settings.vocabulary_facts)
         texts = [text for _, _, told in facts for pair in told.values() for text in pair]
+        texts.append(" ".join(vocabulary.words()))
         self.settings = settings
         model, self.tokenizer = ARCHITECTURES[settings.architecture](texts, settings.vocabulary_size)
         self.trainer, self.sampler = Pretrainer(model), Sampler(self.tokenizer, settings)
@@ -100,7 +102,7 @@ class Pretraining:
     def advance(self) -> None:
         """Train on one batch, half of it for each objective."""
         start, half = time.perf_counter(), self.settings.batch_size // 2
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.settings.bfloat16):
             masked = self.trainer.masked_loss(self.sampler.masked(half))
             detection, exact = self.trainer.detection_loss(self.sampler.detection(half))
         self.optimizer.zero_grad()
@@ -205,9 +207,10 @@ language: [en, de]
 
 made it in {seconds} seconds from {pairs:,} generated sentence pairs, half of them for translation language
 modelling, half for replaced-token detection. The latter marks the words that differ between two sentences,
-which is nearly the task of the corpus that it is fine-tuned on, in sentences of the same patterns; no pair
-occurs in both. It knows the words of the generated corpus and spells all others; it is meant for the
-exercises of this book and for nothing else.
+which is near the task of the corpus that the encoder is fine-tuned on. The two share no sentence pattern, and
+no word is replaced by its opposite in pretraining; their words are the same. In half of the pairs, words that
+both sentences share were exchanged for other words, so that it learns to compare rather than to recognize
+patterns. All other words are spelt. The encoder is meant for the exercises of this book and for nothing else.
 
 | setting | value |
 |---|---|

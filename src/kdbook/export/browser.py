@@ -1,8 +1,8 @@
 """A student for the reader's browser: its weights and vocabulary in two files that ``student-demo.js`` reads.
 
 The script computes what AutoMM does with two sentences (``data/process_text.py``, ``models/hf_text.py``):
-pieces of a unigram vocabulary, an encoder of the XLM-R family, and a linear head on the first token. A model
-of another kind, or one too large to download, has no demo.
+pieces of a unigram vocabulary, an encoder of the XLM-R family, and a linear head on the first token or on the
+mean of all. A model of another kind, or one too large to download, has no demo.
 """
 
 import json
@@ -38,8 +38,7 @@ def write(run: Run, folder: Path) -> bool:
         weights.read_json(encoder / "config.json"),
         weights.read_json(encoder / "tokenizer.json"),
     )
-    is_supported = _is_supported(config, tokenizer) and weights.pooling(run) == "cls"
-    if not is_supported or weights.size(run) > MAX_BYTES:
+    if not _is_supported(config, tokenizer) or weights.size(run) > MAX_BYTES:
         return False
     tensors: dict[str, dict[str, int]] = {}
     parts: list[bytes] = []
@@ -50,7 +49,11 @@ def write(run: Run, folder: Path) -> bool:
         offset += values.size
         parts.append(values.tobytes())
     settings = {name: config[name] for name in SETTINGS}
-    settings |= {"unknown": tokenizer["model"]["unk_id"], "longest": weights.max_tokens(run)}
+    settings |= {
+        "unknown": tokenizer["model"]["unk_id"],
+        "longest": weights.max_tokens(run),
+        "pooling": weights.pooling(run),
+    }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / WEIGHTS).write_bytes(b"".join(parts))
     description = {

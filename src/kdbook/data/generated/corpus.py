@@ -7,12 +7,12 @@ and independently of the label, and replaced values come from the same distribut
 neither a single sentence nor the words of the pair give the label away; only comparing the two sentences
 does.
 
-The sentences come from ``patterns.toml``, the words from ``lexicon.toml``. Encoders are pretrained on facts
-of the same patterns; those of ``unseen_patterns.toml`` show what they make of others. PAWS itself is
-described in Zhang, Baldridge and He (2019), "PAWS: Paraphrase Adversaries from Word Scrambling".
+The sentences come from ``study_patterns.toml``, the words from ``lexicon.toml``. Encoders are pretrained on
+facts of other patterns, those of ``pretraining_patterns.toml``, and never meet an edit of
+:data:`HELD_OUT_EDITS`. PAWS itself is described in Zhang, Baldridge and He (2019), "PAWS: Paraphrase
+Adversaries from Word Scrambling".
 """
 
-import hashlib
 import random
 import re
 import tomllib
@@ -24,13 +24,15 @@ from importlib.resources import files
 import pandas as pd
 
 LANGUAGES = ("en", "de")
-STUDY, UNSEEN = "patterns.toml", "unseen_patterns.toml"
+STUDY = "study_patterns.toml"
+PRETRAINING = "pretraining_patterns.toml"
 POLAR_SIZE = 2
 
 # How often a meaning-changing edit is drawn, among those that a pattern allows.
 EDIT_WEIGHTS = {"swap": 0.45, "opposite": 0.25, "replace": 0.30}
-PLACE = ("city", "country")
-TIME = ("month", "weekday")
+HELD_OUT_EDITS = ("opposite",)  # never met in pretraining
+PLACE = ("city", "country", "where")
+TIME = ("month", "weekday", "when")
 REPLACED = (
     {"person": "name", "year": "year", "number": "number"}
     | dict.fromkeys(PLACE, "place")
@@ -66,7 +68,9 @@ Part = str | Slot | tuple[str, ...]  # literal text, a slot, or synonyms to choo
 
 @dataclass(frozen=True)
 class Pattern:
-    """A fact that can be told in several forms; see the head of ``patterns.toml`` for the markup."""
+    """A fact that can be told in several forms; the head of ``pretraining_patterns.toml`` explains the
+    markup.
+    """
 
     name: str
     domain: str
@@ -81,19 +85,32 @@ def lexicon() -> dict[str, tuple[Value, ...]]:
     table = tomllib.loads((files(__package__) / "lexicon.toml").read_text("utf-8"))
     classes = {"year": tuple(_entity(str(year)) for year in range(1900, 2010))}
     classes |= {name: tuple(map(_entity, values)) for name, values in table["entities"].items()}
+    season, spot = classes.pop("season"), classes.pop("spot")
+    classes["when"] = (
+        *_phrases("in", "im Jahr", classes["year"][::5]),
+        *_phrases("on", "am", classes["weekday"]),
+        *_phrases("in", "im", classes["month"]),
+        *season,
+    )
+    classes["where"] = (*_phrases("in", "in", classes["city"]), *spot)
     return classes | {
         name: tuple(_word(*value) for value in values) for name, values in table["words"].items()
     }
 
 
+def _phrases(english: str, german: str, values: tuple[Value, ...]) -> tuple[Value, ...]:
+    """The values behind a preposition."""
+    return tuple(Value((f"{english} {each.en[0]}",), (f"{german} {each.de[0]}",), ()) for each in values)
+
+
 @cache
 def patterns(file: str = STUDY) -> tuple[Pattern, ...]:
-    """All sentence patterns of the study, or those that pretraining never saw, in the order of the file."""
+    """All sentence patterns of the study, or those of pretraining, in the order of the file."""
     table = tomllib.loads((files(__package__) / file).read_text("utf-8"))
     return tuple(_pattern(**entry) for entry in table["pattern"])
 
 
-def generate(items: dict[str, int], seed: int, file: str = STUDY) -> dict[str, pd.DataFrame]:
+def generate(items: dict[str, int], seed: int) -> dict[str, pd.DataFrame]:
     """Generate splits of the corpus.
 
     Parameters
@@ -102,16 +119,14 @@ def generate(items: dict[str, int], seed: int, file: str = STUDY) -> dict[str, p
         Number of items in each split, for example ``{"train": 2000, "test": 500}``.
     seed
         The same seed gives the same rows.
-    file
-        The file of the sentence patterns.
 
     Returns
     -------
     For each split a frame with the columns ``id``, ``language``, ``sentence1``, ``sentence2``, ``label``,
     ``true_label`` (the same), ``edit`` and ``pattern``, two rows (English, German) per item. No sentence pair
-    occurs in two items, and none is :func:`for_pretraining`.
+    occurs in two items.
     """
-    stream = _distinct(_items(random.Random(seed), patterns(file)))
+    stream = _distinct(_items(random.Random(seed), patterns()))
     splits, first = {}, 0
     for split, count in items.items():
         rows = [{"id": first + index, **row} for index in range(count) for row in next(stream)]
@@ -129,22 +144,13 @@ def with_label_noise(rows: pd.DataFrame, share: float, seed: int) -> pd.DataFram
     return rows.assign(label=rows["label"].where(~wrong, 1 - rows["label"]))
 
 
-def for_pretraining(first: str, second: str) -> bool:
-    """Whether a pair of sentences, in either order, is for pretraining encoders.
-
-    Half of all are, and never in a split.
-    """
-    pair = "\n".join(_unordered(first, second)).encode()
-    return hashlib.blake2b(pair, digest_size=1).digest()[0] % 2 == 0
-
-
 def paraphrases(seed: int) -> Iterator[tuple[Pattern, dict[str, Value], dict[str, tuple[str, str]]]]:
     """Endless facts for pretraining: the pattern, its values, and two sentences per language that both state
     it.
     """
     rng = random.Random(seed)
     while True:
-        pattern, values = fact(rng, patterns())
+        pattern, values = fact(rng, patterns(PRETRAINING))
         first, second = two_forms(pattern, rng)
         yield (
             pattern,
@@ -201,11 +207,11 @@ def _row(
 
 
 def _distinct(stream: Iterator[list[dict[str, object]]]) -> Iterator[list[dict[str, object]]]:
-    """The items of which no sentence pair occurred before, and none is for pretraining."""
+    """The items of which no sentence pair occurred before."""
     taken: set[tuple[str, str]] = set()
     for rows in stream:
         pairs = {_unordered(str(row["sentence1"]), str(row["sentence2"])) for row in rows}
-        if not pairs & taken and not any(for_pretraining(*pair) for pair in pairs):
+        if not pairs & taken:
             taken |= pairs
             yield rows
 
@@ -245,13 +251,15 @@ def _preserving_edit(first: str, second: str) -> str:
 
 
 def changing_edit(
-    pattern: Pattern, values: dict[str, Value], rng: random.Random
+    pattern: Pattern, values: dict[str, Value], rng: random.Random, held_out: Sequence[str] = ()
 ) -> tuple[dict[str, Value], str]:
-    """Other values that state another fact, one edit away, and the name of that edit."""
+    """Other values that state another fact, one edit away that is not ``held_out``, and the name of that
+    edit.
+    """
     polar = [slot for slot, word_class in pattern.slots.items() if len(lexicon()[word_class]) == POLAR_SIZE]
     other = [slot for slot in pattern.slots if slot not in polar]
     possible = {"swap": bool(pattern.swaps), "opposite": bool(polar), "replace": bool(other)}
-    kinds = [kind for kind, allowed in possible.items() if allowed]
+    kinds = [kind for kind, allowed in possible.items() if allowed and kind not in held_out]
     kind = rng.choices(kinds, [EDIT_WEIGHTS[k] for k in kinds])[0]
     if kind == "swap":
         a, b = rng.choice(pattern.swaps)
