@@ -21,7 +21,7 @@ from autogluon.multimodal import MultiModalPredictor
 from helpers import fit_settings, stock_fit
 
 import kdbook
-from kdbook.data import inputs, texts
+from kdbook.data import texts
 from kdbook.settings.arms import BASELINE, DISTILLED, TEACHER
 from kdbook.study.study import Study
 from kdbook.training import automm, pretokenized
@@ -60,27 +60,14 @@ class Bench:
             return Path(tempfile.mkdtemp(dir=self.folder))
 
         def three_lines() -> MultiModalPredictor:
-            predictor = MultiModalPredictor(
-                label="label",
-                eval_metric="accuracy",
-                path=str(path()),
-                verbosity=0,
-                enable_progress_bar=False,
+            return stock_fit(
+                path(),
+                self.rows,
+                validation,
+                distilled,
+                teacher,
+                around=lambda predictor: kdbook.fast_distillation(predictor, outputs),
             )
-            with kdbook.fast_distillation(predictor, outputs):
-                predictor.fit(
-                    train_data=self.rows[inputs(self.rows)],
-                    tuning_data=validation[inputs(validation)],
-                    column_types=dict.fromkeys(texts(self.rows), "text"),
-                    teacher_predictor=str(teacher),
-                    hyperparameters={
-                        "model.names": ["hf_text"],
-                        "model.hf_text.checkpoint_name": distilled.checkpoint,
-                        **distilled.hyperparameters,
-                    },
-                    seed=seed,
-                )
-            return predictor
 
         return {
             STOCK: lambda: stock_fit(path(), self.rows, validation, distilled, teacher),
@@ -93,12 +80,14 @@ class Bench:
     def round(self, number: int) -> tuple[dict[str, float], float]:
         """Processor seconds of each fit, and the largest difference of the two students' probabilities."""
         fits = self.fits(number)
-        names = list(fits)
-        shift = number % len(names)
-        order = names[shift:] + names[:shift]
-        if order.index(FIRST) > order.index(FURTHER):
-            order.remove(FIRST)
-            order.insert(order.index(FURTHER), FIRST)
+        turns = [
+            [STOCK],
+            [FIRST, FURTHER],
+            [STOCK_PLAIN],
+            [PLAIN],
+        ]  # the first student comes before the further one
+        shift = number % len(turns)
+        order = [name for turn in turns[shift:] + turns[:shift] for name in turn]
         seconds, predictors = {}, {}
         for name in order:
             print(name, file=sys.stderr, flush=True)

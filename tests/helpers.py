@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from importlib.resources import files
 from pathlib import Path
 from types import ModuleType
@@ -123,8 +123,13 @@ def few_profile(folder: Path) -> Path:
     return path
 
 
-def stock_fit(path, train, validation, settings, teacher=None, outputs=None, callbacks=()):
-    """The fit that AutoMM makes when nothing of it is replaced; it does not use the ``outputs``."""
+def stock_fit(
+    path, train, validation, settings, teacher=None, outputs=None, callbacks=(), around=nullcontext
+):
+    """The fit that AutoMM makes when nothing of it is replaced; it does not use the ``outputs``.
+
+    ``around`` makes a context for the fit from the predictor.
+    """
     from autogluon.multimodal import MultiModalPredictor
 
     from kdbook.data import inputs
@@ -138,7 +143,7 @@ def stock_fit(path, train, validation, settings, teacher=None, outputs=None, cal
         "model.hf_text.checkpoint_name": settings.checkpoint,
         **settings.hyperparameters,
     }
-    with automm.added_callbacks(predictor, callbacks):
+    with automm.added_callbacks(predictor, callbacks), around(predictor):
         predictor.fit(
             train_data=train[inputs(train)],
             tuning_data=validation[inputs(validation)],

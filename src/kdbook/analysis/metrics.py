@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from kdbook.analysis.estimates import score_interval
-from kdbook.analysis.predictions import on_test, probabilities, tests_of, with_errors
+from kdbook.analysis.predictions import on_test, probabilities, score_of, tests_of, with_errors
 from kdbook.settings.arms import Metric
 from kdbook.settings.data import ALL
 from kdbook.store.run import Run
@@ -23,20 +23,18 @@ def accuracy(predictions: pd.DataFrame) -> dict[str, float]:
 
 def score(run: Run) -> float:
     """The score of a run on all test rows, in its metric."""
-    (rows,) = on_test(ALL, [run])
-    return float(1 - rows["error"].mean())
+    return score_of(run.predictions, run.metric)
 
 
 def score_by_language(run: Run) -> dict[str, float]:
     """The score of a run in each language and on ``all`` rows together, in its metric."""
-    by_test = {test: on_test(test, [run])[0] for test in tests_of(run)}
-    return {test: float(1 - rows["error"].mean()) for test, rows in by_test.items()}
+    return {test: score_of(on_test(test, [run])[0], run.metric) for test in tests_of(run)}
 
 
 def majority_score(predictions: pd.DataFrame, metric: Metric = "accuracy") -> float:
     """Score of the majority-class baseline, which always predicts the most frequent label."""
     constant = predictions.assign(prediction=predictions["label"].mode()[0])
-    return float(1 - with_errors(constant, metric)["error"].mean())
+    return score_of(constant, metric)
 
 
 def has_failed(run: Run) -> bool:

@@ -76,6 +76,11 @@ def with_errors(predictions: pd.DataFrame, metric: Metric) -> pd.DataFrame:
     return predictions.assign(error=metrics.errors(labels, predicted, metric))
 
 
+def score_of(predictions: pd.DataFrame, metric: Metric) -> float:
+    """The score of predictions in a metric."""
+    return metrics.score(predictions["label"].to_numpy(), predictions["prediction"].to_numpy(), metric)
+
+
 def on_test(test: str, runs: Iterable[Run]) -> list[pd.DataFrame]:
     """The predictions of each run on one test set, with their errors in the metric of the run."""
     if test == ALL:

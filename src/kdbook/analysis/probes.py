@@ -4,15 +4,14 @@ import warnings
 
 import pandas as pd
 
+from kdbook.analysis import tables
 from kdbook.data import TextData
-from kdbook.data.generated import corpus
 from kdbook.encoders import checkpoints
 from kdbook.settings.data import GENERATED
 from kdbook.study.study import Study
 
 ITEMS = 50  # labelled items of a probe
 TEST_ROWS = 4000  # at most, since encoders of full size take seconds for each batch
-SAME_MEANING, OTHER_MEANING, HELD_OUT = "same meaning", "other edits", "opposites"
 
 
 def probe_table(study: Study) -> pd.DataFrame:
@@ -47,5 +46,4 @@ def _test_rows(data: TextData) -> tuple[pd.DataFrame, pd.Series]:
     if data.source != GENERATED:
         test = test.sample(min(TEST_ROWS, len(test)), random_state=0)
         return test, pd.Series("test rows", index=test.index)
-    kinds = test["label"].map({0: OTHER_MEANING, 1: SAME_MEANING})
-    return test, kinds.mask(test["edit"].isin(corpus.HELD_OUT_EDITS), HELD_OUT)
+    return test, tables.kinds_of(test).replace(tables.SWAPPED, tables.OTHER_EDITS)

@@ -6,7 +6,7 @@ import pandas as pd
 from kdbook.analysis import bootstrap, estimates
 from kdbook.analysis.comparisons import gains_by_teacher
 from kdbook.analysis.metrics import has_failed, score
-from kdbook.analysis.predictions import ensemble, with_errors
+from kdbook.analysis.predictions import ensemble, score_of
 from kdbook.analysis.tables import metric_of, p_value, points
 from kdbook.study.arms import Arms
 
@@ -86,7 +86,7 @@ def ensemble_table(arms: Arms) -> pd.DataFrame:
         arm: {
             "runs": len(runs),
             "mean of the runs": sum(map(score, runs)) / len(runs),
-            "ensemble": 1 - with_errors(ensemble([run.predictions for run in runs]), metric)["error"].mean(),
+            "ensemble": score_of(ensemble([run.predictions for run in runs]), metric),
         }
         for arm, runs in arms.items()
     }

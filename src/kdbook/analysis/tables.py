@@ -30,6 +30,7 @@ from kdbook.study.study import Study
 pd.options.display.html.use_mathjax = False
 pd.options.styler.html.mathjax = False
 
+SWAPPED, OTHER_EDITS = "swapped words", "other edits"
 FIT = "fit (s)"
 PREDICT = "predict (s)"
 TOTAL = "size (M)"
@@ -162,16 +163,18 @@ def edit_table(arms: Arms, data: TextData) -> pd.DataFrame:
 
 
 def kind_table(arms: Arms, data: TextData) -> pd.DataFrame:
-    """Mean accuracy of each arm on pairs with the same meaning, with two words swapped, with an edit that
-    pretraining never saw, and with other edits.
-
-    For the generated corpus only.
-    """
+    """Mean accuracy of each arm by kind of pair; for the generated corpus only."""
     test = data["test"]
-    edits = test["edit"].map(lambda edit: "swapped words" if edit.startswith("swapped") else "other edits")
-    edits = edits.mask(test["edit"].isin(corpus.HELD_OUT_EDITS), "opposites")
-    kinds = edits.where(test["label"] == 0, "same meaning")
-    return _accuracy_by(["kind"], arms, test.assign(kind=kinds)).T
+    return _accuracy_by(["kind"], arms, test.assign(kind=kinds_of(test))).T
+
+
+def kinds_of(rows: pd.DataFrame) -> pd.Series:
+    """The kind of each pair of the generated corpus: the same meaning, two words swapped, an edit that
+    pretraining never saw, or another edit.
+    """
+    kinds = rows["edit"].map(lambda edit: SWAPPED if edit.startswith("swapped") else OTHER_EDITS)
+    kinds = kinds.mask(rows["edit"].isin(corpus.HELD_OUT_EDITS), "opposites")
+    return kinds.where(rows["label"] == 0, "same meaning")
 
 
 def _accuracy_by(columns: list[str], arms: Arms, test: pd.DataFrame) -> pd.DataFrame:

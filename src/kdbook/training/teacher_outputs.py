@@ -180,9 +180,8 @@ def compute(teacher: "Learner", rows: pd.DataFrame) -> Outputs:
     preprocessor, processors = teacher._df_preprocessor, teacher._data_processors
     read = rows[preprocessor.text_feature_names]
     order = read.map(len).sum(axis=1).to_numpy().argsort(kind="stable")
-    known = preprocessor.label_generator.classes_[
-        0
-    ]  # AutoMM transforms labels also where it does not use them
+    # AutoMM transforms labels also where it does not use them
+    known = preprocessor.label_generator.classes_[0]
     sorted_rows = read.iloc[order].assign(**{preprocessor.label_column: known})
     module = BaseDataModule(preprocessor, processors, BATCH, num_workers=0, predict_data=sorted_rows)
     module.setup("predict")
