@@ -10,7 +10,7 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss
 from sklearn.metrics import log_loss as reference_log_loss
 
-from kdbook.analysis import calibration, sentences
+from kdbook.analysis import calibration, probability_sentences
 from kdbook.analysis.estimates import Verdict
 from kdbook.store.run import PREDICTIONS, Run
 
@@ -36,6 +36,12 @@ def test_bins_contain_every_row_once_and_divide_no_ties(rows):
     assert (table["share"] * table["rows"]).sum() == pytest.approx(happened.sum())
     same = calibration.calibration_error(np.full(len(rows), 0.5), happened)
     assert same == pytest.approx(abs(happened.mean() - 0.5))
+
+
+def test_a_model_that_knows_two_probabilities_has_a_bin_for_each():
+    probability, happened = np.repeat([0.1, 0.9], [70, 30]), np.repeat([1, 0], [70, 30])
+    assert calibration.reliability(probability, happened)["probability"].tolist() == pytest.approx([0.1, 0.9])
+    assert calibration.calibration_error(probability, happened) == pytest.approx(0.9)
 
 
 def test_reliability_agrees_with_scikit_learn():
@@ -91,9 +97,27 @@ def test_overconfident_students_have_the_higher_brier_score(tmp_path, better, ve
             with_probabilities(frame, predicted).to_parquet(run.path / PREDICTIONS, index=False)
         confident[arm] = [Run(run.path) for run in arms[arm]]
     comparison = calibration.compare(replaced(arms, **confident))
-    assert comparison.brier.verdict is verdict
-    said = sentences.calibration(comparison)
-    assert ("significantly better" if better == "distilled" else "significantly worse") in said
+    assert comparison.brier.verdict is comparison.log_loss.verdict is verdict
+    sentence = probability_sentences.calibration(comparison)
+    assert sentence.count("significantly better" if better == "distilled" else "significantly worse") == 2
+
+
+@pytest.mark.parametrize("share", [0.1, 0.35])
+def test_a_model_that_fits_noisy_labels_is_calibrated_against_such_labels_only(tmp_path, share):
+    """Its probabilities are those of noisy labels: too cautious for exact ones."""
+    arms = make_arms(tmp_path, 0.9, 0.7, 0.8, seeds=2, items=3000)
+    accuracy = 0.9 * (1 - share) + 0.1 * share  # on noisy labels
+    for run in arms.teachers:
+        frame = run.predictions
+        probability = np.where(frame["prediction"] == 1, accuracy, 1 - accuracy)
+        with_probabilities(frame, probability).to_parquet(run.path / PREDICTIONS, index=False)
+    arms = replaced(arms, teacher=[Run(run.path) for run in arms.teachers])
+    table = calibration.against_noisy_labels(arms.main, share)
+    assert table.loc["teacher", calibration.NOISY_ECE] < 0.03 < table.loc["teacher", calibration.EXACT_ECE]
+    exact = [calibration.brier_score(run.predictions) for run in arms.teachers]
+    assert table.loc["teacher", "Brier"] == pytest.approx(np.mean(exact))
+    sentence = probability_sentences.label_noise(table, share)
+    assert f"{table.loc['teacher', calibration.NOISY_ECE]:.3f} rather than" in sentence
 
 
 def test_the_table_has_a_row_for_each_arm(tmp_path):

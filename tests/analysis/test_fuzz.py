@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from runs import make_record, make_spec
 
-from kdbook.analysis import bootstrap, calibration, comparisons, sentences
+from kdbook.analysis import bootstrap, calibration, comparisons, probability_sentences, sentences
 from kdbook.settings.arms import PrimaryComparison
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
@@ -213,19 +213,26 @@ def check_failures(study: Study) -> None:
 
 
 def check_probabilities(study: Study) -> None:
-    assert re.search(r"On \d+% of the test rows", sentences.confidence(study.arms.teachers[0]))
+    assert re.search(r"On \d+% of the test rows", probability_sentences.confidence(study.arms.teachers[0]))
     agreement = sentences.agreement(study.arms)
     assert_verdict(agreement, r"teacher more often", r"teacher less often", study.seeds)
-    comparison = calibration.compare(study.arms)
-    said = sentences.calibration(comparison)
-    scores = {
-        arm: np.mean([calibration.brier_score(run.predictions) for run in study.arms[arm]])
-        for arm in ("baseline", "distilled")
-    }
-    assert comparison.brier.value == pytest.approx(scores["distilled"] - scores["baseline"], abs=1e-9)
-    if "significantly better" in said:
-        assert scores["distilled"] < scores["baseline"] and study.seeds > 1
-    if "significantly worse" in said:
-        assert scores["distilled"] > scores["baseline"] and study.seeds > 1
+    check_calibration(study)
     table = calibration.calibration_table(study.arms.only("teacher"))
     assert np.isfinite(table.to_numpy()).all()
+
+
+def check_calibration(study: Study) -> None:
+    comparison = calibration.compare(study.arms)
+    stated = probability_sentences.calibration(comparison).split(". Its log loss")
+    proper = (calibration.brier_score, comparison.brier), (calibration.log_loss, comparison.log_loss)
+    for text, (score, difference) in zip(stated, proper, strict=True):
+        means = {
+            arm: np.mean([score(run.predictions) for run in study.arms[arm]])
+            for arm in ("baseline", "distilled")
+        }
+        assert difference.value == pytest.approx(means["distilled"] - means["baseline"], abs=1e-9)
+        assert difference.low - 1e-9 <= difference.value <= difference.high + 1e-9
+        if "significantly better" in text:
+            assert means["distilled"] < means["baseline"] and study.seeds > 1
+        if "significantly worse" in text:
+            assert means["distilled"] > means["baseline"] and study.seeds > 1

@@ -8,7 +8,7 @@ import pytest
 from runs import latency, make_arms, make_run, replaced, simulated
 
 from kdbook import data
-from kdbook.analysis import comparisons, costs, descriptions, sentences, tables
+from kdbook.analysis import comparisons, costs, descriptions, probability_sentences, sentences, tables
 from kdbook.analysis.metrics import accuracy
 from kdbook.data.load import CLASSES, MEANINGS
 from kdbook.settings import profile
@@ -172,7 +172,7 @@ def test_what_the_data_and_the_teacher_are_like(tmp_path):
     assert "12 seconds" in sentences.teacher(run)
     assert (
         "% of the test rows, the probability of the teacher's prediction is within 0.01"
-        in sentences.confidence(run)
+        in probability_sentences.confidence(run)
     )
 
 

@@ -1,7 +1,7 @@
 """How reliable probabilities are: proper scores, calibration errors, and the temperature that fits best."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -10,21 +10,26 @@ from kdbook.analysis import bootstrap
 from kdbook.analysis.estimates import Estimate
 from kdbook.analysis.predictions import SMALLEST_PROBABILITY, binary_events, probabilities
 from kdbook.analysis.resampling import Array, Resampler
-from kdbook.settings.arms import BASELINE
+from kdbook.data.generated.corpus import with_label_noise
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
 
 BINS = 10
 ROWS_PER_BIN = 20  # of fewer rows a share is mostly noise
+EXACT_ECE, NOISY_ECE = "ECE", "ECE, noisy labels"
 TEMPERATURES = (0.05, 20.0)  # limits of the search
+LARGEST_LOG_LOSS = -float(np.log(SMALLEST_PROBABILITY))  # of a row
 
 
 @dataclass(frozen=True)
 class CalibrationComparison:
-    """An arm and the baseline: the difference of their Brier scores, below 0 where the arm is better."""
+    """An arm and the baseline: the differences of their Brier scores and of their log losses, below 0 where
+    the arm is better.
+    """
 
     arm: str
     brier: Estimate
+    log_loss: Estimate
 
 
 def calibration_table(arms: Arms) -> pd.DataFrame:
@@ -48,29 +53,65 @@ def _scores(predictions: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def compare(arms: Arms) -> CalibrationComparison:
-    """The Brier scores of the distilled students minus those of the baselines, with pairs of runs and items
-    resampled.
+def against_noisy_labels(arms: Arms, share: float, seed: int = 0) -> pd.DataFrame:
+    """Calibration error and Brier score of each arm on test labels as they are, and on test labels of which
+    this share of items is wrong, as in training.
+
+    For two classes, as label noise in general. A model that fits noisy labels well predicts their frequencies
+    (Natarajan et al. 2013, "Learning with noisy labels"), so on exact labels it looks underconfident.
     """
-    arm = arms.distilled_arm
+    rows: dict[str, dict[str, float]] = {}
+    for arm, runs in arms.items():
+        exact = [run.predictions for run in runs]
+        noisy = [with_label_noise(predictions, share, seed) for predictions in exact]
+        rows[arm] = {
+            EXACT_ECE: _mean_error(exact),
+            NOISY_ECE: _mean_error(noisy),
+            "Brier": float(np.mean([brier_score(predictions) for predictions in exact])),
+            "Brier, noisy labels": float(np.mean([brier_score(predictions) for predictions in noisy])),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _mean_error(predictions: Sequence[pd.DataFrame]) -> float:
+    return float(np.mean([calibration_error(*binary_events(frame)) for frame in predictions]))
+
+
+def compare(arms: Arms) -> CalibrationComparison:
+    """Brier scores and log losses of the distilled students minus those of the baselines, with pairs of runs
+    and items resampled.
+    """
+    return CalibrationComparison(
+        arms.distilled_arm,
+        brier=_difference(arms, brier_by_row, largest=1.0),
+        log_loss=_difference(arms, log_loss_by_row, LARGEST_LOG_LOSS),
+    )
+
+
+def _difference(arms: Arms, score: Callable[[pd.DataFrame], pd.Series], largest: float) -> Estimate:
+    """The difference of a score that is between 0 and ``largest`` in each row."""
     rows = arms.baselines[0].predictions.groupby("id", sort=True).size().to_numpy()
-    contrast = _squared_errors(arms[arm]) - _squared_errors(arms[BASELINE])  # (seeds, items)
-    return CalibrationComparison(arm, Resampler(contrast.shape, rows, bootstrap.RESAMPLES).estimate(contrast))
+    contrast = _sums_by_item(arms.distilled, score) - _sums_by_item(arms.baselines, score)  # (seeds, items)
+    share = Resampler(contrast.shape, rows, bootstrap.RESAMPLES).estimate(contrast / largest)
+    return replace(share, value=largest * share.value, low=largest * share.low, high=largest * share.high)
 
 
-def _squared_errors(runs: Sequence[Run]) -> Array:
-    """The sum of Brier scores over the rows of each item, shape (seeds, items)."""
+def _sums_by_item(runs: Sequence[Run], score: Callable[[pd.DataFrame], pd.Series]) -> Array:
+    """The sum of a score over the rows of each item, shape (seeds, items)."""
     return np.stack(
-        [
-            brier_by_row(run.predictions).groupby(run.predictions["id"], sort=True).sum().to_numpy()
-            for run in runs
-        ]
+        [score(run.predictions).groupby(run.predictions["id"], sort=True).sum().to_numpy() for run in runs]
     )
 
 
 def log_loss(predictions: pd.DataFrame) -> float:
     """Mean negative logarithm of the label's probability, in nats."""
-    return _log_loss(probabilities(predictions), predictions["label"].to_numpy())
+    return float(log_loss_by_row(predictions).mean())
+
+
+def log_loss_by_row(predictions: pd.DataFrame) -> pd.Series:
+    """Negative logarithm of the label's probability, in nats, at most that of the smallest probability."""
+    losses = _log_losses(probabilities(predictions), predictions["label"].to_numpy())
+    return pd.Series(losses, index=predictions.index)
 
 
 def brier_score(predictions: pd.DataFrame) -> float:
@@ -124,8 +165,12 @@ def _softened(shares: Array, temperature: float) -> Array:
 
 
 def _log_loss(shares: Array, labels: Array) -> float:
+    return float(_log_losses(shares, labels).mean())
+
+
+def _log_losses(shares: Array, labels: Array) -> Array:
     of_labels = shares[np.arange(len(labels)), labels]
-    return float(-np.log(np.clip(of_labels, SMALLEST_PROBABILITY, 1)).mean())
+    return np.asarray(-np.log(np.clip(of_labels, SMALLEST_PROBABILITY, 1)))
 
 
 def reliability(probability: Array, happened: Array, bins: int | None = None) -> pd.DataFrame:
@@ -146,9 +191,8 @@ def reliability(probability: Array, happened: Array, bins: int | None = None) ->
     """
     values = np.asarray(probability, float)
     number = bins or max(1, min(BINS, len(values) // ROWS_PER_BIN))
-    bin_of_row = (
-        pd.qcut(values, number, labels=False, duplicates="drop") if np.ptp(values) else np.zeros(len(values))
-    )
+    ranks = pd.Series(values).rank()  # (rows,), equal probabilities have the same one
+    bin_of_row = np.floor((ranks - 0.5) / len(values) * number)
     table = pd.DataFrame(
         {
             "probability": values,

@@ -10,7 +10,7 @@ from kdbook.analysis.estimates import LEVEL, Estimate, score_interval, sign_test
 
 CHUNK_ELEMENTS = 10_000_000  # numbers drawn or multiplied at once
 FEW_ITEMS = 30  # of more items that differ, the bootstrap knows enough
-OUTLIER = 4.0  # times the typical variance
+OUTLIER = 2.0  # times the typical variance; two seeds can hide much of an unstable arm
 MIN_ARMS = 3  # of fewer there is no typical one
 MOST_FREEDOM = 1e4  # of a prior; more degrees make no difference
 TAILS = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]

@@ -9,11 +9,10 @@ from collections.abc import Mapping
 import pandas as pd
 
 from kdbook.analysis import comparisons, estimates, tables
-from kdbook.analysis.calibration import CalibrationComparison
 from kdbook.analysis.estimates import LEVEL, Estimate, ThreeWayComparison, Verdict
 from kdbook.analysis.fidelity import agreement_gain
 from kdbook.analysis.markup import code, emphasized, plain
-from kdbook.analysis.metrics import confidence_shares, has_failed
+from kdbook.analysis.metrics import has_failed
 from kdbook.analysis.phrases import arm_name, conjunction, count, interval, language_name, points, test_rows
 from kdbook.settings import tuning
 from kdbook.settings.data import ALL
@@ -35,12 +34,6 @@ def teacher(run: Run) -> str:
         f"The first teacher's {run.metric} on all test rows is {row[ALL]:.3f}. Its fit took "
         f"{row[tables.FIT]:.0f} seconds, and it predicts about {speed:.0f} rows per second."
     )
-
-
-def confidence(run: Run) -> str:
-    """The share of test rows on which a teacher is nearly certain."""
-    *_, (margin, share) = confidence_shares(run.predictions).items()
-    return f"On {share:.0%} of the test rows, the probability of the teacher's prediction is {margin} of 1."
 
 
 def headline(arms: Arms, study: Study) -> str:
@@ -301,23 +294,4 @@ def agreement(arms: Arms) -> str:
     return (
         f"The {arm_name(arms.distilled_arm)} agrees with its teacher {verdict} the baseline: "
         f"{points(gain)} points ({interval(gain)})."
-    )
-
-
-def calibration(comparison: CalibrationComparison) -> str:
-    """Whether the probabilities of the distilled students are better than those of the baselines."""
-    difference = comparison.brier
-    match difference.verdict:
-        case Verdict.BETTER:
-            verdict = "its probabilities are significantly worse"
-        case Verdict.WORSE:
-            verdict = "its probabilities are significantly better"
-        case Verdict.UNCLEAR if difference.seeds == 1:
-            verdict = ONE_RUN_EACH
-        case Verdict.UNCLEAR:
-            verdict = "the difference is not significant"
-    numbers = f"{difference.value:+.3f} (95% CI {difference.low:+.3f} to {difference.high:+.3f})"
-    return (
-        f"The Brier score of the {arm_name(comparison.arm)} differs from that of the baseline by {numbers}: "
-        f"{verdict}."
     )
