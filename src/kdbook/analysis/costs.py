@@ -1,12 +1,13 @@
 """What accuracy costs: seconds of training, memory, disk, and latency."""
 
-from statistics import mean
+from collections.abc import Callable, Sequence
+from statistics import mean, median
 
 import pandas as pd
 
 from kdbook.analysis.markup import emphasized
 from kdbook.analysis.metrics import score
-from kdbook.analysis.phrases import conjunction, times
+from kdbook.analysis.phrases import arm_name, conjunction, times
 from kdbook.encoders import checkpoints
 from kdbook.settings.arms import BASELINE, DISTILLED
 from kdbook.store.run import BatchLatency, Run
@@ -16,25 +17,60 @@ MEGA = 1e6
 
 
 def training(arms: Arms) -> pd.DataFrame:
-    """Seconds of training for one model of each arm, means over its runs.
+    """Seconds of training for one model of each arm, means over its runs, in processor time if that is known
+    of all runs.
 
     Columns: ``pretraining`` of the encoder where it is known, which all models that start from it share;
-    ``fit``; ``share of teachers`` (the time of all teachers of the study divided by the number of students
-    that the study is about, or for a student that a baseline teaches the time of that); and ``in all``, fit
-    and share.
+    ``fit``; ``teacher outputs``, where they are known: computing them for the training rows, divided by the
+    number of students that use them; ``share of teachers`` (the time of all teachers of the study divided by
+    the number of students that the study is about, or for a student that a baseline teaches the time of
+    that); and ``in all``, without pretraining.
     """
-    share = sum(run.measurements.fit_seconds for run in arms.teachers) / len(arms.distilled)
-    baseline = mean(run.measurements.fit_seconds for run in arms.baselines)
+    seconds = _training_seconds(arms)
+    share = sum(seconds(run) for run in arms.teachers) / len(arms.distilled)
+    baseline = mean(seconds(run) for run in arms.baselines)
     teacher_names = {run.name for run in arms.teachers}
+    outputs = _output_seconds(arms) / max(1, sum(map(len, _taught(arms).values())))
     rows = {}
     for arm, runs in arms.items():
-        fit = mean(run.measurements.fit_seconds for run in runs)
         name = runs[0].record.spec.teacher
-        teachers = 0.0 if name is None else share if name in teacher_names else baseline
-        pretraining = checkpoints.pretraining_seconds(runs[0].record.spec.checkpoint)
-        costs = {"fit": fit, "share of teachers": teachers, "in all": fit + teachers}
-        rows[arm] = costs if pretraining is None else {"pretraining": pretraining, **costs}
-    return pd.DataFrame.from_dict(rows, orient="index")
+        costs = {
+            "pretraining": checkpoints.pretraining_seconds(runs[0].record.spec.checkpoint),
+            "fit": mean(seconds(run) - _paid(run) for run in runs),
+            "teacher outputs": outputs if name in teacher_names else mean(map(_paid, runs)),
+            "share of teachers": 0.0 if name is None else share if name in teacher_names else baseline,
+        }
+        rows[arm] = costs | {"in all": sum(costs[part] or 0.0 for part in list(costs)[1:])}
+    table = pd.DataFrame.from_dict(rows, orient="index").astype(float).dropna(axis="columns", how="all")
+    return table if table["teacher outputs"].any() else table.drop(columns="teacher outputs")
+
+
+def _training_seconds(arms: Arms) -> Callable[[Run], float]:
+    """What the time of a run is: processor time, unless that of some run is unknown."""
+    if in_processor_time(arms):
+        return lambda run: run.measurements.processor_seconds or 0.0
+    return lambda run: run.measurements.fit_seconds
+
+
+def in_processor_time(arms: Arms) -> bool:
+    """Whether the processor time of all runs is known."""
+    return all(run.measurements.processor_seconds is not None for runs in arms.values() for run in runs)
+
+
+def _taught(arms: Arms) -> dict[str, Sequence[Run]]:
+    """The arms that learn from the teachers of the study."""
+    names = {run.name for run in arms.teachers}
+    return {arm: runs for arm, runs in arms.items() if runs[0].record.spec.teacher in names}
+
+
+def _output_seconds(arms: Arms) -> float:
+    """Seconds in which teachers computed their outputs, for all students of the study."""
+    return sum(_paid(run) for runs in _taught(arms).values() for run in runs)
+
+
+def _paid(run: Run) -> float:
+    """Seconds in which the teacher of this run computed outputs; the first of its students pays for all."""
+    return run.measurements.teacher_seconds or 0.0
 
 
 def serving(arms: Arms) -> pd.DataFrame:
@@ -66,16 +102,14 @@ def _serving(run: Run) -> dict[str, float]:
 def score_and_latency(arms: Arms, batch_size: int = 1) -> pd.DataFrame:
     """A row per run: ``arm``, ``score`` on all test rows, ``milliseconds`` per batch (tokenization and
     forward pass).
+
+    Runs of an arm have the same network, so their latencies differ by chance alone; each row has the median
+    of its arm.
     """
-    rows = [
-        {
-            "arm": arm,
-            "score": score(run),
-            "milliseconds": latencies(run)[batch_size].median,
-        }
-        for arm, runs in arms.items()
-        for run in runs
-    ]
+    rows = []
+    for arm, runs in arms.items():
+        milliseconds = median(latencies(run)[batch_size].median for run in runs)
+        rows += [{"arm": arm, "score": score(run), "milliseconds": milliseconds} for run in runs]
     return pd.DataFrame(rows)
 
 
@@ -99,14 +133,32 @@ def latencies(run: Run) -> dict[int, BatchLatency]:
 
 
 def price(arms: Arms) -> str:
-    """What a distilled student costs in seconds of training, without and with its share of the teachers."""
+    """What a distilled student costs in seconds of training, without and with its teachers."""
     table = training(arms)
-    plain, distilled = table["fit"][BASELINE], table["fit"][DISTILLED]
-    in_all = table["in all"][DISTILLED]
+    arm = arms.distilled_arm
+    plain, distilled, in_all = table["fit"][BASELINE], table["fit"][DISTILLED], table["in all"][arm]
+    unit = "seconds of processor time" if in_processor_time(arms) else "seconds"
     return (
-        f"A plain fit of the student takes {plain:.0f} seconds, a distilled one {distilled:.0f}: "
-        f"**{distilled / plain:.2f} times** as long. Including its share of the teachers' training, it takes "
-        f"{in_all:.0f} seconds, {in_all / plain:.1f} times as long."
+        f"A plain fit of the student takes {plain:.0f} {unit}, a distilled one on the same rows "
+        f"{distilled:.0f}: **{distilled / plain:.2f} times** as long.{_payment(arms)} Including its share "
+        f"of the teachers' training, the {arm_name(arm)} takes {in_all:.0f} seconds, {in_all / plain:.1f} "
+        "times as long as the baseline."
+    )
+
+
+def _payment(arms: Arms) -> str:
+    """What the first student of each teacher pays for the outputs that all of them read, as a sentence."""
+    first: dict[str | None, Run] = {}
+    for run in (run for runs in _taught(arms).values() for run in runs):
+        name = run.record.spec.teacher
+        first[name] = max(run, first.get(name, run), key=_paid)
+    paid = sum(map(_paid, first.values()))
+    if not paid:
+        return ""
+    share = paid / sum(run.measurements.processor_seconds or 0.0 for run in first.values())
+    return (
+        f" The first student of a teacher also pays for its outputs, {paid / len(first):.0f} seconds or "
+        f"{share:.0%} of its time; the others read them."
     )
 
 

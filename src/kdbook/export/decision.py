@@ -12,7 +12,7 @@ from kdbook.analysis.curves import PSEUDO_LABELS
 from kdbook.analysis.estimates import Estimate
 from kdbook.data import UNLABELLED
 from kdbook.export import onnx_export
-from kdbook.export.student import MODEL, QUANTIZED, Student
+from kdbook.export.student import MODEL, QUANTIZED
 from kdbook.settings.arms import BASELINE, DISTILLED, TRANSFER
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
@@ -39,7 +39,7 @@ class Option:
 def decision_table(study: Study, arms: Arms, student: Run, folder: Path) -> pd.DataFrame:
     """A row for each option. Each is one model of its arm, with intervals over the test items.
 
-    A student and its teacher are exported into the empty ``folder``, and timed in turns in this process. The
+    A student and its teacher are exported into the empty ``folder``; latencies are those of one core. The
     other students have the same size and latency, since only their weights differ.
     """
     labelled = study.data["train"]["id"].nunique()
@@ -62,18 +62,13 @@ def decision_table(study: Study, arms: Arms, student: Run, folder: Path) -> pd.D
 def _options(study: Study, arms: Arms, student: Run, folder: Path) -> Iterator[Option]:
     teacher = arms.teacher_of(student)
     reports = {run: onnx_export.export(study, arms, run, folder / run.name) for run in (teacher, student)}
-    models = {
-        (run, file): Student(folder / run.name, quantized=file == QUANTIZED)
-        for run in reports
-        for file in BITS
-    }
-    latencies = onnx_export.latencies(models, study.data["test"])
-    for run, file in models:
-        report = reports[run]
-        accuracy = report.accuracy if file == MODEL else report.rounded_accuracy
-        name = f"{run.record.spec.arm}, {BITS[file]}"
-        yield Option(name, accuracy, latencies[run, file], report.sizes[file] / 1e6, _trained(arms, run))
-    small, large = latencies[student, MODEL], latencies[teacher, MODEL]
+    latencies = {run: report.latencies[1][1] for run, report in reports.items()}
+    for run, report in reports.items():
+        for file, accuracy in {MODEL: report.accuracy, QUANTIZED: report.rounded_accuracy}.items():
+            name = f"{run.record.spec.arm}, {BITS[file]}"
+            milliseconds, size = latencies[run][file], report.sizes[file] / 1e6
+            yield Option(name, accuracy, milliseconds, size, _trained(arms, run))
+    small, large = latencies[student][MODEL], latencies[teacher][MODEL]
     sizes = {run: report.sizes[MODEL] / 1e6 for run, report in reports.items()}
     for arm in STUDENTS:
         if arm in arms and arm != student.record.spec.arm:

@@ -5,12 +5,10 @@ The export needs neither AutoMM nor torch to run. It is made from a run's weight
 
 import json
 import shutil
-import time
 import warnings
-from collections.abc import Hashable, Mapping, Sequence
-from itertools import cycle, islice
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,23 +17,19 @@ from kdbook.analysis import bootstrap
 from kdbook.analysis import predictions as stored_predictions
 from kdbook.data import texts
 from kdbook.errors import KdbookError
-from kdbook.export import student, weights
-from kdbook.export.report import AUTOMM, ExportReport, model_card
+from kdbook.export import latency, student, weights
+from kdbook.export.report import AUTOMM, EAGER, TRACED, ExportReport, Latencies, model_card
+from kdbook.settings import machine
 from kdbook.store.atomic import atomic
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
 from kdbook.study.study import Study
-from kdbook.training.measure import milliseconds
 
 OPSET = 17  # the first with layer normalization as one operator
 CARD = "README.md"
 CODE = "student.py"
-REPEATS = 200
-WARM_UPS = 20
-BATCH = 32
+FLOAT = 1  # onnx.TensorProto.FLOAT
 MARKS = {"start": "cls_token", "end": "sep_token", "pad": "pad_token"}
-
-Name = TypeVar("Name", bound=Hashable)
 
 
 def choose(runs: Sequence[Run]) -> Run:
@@ -67,26 +61,22 @@ def export(study: Study, arms: Arms, run: Run, folder: Path) -> ExportReport:
     settings = _settings(study, run)
     with atomic(folder) as partial:
         partial.mkdir(parents=True)
-        _write_models(run, partial)
+        network, uses_segments = _network(run)
+        _write_models(network, uses_segments, partial)
         (partial / student.SETTINGS).write_text(json.dumps(settings, indent=2), "utf-8")
         shutil.copyfile(weights.encoder_folder(run) / student.TOKENIZER, partial / student.TOKENIZER)
         shutil.copyfile(student.__file__, partial / CODE)
-        report = _compare(run, partial, study.data["test"])
+        report = _compare(run, network, partial, study.data["test"])
         (partial / CARD).write_text(model_card(study, arms, run, report), "utf-8")
     return report
 
 
 def probabilities(model: student.Student, rows: pd.DataFrame) -> np.ndarray:
-    """Probability of each class for every row of a frame of the study's data, shape (rows, classes), in
-    batches of 32.
-    """
-    parts = [rows[texts(rows)].iloc[start : start + BATCH] for start in range(0, len(rows), BATCH)]
-    return np.concatenate(
-        [model.probabilities(*(part[column].tolist() for column in part)) for part in parts]
-    )
+    """Probability of each class for every row of a frame of the study's data, shape (rows, classes)."""
+    return model.probabilities(*(rows[column].tolist() for column in texts(rows)))
 
 
-def _compare(run: Run, folder: Path, rows: pd.DataFrame) -> ExportReport:
+def _compare(run: Run, network: Any, folder: Path, rows: pd.DataFrame) -> ExportReport:
     stored = run.predictions
     test_rows = stored[["id", "language"]].merge(rows, on=["id", "language"], validate="one_to_one")
     models = {
@@ -95,9 +85,6 @@ def _compare(run: Run, folder: Path, rows: pd.DataFrame) -> ExportReport:
     }
     exact, in_8_bits = (probabilities(model, test_rows) for model in models.values())
     rounded = stored.assign(prediction=in_8_bits.argmax(axis=1))
-    latency = run.measurements.latency
-    if latency is None:
-        raise KdbookError(f"the latency of {run.name} was not measured; export a run of one of the main arms")
     tokenizer_bytes = (folder / student.TOKENIZER).stat().st_size
     return ExportReport(
         rows=len(stored),
@@ -108,22 +95,24 @@ def _compare(run: Run, folder: Path, rows: pd.DataFrame) -> ExportReport:
         change=bootstrap.difference([stored], [rounded]),
         sizes={AUTOMM: run.measurements.predictor_bytes - tokenizer_bytes}
         | {name: (folder / name).stat().st_size for name in models},
-        latencies={AUTOMM: latency[1].median} | latencies(models, test_rows),
+        latencies=_latencies(network, folder, test_rows),
     )
 
 
-def latencies(models: Mapping[Name, student.Student], rows: pd.DataFrame) -> dict[Name, float]:
-    """Median milliseconds of each model for one row, from text to probabilities.
-
-    The models take turns at each row, so that a busy machine slows all of them alike.
-    """
-    seconds: dict[Name, list[float]] = {name: [] for name in models}
-    for row in islice(cycle(rows[texts(rows)].to_numpy().tolist()), WARM_UPS + REPEATS):
-        for name, model in models.items():
-            start = time.perf_counter()
-            model.probabilities(*([text] for text in row))
-            seconds[name].append(time.perf_counter() - start)
-    return {name: milliseconds(of_model[WARM_UPS:]).median for name, of_model in seconds.items()}
+def _latencies(network: Any, folder: Path, rows: pd.DataFrame) -> dict[int, Latencies]:
+    """Latencies by the number of threads: of the network in PyTorch and of both exported models."""
+    inputs = len(student.Student(folder).inputs)
+    frozen = latency.traced(network, inputs)
+    result = {}
+    for threads in sorted({1, machine.cores()}):
+        models = {
+            EAGER: latency.TorchStudent(folder, network),
+            TRACED: latency.TorchStudent(folder, frozen),
+            student.MODEL: student.Student(folder, quantized=False, threads=threads),
+            student.QUANTIZED: student.Student(folder, quantized=True, threads=threads),
+        }
+        result[threads] = latency.measure(models, rows, threads)
+    return result
 
 
 def _settings(study: Study, run: Run) -> dict[str, object]:
@@ -159,33 +148,64 @@ def text_columns(study: Study) -> list[str]:
     return list(columns.texts) if columns else texts(study.data["train"])
 
 
-def _write_models(run: Run, folder: Path) -> None:
-    """Trace the network, simplify its graph, and round its weights to 8 bits."""
-    import torch
+def _write_models(network: Any, uses_segments: bool, folder: Path) -> None:
+    """Trace the network, fuse operators of its graph, and round its weights to 8 bits."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    traced, exact, rounded = (folder / name for name in ("traced.onnx", student.MODEL, student.QUANTIZED))
+    traced, prepared, exact, rounded = (
+        folder / name for name in ("traced.onnx", "prepared.onnx", student.MODEL, student.QUANTIZED)
+    )
     with warnings.catch_warnings(action="ignore"):  # about values that are constant for every input
-        network, uses_segments = _network(run)
-        inputs = [student.IDS, student.MASK, *([student.SEGMENTS] if uses_segments else [])]
-        example = tuple(torch.ones((2, 8), dtype=torch.long) for _ in inputs)
-        dynamic_axes = {name: {0: "rows", 1: "tokens"} for name in inputs} | {
-            student.PROBABILITIES: {0: "rows"}
-        }
-        torch.onnx.export(
-            network,
-            example,
-            str(traced),
-            input_names=inputs,
-            output_names=[student.PROBABILITIES],
-            dynamic_axes=dynamic_axes,
-            opset_version=OPSET,
-            dynamo=False,  # the other exporter needs one more package
-        )
-    quant_pre_process(traced, exact, skip_symbolic_shape=True, skip_onnx_shape=True)
-    traced.unlink()
-    quantize_dynamic(exact, rounded, weight_type=QuantType.QInt8, per_channel=True, reduce_range=True)
+        _trace(network, uses_segments, traced)
+    quant_pre_process(traced, prepared, skip_symbolic_shape=True, skip_onnx_shape=True)
+    _fuse(prepared, exact, network.model.config)
+    for path in (traced, prepared):
+        path.unlink()
+    quantize_dynamic(
+        exact,
+        rounded,
+        weight_type=QuantType.QInt8,
+        per_channel=True,
+        reduce_range=True,
+        extra_options={"DefaultTensorType": FLOAT},  # the shapes of fused operators can't be inferred
+    )
+
+
+def _trace(network: Any, uses_segments: bool, path: Path) -> None:
+    import torch
+
+    inputs = [student.IDS, student.MASK, *([student.SEGMENTS] if uses_segments else [])]
+    example = tuple(torch.ones((2, 8), dtype=torch.long) for _ in inputs)
+    axes = {name: {0: "rows", 1: "tokens"} for name in inputs} | {student.PROBABILITIES: {0: "rows"}}
+    torch.onnx.export(
+        network,
+        example,
+        str(path),
+        input_names=inputs,
+        output_names=[student.PROBABILITIES],
+        dynamic_axes=axes,
+        opset_version=OPSET,
+        dynamo=False,  # the other exporter needs one more package
+    )
+
+
+def _fuse(source: Path, target: Path, config: Any) -> None:
+    """Replace what attention consists of by one operator, in networks of a kind that onnxruntime knows."""
+    from onnxruntime.transformers.fusion_options import FusionOptions
+    from onnxruntime.transformers.optimizer import optimize_model
+
+    options = FusionOptions("bert")
+    options.enable_skip_layer_norm = options.enable_bias_skip_layer_norm = False  # see student.SLOW
+    optimized = optimize_model(
+        str(source),
+        "bert",
+        num_heads=getattr(config, "num_attention_heads", 0),
+        hidden_size=getattr(config, "hidden_size", 0),
+        optimization_options=options,
+        opt_level=0,
+    )
+    optimized.save_model_to_file(str(target))
 
 
 def _network(run: Run) -> tuple[Any, bool]:

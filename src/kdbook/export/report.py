@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -11,7 +11,7 @@ import pandas as pd
 from kdbook.analysis import bootstrap, descriptions, markup
 from kdbook.analysis.estimates import Estimate
 from kdbook.analysis.markup import plain
-from kdbook.analysis.phrases import interval, points, times
+from kdbook.analysis.phrases import conjunction, count, interval, points
 from kdbook.data import texts
 from kdbook.export import student
 from kdbook.store.run import Run
@@ -19,7 +19,13 @@ from kdbook.study.arms import Arms
 from kdbook.study.study import Study
 
 AUTOMM = "AutoMM"
-TITLES = {AUTOMM: "AutoMM's predictor", student.MODEL: "ONNX, 32 bits", student.QUANTIZED: "ONNX, 8 bits"}
+EAGER, TRACED = "PyTorch", "PyTorch, traced"
+ONNX = {student.MODEL: "ONNX, 32 bits", student.QUANTIZED: "ONNX, 8 bits"}
+STORED = {AUTOMM: "AutoMM's predictor", **ONNX}  # what has a size
+RUNTIMES = {EAGER: "PyTorch, as in AutoMM", TRACED: "PyTorch, traced", **ONNX}
+ALIKE = 0.05  # relative difference of latencies that is not worth a choice
+
+Latencies = dict[int, dict[str, float]]  # median milliseconds of a batch, by its rows and the runtime
 
 
 @dataclass(frozen=True)
@@ -29,8 +35,7 @@ class ExportReport:
     ``different`` counts the rows that the 32-bit model predicts differently from AutoMM, ``distance`` is the
     largest difference of probabilities. ``accuracy`` (AutoMM's), ``rounded_accuracy`` (in 8 bits) and
     ``change`` (their difference) have intervals over items. ``sizes`` are bytes without the tokenizer, which
-    all models need; ``latencies`` are median milliseconds from text to probabilities, one row at a time on
-    one core. Both are by name of the model.
+    all models need, by name of the model. ``latencies`` are by the number of threads.
     """
 
     rows: int
@@ -40,22 +45,28 @@ class ExportReport:
     rounded_accuracy: Estimate
     change: Estimate
     sizes: dict[str, int]
-    latencies: dict[str, float]
+    latencies: dict[int, Latencies]
 
     def table(self) -> pd.DataFrame:
-        """The models by size, latency and accuracy, as a page shows them."""
+        """The models by size and accuracy, as a page shows them."""
         exact = self.accuracy.value
         accuracies = {AUTOMM: exact, student.MODEL: exact, student.QUANTIZED: self.rounded_accuracy.value}
         rows = [
-            {
-                "model": title,
-                "size (MB)": self.sizes[name] / 1e6,
-                "one row (ms)": self.latencies[name],
-                "accuracy": accuracies[name],
-            }
-            for name, title in TITLES.items()
+            {"model": title, "size (MB)": self.sizes[name] / 1e6, "accuracy": accuracies[name]}
+            for name, title in STORED.items()
         ]
         return pd.DataFrame(rows)
+
+    def latency_table(self) -> pd.DataFrame:
+        """Milliseconds of a batch in each runtime, a column for each number of threads and rows."""
+        columns = {
+            f"{count(rows, 'row')}, {count(threads, 'core')}": {
+                title: by_runtime[name] for name, title in RUNTIMES.items()
+            }
+            for threads, by_rows in self.latencies.items()
+            for rows, by_runtime in by_rows.items()
+        }
+        return pd.DataFrame(columns).rename_axis(columns="milliseconds")
 
     def parity(self) -> str:
         """How far the exported student's predictions are those of AutoMM, as Markdown."""
@@ -70,15 +81,35 @@ class ExportReport:
         )
 
     def speed(self) -> str:
-        """How small and fast the exported student is, as a sentence."""
-        smallest = student.QUANTIZED
-        size = self.sizes[smallest] / self.sizes[AUTOMM]
-        speed = self.latencies[AUTOMM] / self.latencies[smallest]
+        """How large and fast the exported forms are, and which of them is faster here, as a sentence."""
+        by_rows = self.latencies[1]
+        size = self.sizes[student.QUANTIZED] / self.sizes[student.MODEL]
+        best = {rows: min(of[name] for name in ONNX) / of[TRACED] for rows, of in by_rows.items()}
         return (
-            f"The 8-bit model has {size:.2f} of the size of AutoMM's predictor and processes one row "
-            f"{times(speed)} as fast as AutoMM's tokenizer and network, not counting the start of "
-            "AutoMM's trainer."
+            f"On one core, the faster export takes {_by_rows(best)} of the time of the same network in "
+            f"traced PyTorch. The 8-bit model has {size:.2f} of the size of the 32-bit one and takes "
+            f"{_by_rows(self._time_in_8_bits())} of its time. {self.recommendation()}"
         )
+
+    def recommendation(self) -> str:
+        """Which of both forms to use on a machine like this one."""
+        ratios = list(self._time_in_8_bits().values())
+        if all(ratio > 1 - ALIKE for ratio in ratios):
+            return "Here 8 bits save space and no time: use 32 bits unless size matters."
+        if all(ratio < 1 + ALIKE for ratio in ratios):
+            return "Here 8 bits save space and time: use them unless every prediction has to be AutoMM's."
+        return "Which form is faster here depends on the number of rows."
+
+    def _time_in_8_bits(self) -> dict[int, float]:
+        """Time in 8 bits as a share of that in 32 bits, on one core, by rows."""
+        return {
+            rows: by_runtime[student.QUANTIZED] / by_runtime[student.MODEL]
+            for rows, by_runtime in self.latencies[1].items()
+        }
+
+
+def _by_rows(ratios: Mapping[int, float]) -> str:
+    return conjunction(f"{ratio:.2f} ({count(rows, 'row')})" for rows, ratio in ratios.items())
 
 
 def model_card(study: Study, arms: Arms, run: Run, report: ExportReport) -> str:
@@ -104,7 +135,10 @@ def model_card(study: Study, arms: Arms, run: Run, report: ExportReport) -> str:
         arguments=shlex.join(example),
         lists=", ".join(json.dumps([text], ensure_ascii=False) for text in example),
         accuracies=_accuracy_rows(arms, run, report),
+        rows=" | ".join(f"ms, {count(number, 'row')}" for number in report.latencies[1]),
+        rule="---|" * len(report.latencies[1]),
         models=_model_rows(report),
+        speed=report.speed(),
         parity=report.parity().replace("**", ""),
         run=run.key,
         versions=", ".join(f"{name} {version}" for name, version in run.record.identity.versions.items()),
@@ -128,7 +162,10 @@ def _mean_accuracy(runs: Sequence[Run]) -> Estimate:
 
 
 def _model_rows(report: ExportReport) -> str:
+    one_core = report.latencies[1]
     return "\n".join(
-        f"| {TITLES[name]} | {size / 1e6:.2f} | {report.latencies[name]:.2f} |"
-        for name, size in report.sizes.items()
+        f"| {title} | {report.sizes[name] / 1e6:.2f} | "
+        + " | ".join(f"{by_runtime[name]:.2f}" for by_runtime in one_core.values())
+        + " |"
+        for name, title in ONNX.items()
     )

@@ -23,6 +23,8 @@ IDS = "input_ids"
 MASK = "attention_mask"
 SEGMENTS = "token_type_ids"
 PROBABILITIES = "probabilities"
+BATCH = 8  # rows of about the same length that are computed at once: with little padding, and in the cache
+SLOW = ["SkipLayerNormFusion"]  # its operator takes longer on processors than those that it replaces
 
 
 class Student:
@@ -43,7 +45,11 @@ class Student:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         model = folder / (QUANTIZED if quantized else MODEL)
-        self.session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+        self.session = onnxruntime.InferenceSession(
+            str(model), options, providers=["CPUExecutionProvider"], disabled_optimizers=SLOW
+        )
+        self.inputs = [each.name for each in self.session.get_inputs()]
+        self.batch_size = BATCH
         self.tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
         self.tokenizer.no_truncation()
         self.tokenizer.no_padding()
@@ -60,28 +66,46 @@ class Student:
         return list(self.settings["classes"])
 
     def probabilities(self, *texts: Sequence[str]) -> np.ndarray:
-        """Probability of each class for every row, shape (rows, classes); the rows are computed as one batch.
+        """Probability of each class for every row, shape (rows, classes).
+
+        Rows of about the same length are computed together. In 8 bits, a batch has one scale for its
+        activations, so the probabilities of a row depend a little on the rows beside it.
 
         Parameters
         ----------
         texts
             The texts of all rows; for pairs, the first texts and the second texts.
         """
-        tokens = [
-            [encoding.ids for encoding in self.tokenizer.encode_batch(list(column), add_special_tokens=False)]
-            for column in texts
-        ]
-        rows = [self._join(*columns) for columns in zip(*tokens, strict=True)]
+        rows = self._tokenize(texts)
+        by_length = sorted(range(len(rows)), key=lambda number: len(rows[number][0]))
+        result = np.empty((len(rows), len(self.classes)), np.float32)
+        for start in range(0, len(rows), self.batch_size):
+            batch = by_length[start : start + self.batch_size]
+            result[batch] = self._run(self._pad([rows[number] for number in batch]))
+        return result
+
+    def _tokenize(self, texts: Sequence[Sequence[str]]) -> list[tuple[list[int], int]]:
+        """The tokens of each row, and the position of its second text."""
+        flat = [text for column in texts for text in column]
+        tokens = [each.ids for each in self.tokenizer.encode_batch_fast(flat, add_special_tokens=False)]
+        rows = len(flat) // len(texts)
+        columns = [tokens[start : start + rows] for start in range(0, len(flat), rows or 1)]
+        return [self._join(*row) for row in zip(*columns, strict=True)]
+
+    def _pad(self, rows: Sequence[tuple[list[int], int]]) -> dict[str, np.ndarray]:
+        """The inputs of the network, each of shape (rows, tokens)."""
         padding = {IDS: self.settings["pad"], MASK: 0, SEGMENTS: 0}
         shape = len(rows), max(len(row) for row, _ in rows)
-        inputs = {
-            each.name: np.full(shape, padding[each.name], np.int64) for each in self.session.get_inputs()
-        }
+        inputs = {name: np.full(shape, padding[name], np.int64) for name in self.inputs}
         for number, (row, second) in enumerate(rows):
             inputs[IDS][number, : len(row)] = row
             inputs[MASK][number, : len(row)] = 1
             if SEGMENTS in inputs:
                 inputs[SEGMENTS][number, second : len(row)] = 1
+        return inputs
+
+    def _run(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
+        """Probabilities of shape (rows, classes)."""
         probabilities: np.ndarray = self.session.run([PROBABILITIES], inputs)[0]
         return probabilities
 

@@ -132,9 +132,15 @@ class Measurements(_Record):
     ``predict_seconds``, by language and for ``all``, follow a warm-up and include the start of AutoMM's
     trainer; ``seconds`` is all of this. ``peak_bytes`` is the peak memory during the fit, libraries included;
     ``latency`` is by batch size; ``validation_score`` is that of the run's metric.
+
+    ``processor_seconds`` is the processor time of the fit, None on a GPU or after an interruption;
+    ``teacher_seconds`` is the part of it in which outputs of the teacher were computed, or read where they
+    were already kept.
     """
 
     fit_seconds: float
+    processor_seconds: float | None = None
+    teacher_seconds: float | None = None
     predict_seconds: dict[str, float]
     seconds: float
     interruptions: int

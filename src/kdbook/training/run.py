@@ -75,14 +75,16 @@ def train_run(
         _empty_folder(directory)
     with using_threads(threads):
         history = HistoryCallback(report, lambda checkpoint: _write_progress(directory, checkpoint))
-        start = time.perf_counter()
+        start, processor_start = time.perf_counter(), machine.processor_seconds()
         machine.reset_peak_memory()
         taught = taught_rows(data, teaching)
+        teacher_seconds = machine.processor_seconds() - processor_start
         teacher = teaching.teacher.predictor if teaching.teacher and taught.outputs else None
         predictor = fit(
             path, taught.rows, data["validation"], settings, teacher, taught.outputs, [history], resume
         )
         fit_seconds = history.seconds_before + time.perf_counter() - start
+        processor_seconds = machine.processor_seconds() - processor_start
         peak_bytes = machine.peak_memory()
         predictions = predict_splits(predictor, data)
         latency = measure.latency(predictor, data["test"][texts(data["test"])]) if measure_latency else None
@@ -90,8 +92,12 @@ def train_run(
         _remove_training_files(directory)
         seconds = predictions.test_seconds
         labels, predicted = (predictions.validation[name].to_numpy() for name in ("label", "prediction"))
+        hardware = measure.hardware()
+        on_processor = hardware.gpu is None and not history.interruptions
         return Measurements(
             fit_seconds=fit_seconds,
+            processor_seconds=processor_seconds if on_processor else None,
+            teacher_seconds=teacher_seconds if on_processor else None,
             predict_seconds=seconds | {ALL: sum(seconds.values())},
             seconds=history.seconds_before + time.perf_counter() - start,
             interruptions=history.interruptions,
@@ -100,7 +106,7 @@ def train_run(
             peak_bytes=peak_bytes,
             latency=latency,
             validation_score=metrics.score(labels, predicted, settings.metric),
-            hardware=measure.hardware(),
+            hardware=hardware,
         )
 
 
