@@ -1,88 +1,81 @@
-"""What an exported student costs against AutoMM's ``predict``, one pair at a time: ``make bench-deployment``."""
+"""What an exported student costs against AutoMM's ``predict`` and against PyTorch: ``make bench-deployment``."""
 
+import sys
 import tempfile
-import time
-from collections import defaultdict
-from collections.abc import Callable
 from pathlib import Path
-from statistics import median
-from typing import Any
 
-import torch
+import numpy as np
+import pandas as pd
 
 from kdbook import open_study
-from kdbook.export import onnx_export, report, student
+from kdbook.export import latency, onnx_export, student
+from kdbook.export.report import EAGER, RUNTIMES, TRACED
+from kdbook.export.student import Student
+from kdbook.settings import machine
+from kdbook.store.run import Run
 from kdbook.training import automm
 
-PAIRS = 60
-WARM_UPS = 5
 PROFILE = "embedded"
-STOCK, OPENED = "AutoMM predict", "AutoMM tokenizer and network"
+PREDICT, OPTIMIZED = "AutoMM predict", "AutoMM predict, optimized"
+BARS = {1: 0.40, 32: 0.55}
+
+
+class AutoMMStudent:
+    """AutoMM's ``predict_proba``, as a student that is measured beside others."""
+
+    def __init__(self, run: Run, columns: list[str], optimized: bool) -> None:
+        self.predictor = automm.load(run.predictor)
+        self.predictor.set_verbosity(0)
+        self.predictor._learner._enable_progress_bar = False
+        self.columns = columns
+        if optimized:
+            self.predictor.optimize_for_inference(providers=["CPUExecutionProvider"])
+
+    def probabilities(self, *texts: list[str]) -> np.ndarray:
+        rows = pd.DataFrame(dict(zip(self.columns, texts, strict=True)))
+        return self.predictor.predict_proba(rows, as_pandas=False)
 
 
 def main() -> None:
-    opened = open_study(PROFILE)
-    arms = opened.get_or_train_arms(*opened.profile.main_arms)
+    study = open_study(PROFILE)
+    arms = study.get_or_train_arms(*study.profile.main_arms)
     run = onnx_export.choose(arms.distilled)
     automm.import_quietly()
-    torch.set_num_threads(1)
+    network, uses_segments = onnx_export._network(run)
+    frozen = latency.traced(network, 2 + uses_segments)
+    rows = study.data["test"]
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "student"
-        exported = onnx_export.export(opened, arms, run, folder)
-        seconds = measure(callers(run, folder), opened.data["test"].head(PAIRS + WARM_UPS))
-    medians = {name: median(values[WARM_UPS:]) for name, values in seconds.items()}
-    print(
-        f"| {PAIRS} pairs, one at a time, one core | milliseconds | throughput against AutoMM predict |\n|---|---|---|"
-    )
-    for name, value in medians.items():
-        print(f"| {name} | {1000 * value:.2f} | {medians[STOCK] / value:.1f} |")
-    print(f"\ntest pairs answered otherwise in 32 bits: {exported.different} of {exported.rows}")
-    print(
-        f"accuracy: {exported.accuracy.value:.4f}, in 8 bits {100 * exported.change.value:+.2f} points",
-        end="",
-    )
-    print(f" ({100 * exported.change.low:+.2f} to {100 * exported.change.high:+.2f})")
-    print(
-        f"size in 8 bits / AutoMM's predictor: {exported.sizes[student.QUANTIZED] / exported.sizes[report.AUTOMM]:.2f}"
-    )
+        report = onnx_export.export(study, arms, run, folder)
+        for threads in sorted({1, machine.cores()}):
+            models = {
+                PREDICT: AutoMMStudent(run, ["sentence1", "sentence2"], optimized=False),
+                OPTIMIZED: AutoMMStudent(run, ["sentence1", "sentence2"], optimized=True),
+                EAGER: latency.TorchStudent(folder, network),
+                TRACED: latency.TorchStudent(folder, frozen),
+                student.MODEL: Student(folder, quantized=False, threads=threads),
+                student.QUANTIZED: Student(folder, quantized=True, threads=threads),
+            }
+            _print(threads, [latency.measure(models, rows, threads) for _ in range(latency.ROUNDS)])
+    print(report.parity().replace("**", ""))
 
 
-def callers(run: Any, folder: Path) -> dict[str, Callable[[Any], Any]]:
-    from autogluon.multimodal.data.dataset import BaseDataset
-    from autogluon.multimodal.data.utils import get_collate_fn
-    from autogluon.multimodal.models.utils import run_model
-
-    predictor = automm.load(run.predictor)
-    predictor.set_verbosity(0)
-    predictor._learner._enable_progress_bar = False
-    learner = predictor._learner
-    processors = {kind: processor for kind, processor in learner._data_processors.items() if kind != "label"}
-
-    def network(row: Any) -> Any:
-        dataset = BaseDataset(row, [learner._df_preprocessor], [processors], is_training=False)
-        batch = get_collate_fn([learner._df_preprocessor], [processors], 1)([dataset[0]])
-        with torch.inference_mode():
-            return run_model(learner._model.eval(), batch)
-
-    found: dict[str, Callable[[Any], Any]] = {STOCK: predictor.predict, OPENED: network}
-    for name in (student.MODEL, student.QUANTIZED):
-        model = student.Student(folder, name == student.QUANTIZED)
-        found[name] = lambda row, model=model: model.probabilities(
-            row["sentence1"].tolist(), row["sentence2"].tolist()
-        )
-    return found
-
-
-def measure(calls: dict[str, Callable[[Any], Any]], texts: Any) -> dict[str, list[float]]:
-    """All callers take turns at every pair."""
-    seconds: dict[str, list[float]] = defaultdict(list)
-    for number in range(len(texts)):
-        row = texts[["sentence1", "sentence2"]].iloc[number : number + 1]
-        for name, call in calls.items():
-            start = time.perf_counter()
-            call(row)
-            seconds[name].append(time.perf_counter() - start)
-    return seconds
+def _print(threads: int, rounds: list[dict[int, dict[str, float]]]) -> None:
+    clock = "processor time" if threads == 1 else "wall-clock time"
+    print(f"\n{threads} core(s), {clock}, medians of {len(rounds)} rounds\n")
+    print("| milliseconds | " + " | ".join(f"{rows} row(s)" for rows in rounds[0]) + " |")
+    print("|---" * (len(rounds[0]) + 1) + "|")
+    for name in rounds[0][1]:
+        cells = (np.median([one[rows][name] for one in rounds]) for rows in rounds[0])
+        print(f"| {RUNTIMES.get(name, name)} | " + " | ".join(f"{value:.2f}" for value in cells) + " |")
+    for rows in rounds[0]:
+        ratios = [
+            min(one[rows][student.MODEL], one[rows][student.QUANTIZED]) / one[rows][TRACED] for one in rounds
+        ]
+        bar = f", at most {BARS[rows]}" if rows in BARS else ""
+        spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
+        print(f"faster export / PyTorch traced, {rows} row(s): {np.median(ratios):.2f} ({spread}{bar})")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Commands for the runs of a study."""
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
 from typing import Annotated
@@ -131,6 +133,19 @@ def plan(
         )
 
 
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Records of thousands of runs and syntax trees stay until the end; looking for garbage among them takes
+    as long as reading them.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+@_without_garbage_collection()
 def status(name: ProfileOption = None, as_json: JsonOption = False) -> None:
     """Show the state of every run and chapter of a profile, why, and how long an update takes."""
     study = open_study(name)

@@ -37,11 +37,14 @@ def resolve(name: str) -> str | None:
         module, rest = split(name)
         if not _path(module):
             return None
-        if not rest or rest == SOURCE or rest in parsed(module).nodes:
+        if not rest or rest == SOURCE:
             return name
-        if rest not in parsed(module).imports:
+        code = parsed(module)
+        if rest in code.nodes:
+            return name
+        if rest not in code.imports:
             return None
-        name = parsed(module).imports[rest]
+        name = code.imports[rest]
     return None
 
 
@@ -51,8 +54,10 @@ def split(name: str) -> tuple[str, str]:
     if data:
         return module, data
     parent, _, last = name.rpartition(".")
-    if _path(parent) and (last in parsed(parent).nodes or parsed(parent).imports.get(last, name) != name):
-        return parent, last  # as in Python, a name that a package binds hides the module of that name
+    if _path(parent):
+        code = parsed(parent)
+        if last in code.nodes or code.imports.get(last, name) != name:
+            return parent, last  # as in Python, a name that a package binds hides the module of that name
     return (name, "") if _path(name) else (parent, last)
 
 

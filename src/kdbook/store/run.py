@@ -194,7 +194,8 @@ class Run:
     @cached_property
     def record(self) -> RunRecord:
         """Identity, measurements and versions."""
-        return RunRecord.model_validate_json((self.path / RECORD).read_bytes())
+        with open(f"{self.path}/{RECORD}", "rb") as file:  # noqa: PTH123  # fast for thousands of runs
+            return RunRecord.model_validate_json(file.read())
 
     @property
     def name(self) -> str:

@@ -249,6 +249,10 @@ class Study:
     def _data_origin(self) -> str | None:
         return identity.data_origin(self.profile.data)
 
+    @cached_property
+    def _any_versions(self) -> bool:
+        return environment.read().any_versions
+
     @property
     def versions(self) -> dict[str, str]:
         """Versions of what computes; empty where AutoMM is not installed."""
@@ -267,7 +271,7 @@ class Study:
 
     def _find(self, wanted: RunIdentity) -> Run | None:
         same = self.store.get(wanted.key) if wanted.versions else None
-        if same or (wanted.versions and not environment.read().any_versions):
+        if same or (wanted.versions and not self._any_versions):
             return same
         return next(self.store.where(lambda record: record.identity.same_apart_from_versions(wanted)), None)
 
