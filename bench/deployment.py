@@ -46,7 +46,7 @@ def automm_students(run: Run) -> dict[str, AutoMMStudent]:
     students = {PREDICT: AutoMMStudent(run, columns, optimized=False)}
     try:
         return students | {OPTIMIZED: AutoMMStudent(run, columns, optimized=True)}
-    except Exception as error:  # noqa: BLE001  # of onnxruntime
+    except Exception as error:  # of onnxruntime
         print(f"{OPTIMIZED} fails: {str(error).splitlines()[0]}")
         return students
 

@@ -266,6 +266,8 @@ def test_records_are_plain_json_without_paths(tmp_path, trained):
             "a fit with optim.peft = 'lora' .* can't be exported; set it for the teacher alone",
         ),
         ({"optim.peft": "bit_fit"}, "optim.peft = 'bit_fit'"),
+        ({"env.num_gpus": 2}, "env.num_gpus = 2, .* set it to 1, and train several runs side by side"),
+        ({"env.num_gpus": -1}, "env.num_gpus = -1, .* set it to 1"),
     ],
 )
 def test_settings_that_would_lose_a_run_are_refused_before_any_is_trained(

@@ -1,4 +1,4 @@
-"""AutoMM releases whose inside is unknown are refused."""
+"""AutoMM releases whose inside is unknown are refused, and a run takes one GPU."""
 
 import pytest
 
@@ -19,3 +19,14 @@ def test_other_releases_of_automm_are_refused(version):
 
 def test_the_installed_release_is_known():
     automm.check_version()
+
+
+@pytest.mark.parametrize(
+    ("count", "settings", "expected"),
+    [(0, {}, {}), (1, {}, {}), (2, {}, {"env.num_gpus": 1}), (2, {"env.num_gpus": 0}, {"env.num_gpus": 0})],
+)
+def test_a_run_takes_one_gpu_of_several(monkeypatch, count, settings, expected):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    assert automm.on_one_gpu(settings) == expected

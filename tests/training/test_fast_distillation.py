@@ -18,7 +18,8 @@ SETTINGS = {
     "env.batch_size": 8,
     "env.num_workers": 0,
     "env.num_workers_inference": 0,
-    "optim.max_epochs": 2,
+    "optim.max_epochs": 3,
+    "optim.top_k_average_method": "uniform_soup",  # so that all epochs count
 }
 
 

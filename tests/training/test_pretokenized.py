@@ -51,9 +51,30 @@ def taught_by_teacher(smoke, rows) -> dict[str, Any]:
 @pytest.mark.parametrize("terms", CASES, ids=lambda terms: "+".join(terms) if terms else "no teacher")
 def test_every_step_has_the_loss_of_stock_automm(smoke, tmp_path, terms):
     changes = settings_for(*terms) if terms else {}
-    settings = fit_settings(smoke, "distilled-0", 3, **changes, **{"optim.max_epochs": 2})
+    assert_as_stock(smoke, tmp_path, epochs=2, steps=6, taught=bool(terms), **changes)
+
+
+@pytest.mark.parametrize(
+    ("steps", "changes"),
+    [
+        (9, {"env.num_workers": 2}),
+        (9, {"env.num_workers": 2, "env.num_workers_inference": 2}),
+        (9, {"env.num_workers": 2, "optim.val_check_interval": 0.5}),
+        (18, {"env.per_gpu_batch_size": 8, "env.batch_size": 32}),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("taught", [False, True], ids=["plain", "distilled"])
+def test_so_with_worker_processes_and_accumulated_batches(smoke, tmp_path, steps, changes, taught):
+    """Over several epochs, since worker processes that live on change what is drawn from the second one on."""
+    assert_as_stock(smoke, tmp_path, epochs=3, steps=steps, taught=taught, **changes)
+
+
+def assert_as_stock(smoke, tmp_path, epochs: int, steps: int, taught: bool, **changes: Any) -> None:
+    """The losses of all steps and the predictions are those of AutoMM alone."""
+    settings = fit_settings(smoke, "distilled-0", 3, **changes, **{"optim.max_epochs": epochs})
     rows = smoke.data["train"].head(48)
-    teaching = taught_by_teacher(smoke, rows) if terms else {}
+    teaching = taught_by_teacher(smoke, rows) if taught else {}
     losses, probabilities = [], []
     for name, fitter in (("stock", stock_fit), ("ours", fit)):
         recorder = loss_recorder()
@@ -63,9 +84,27 @@ def test_every_step_has_the_loss_of_stock_automm(smoke, tmp_path, terms):
         losses.append(recorder.losses)
         texts = smoke.data["test"][["sentence1", "sentence2"]]
         probabilities.append(predictor.predict_proba(texts, as_pandas=False))
-    assert len(losses[0]) == 6
+    assert len(losses[0]) == steps
     np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(probabilities[1], probabilities[0], atol=1e-4)
+
+
+def test_a_row_that_automm_would_replace_by_the_next_one_is_refused(smoke, tmp_path, monkeypatch):
+    """The next row's tokens would get the teacher's outputs for this one."""
+    from autogluon.multimodal.data.process_text import TextProcessor
+
+    rows = smoke.data["train"].head(16)
+    build = TextProcessor.build_one_token_sequence_from_text
+
+    def fail(processor, text, *arguments, **settings):
+        if rows["sentence1"].iloc[5] in text.values():
+            raise ValueError("unreadable")
+        return build(processor, text, *arguments, **settings)
+
+    monkeypatch.setattr(TextProcessor, "build_one_token_sequence_from_text", fail)
+    settings = fit_settings(smoke, "baseline-0")
+    with pytest.raises(KdbookError, match="can't read row 5 of the training data: unreadable"):
+        fit(tmp_path, rows, smoke.data["validation"], settings)
 
 
 def test_the_teacher_is_not_run_again(smoke, tmp_path, monkeypatch):

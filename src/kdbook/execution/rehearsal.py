@@ -89,12 +89,11 @@ def rehearse(study: Study, say: Callable[[str], None]) -> list[Rehearsal]:
 
 
 def _few_steps(spec: RunSpec) -> Settings:
-    """The settings of a run, for one short epoch on all GPUs without accumulation."""
+    """The settings of a run, for one short epoch without accumulation."""
     batch, _ = estimate.batch_and_tokens(spec.hyperparameters, estimate.TOKENS_PER_TEXT)
-    return spec.hyperparameters | {
+    return automm.on_one_gpu(spec.hyperparameters) | {
         "optim.max_epochs": 1,
         "optim.val_check_interval": 1.0,
-        "env.num_gpus": -1,
         "env.batch_size": batch,
     }
 

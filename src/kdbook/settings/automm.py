@@ -30,6 +30,7 @@ OLD_NAMES = {
 }
 MAX_TEXT_LEN = "model.hf_text.max_text_len"  # tokens of a row, marks included
 PEFT = "optim.peft"  # which parameters a fit changes
+NUM_GPUS = "env.num_gpus"  # AutoMM's default is all
 POOLING = "model.hf_text.pooling_mode"
 # What the settings of the distiller do; source: ``optim/lit_distiller.py`` and ``utils/distillation.py``.
 DISTILLER = {

@@ -12,7 +12,7 @@ from kdbook.encoders import checkpoints
 from kdbook.errors import KdbookError
 from kdbook.settings import environment
 from kdbook.settings.arms import MAIN_ARMS, TEACHER, Rows
-from kdbook.settings.automm import MAX_TEXT_LEN, PEFT, number
+from kdbook.settings.automm import MAX_TEXT_LEN, NUM_GPUS, PEFT, number
 from kdbook.settings.profile import Profile
 from kdbook.store.local import Store
 from kdbook.store.run import Run, RunIdentity, RunRecord, RunSpec
@@ -154,9 +154,15 @@ class Study:
         Raises
         ------
         KdbookError
-            If texts can be longer than the encoder takes, or a student could not be exported.
+            If texts can be longer than the encoder takes, a run takes several GPUs, or a student could not be
+            exported.
         """
         settings = spec.hyperparameters
+        if settings.get(NUM_GPUS, 1) not in (0, 1):
+            raise KdbookError(
+                f"{spec.name}: {NUM_GPUS} = {settings[NUM_GPUS]!r}, but on several GPUs AutoMM makes other "
+                "batches; set it to 1, and train several runs side by side with: kdbook run --executor ray"
+            )
         longest = number(settings, MAX_TEXT_LEN)
         positions = checkpoints.max_positions(self._checkpoint(spec.checkpoint).path)
         if positions is not None and longest > positions:

@@ -18,6 +18,7 @@ from packaging.specifiers import SpecifierSet
 
 from kdbook.errors import KdbookError
 from kdbook.settings.arms import Metric
+from kdbook.settings.automm import NUM_GPUS, Settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -165,6 +166,15 @@ def select_epoch_by(predictor: "MultiModalPredictor", metric: Metric) -> None:
         return kind(task="multiclass", num_classes=learner._output_shape, average="macro"), None
 
     learner.get_validation_metric_per_run = get
+
+
+def on_one_gpu(settings: Settings) -> Settings:
+    """The settings of a fit on one GPU where there are several; AutoMM would use all of them, and with as
+    many times larger batches (``learners/base.py``, ``get_grad_steps``).
+    """
+    import torch
+
+    return {NUM_GPUS: 1, **settings} if torch.cuda.device_count() > 1 else settings
 
 
 def replace_data_module(learner: Learner, build: Callable[[Any, Processors, int, int], Any]) -> None:

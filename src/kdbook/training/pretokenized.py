@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import torch
+from autogluon.multimodal.constants import GET_ITEM_ERROR_RETRY
 from autogluon.multimodal.data.datamodule import BaseDataModule
 from autogluon.multimodal.data.dataset import BaseDataset
 from autogluon.multimodal.data.utils import get_collate_fn
@@ -80,6 +81,20 @@ class TokenizedRows(Dataset[dict[str, Tensor]]):
         }
 
 
+class PersistentLoader(DataLoader[dict[str, Tensor]]):
+    """Draws random numbers as a loader with persistent worker processes does, which AutoMM uses by default:
+    the seed of the workers once, and not once per epoch. The order of the rows depends on it.
+    """
+
+    def __iter__(self) -> Any:
+        """The iterator of the first epoch, started again."""
+        if self._iterator is None:
+            self._iterator = super().__iter__()
+        else:
+            self._iterator._reset(self)
+        return self._iterator
+
+
 # By split, the hash and the rows that this process tokenized last: the students of a study share them.
 _latest: dict[str, tuple[str, TokenizedRows]] = {}
 
@@ -109,7 +124,7 @@ class PretokenizedDataModule(BaseDataModule):
         preprocessors, processors = self.df_preprocessor[:1], self.data_processors[:1]
         dataset = BaseDataset(rows, preprocessors, processors, is_training=split == TRAIN)
         with _tokenizing_at_once(processors[0][TEXT], rows[preprocessors[0].text_feature_names]):
-            samples = [dataset[row] for row in range(len(dataset))]
+            samples = [_sample(dataset, row) for row in range(len(dataset))]
         lengths = torch.tensor([max(np.size(part) for part in sample.values()) for sample in samples])
         return TokenizedRows(
             get_collate_fn(preprocessors, processors, self.per_gpu_batch_size)(samples), lengths
@@ -128,7 +143,7 @@ class PretokenizedDataModule(BaseDataModule):
 
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         """Batches in AutoMM's random order; slices need no worker processes."""
-        return DataLoader(self.train_dataset, self.per_gpu_batch_size, shuffle=True, collate_fn=_unchanged)
+        return self._loader(self.train_dataset, self.per_gpu_batch_size, shuffle=True)
 
     def val_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         """Rows of similar length together, in batches as large as AutoMM's for predictions.
@@ -136,9 +151,25 @@ class PretokenizedDataModule(BaseDataModule):
         Accuracy is the same.
         """
         order = self.validate_dataset.lengths.argsort().tolist()
-        return DataLoader(
-            self.validate_dataset, self.validation_batch_size, sampler=order, collate_fn=_unchanged
-        )
+        return self._loader(self.validate_dataset, self.validation_batch_size, sampler=order)
+
+    def _loader(self, rows: TokenizedRows, batch_size: int, **order: Any) -> DataLoader[dict[str, Tensor]]:
+        loader = PersistentLoader if self.num_workers else DataLoader
+        return loader(rows, batch_size, collate_fn=_unchanged, **order)
+
+
+def _sample(dataset: BaseDataset, row: int) -> dict[str, Any]:
+    """AutoMM's sample of a row.
+
+    Where AutoMM can't make one it takes the next row instead, which would get the teacher's outputs for this
+    row; as if it had tried often enough already, it raises the error.
+    """
+    dataset._consecutive_errors = GET_ITEM_ERROR_RETRY
+    try:
+        sample: dict[str, Any] = dataset[row]
+    except Exception as error:
+        raise KdbookError(f"AutoMM can't read row {row} of the training data: {error}") from error
+    return sample
 
 
 def settings_of(processor: Any) -> str:

@@ -4,6 +4,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,7 @@ def train_run(
     automm.import_quietly()
     from kdbook.training.resume import HistoryCallback, restore_last_checkpoint
 
+    settings = replace(settings, hyperparameters=automm.on_one_gpu(settings.hyperparameters))
     path = directory / PREDICTOR
     resume = restore_last_checkpoint(path)
     if not resume:
