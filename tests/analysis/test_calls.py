@@ -1,10 +1,14 @@
 """The calls on the pages are those that made the runs."""
 
+import sys
+from types import ModuleType
+
 import numpy as np
 import pytest
 
 from kdbook.analysis import calls
 from kdbook.analysis.predictions import probabilities
+from kdbook.encoders import checkpoints
 from kdbook.settings import profile
 from kdbook.store.local import Store
 from kdbook.study.study import Study
@@ -43,3 +47,51 @@ def test_a_call_has_the_settings_of_its_run(tmp_path):
             assert f'"{key}": ' in code
         assert f"seed={spec.seed}" in code
         assert ("teacher_predictor" in code) == (spec.lesson in ("outputs", "shuffled"))
+
+
+class Recorder:
+    """A predictor that records how it is made and fitted."""
+
+    def __init__(self, **made):
+        self.made = made
+
+    def fit(self, **fitted):
+        self.fitted = fitted
+
+    @classmethod
+    def load(cls, path):
+        return cls(path=path)
+
+    def predict(self, rows, as_pandas):
+        return np.zeros(len(rows), int)
+
+
+@pytest.mark.parametrize("name", ["teacher-1", "baseline-2", "distilled-3", "transfer-4", "all-labels-0"])
+def test_a_call_executed_as_it_stands_gives_the_key_of_its_run(tmp_path, monkeypatch, name):
+    """The key of a run whose settings, seed, rows, teacher and metric are those that AutoMM is given."""
+    library = ModuleType("autogluon.multimodal")
+    library.MultiModalPredictor = Recorder
+    monkeypatch.setitem(sys.modules, "autogluon.multimodal", library)
+    study = Study(profile.load("embedded"), Store(tmp_path))
+    spec = study.specs[name]
+    variables = {"study": study}
+    exec(code_of(study, name), variables)
+    made, fitted = variables["predictor"].made, variables["predictor"].fitted
+    settings = dict(fitted["hyperparameters"])
+    assert settings.pop("model.names") == ["hf_text"]
+    assert settings.pop("model.hf_text.checkpoint_name") == str(checkpoints.locate(spec.checkpoint).path)
+    labelled = len(study.data["train"])
+    given = {
+        "hyperparameters": settings,
+        "seed": fitted["seed"],
+        "teacher": fitted.get("teacher_predictor"),
+        "rows": "all" if len(fitted["train_data"]) > labelled else "labelled",
+        "metric": made["eval_metric"],
+    }
+    again = Study(study.profile, study.store)
+    again.specs[name] = spec.model_copy(update=given)
+    assert again.resolve(again.specs[name]).key == study.resolve(spec).key
+    given["hyperparameters"] = settings | {"optim.lr": 0.5}
+    other = Study(study.profile, study.store)
+    other.specs[name] = spec.model_copy(update=given)
+    assert other.resolve(other.specs[name]).key != study.resolve(spec).key

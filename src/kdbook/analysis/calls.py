@@ -16,6 +16,7 @@ from kdbook.training import automm
 
 IMPORTS = "from autogluon.multimodal import MultiModalPredictor"
 LOCATE = "from kdbook.encoders.checkpoints import locate"
+SHOW_LABELS = "from kdbook.training.lessons import with_hidden_labels"
 
 
 def call(study: Study, name: str) -> str:
@@ -32,7 +33,13 @@ def call(study: Study, name: str) -> str:
 
 def _imports(spec: RunSpec) -> str:
     lines = ["import pandas as pd", IMPORTS] if _labels_rows(spec) else [IMPORTS]
-    return "\n".join([*lines, *([LOCATE] if _is_embedded(spec) else [])])
+    ours = {LOCATE: _is_embedded(spec), SHOW_LABELS: _shows_labels(spec)}
+    return "\n".join([*lines, *(line for line, needed in ours.items() if needed)])
+
+
+def _shows_labels(spec: RunSpec) -> bool:
+    """Whether this run learns the true labels of all rows, which other runs do not see."""
+    return spec.rows == "all" and spec.lesson == "labels"
 
 
 def _is_embedded(spec: RunSpec) -> bool:
@@ -46,9 +53,10 @@ def _labels_rows(spec: RunSpec) -> bool:
 
 def _rows(study: Study, spec: RunSpec) -> str:
     """The lines that make the training and the validation rows."""
+    train = "with_hidden_labels(study.data)" if _shows_labels(spec) else 'study.data["train"]'
     lines = [
         f"columns = {_literal(inputs(study.data['train']))}  # no id: AutoMM would take it for a feature",
-        'train = study.data["train"][columns]',
+        f"train = {train}[columns]",
         'validation = study.data["validation"][columns]',
     ]
     if _labels_rows(spec):
