@@ -8,6 +8,7 @@ from pathlib import Path
 
 import fake_hub
 import pytest
+from bs4 import BeautifulSoup
 
 from kdbook.encoders import checkpoints
 
@@ -16,6 +17,25 @@ ENCODERS = {
     "microsoft/mdeberta-v3-base": "embedded:teacher",
     "nreimers/mMiniLMv2-L6-H384-distilled-from-XLMR-Large": "embedded:student",
 }
+
+
+# Runs a script where this package can't be imported, as in an environment with AutoMM alone.
+ALONE = """
+import runpy, sys
+class Refuse:
+    def find_spec(self, name, *rest):
+        if name.split(".")[0] == "kdbook":
+            raise ImportError(name)
+sys.meta_path.insert(0, Refuse())
+runpy.run_path("quickstart.py", run_name="__main__")
+"""
+
+
+@pytest.mark.site
+@pytest.mark.parametrize("page", ["index", "quickstart", "de-quickstart"])
+def test_a_page_shows_the_script_as_it_is(site, page):
+    soup = BeautifulSoup((site / "book" / f"{page}.html").read_text("utf-8"), "html.parser")
+    assert SCRIPT.read_text("utf-8").strip() in [block.get_text().strip() for block in soup.find_all("pre")]
 
 
 @pytest.mark.training
@@ -28,7 +48,7 @@ def test_the_script_runs_and_prints_both_models_for_each_language(tmp_path):
     with fake_hub.running() as (address, _):
         environment = {"HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "hub"), "NO_PROXY": "127.0.0.1"}
         done = subprocess.run(
-            [sys.executable, "quickstart.py"],
+            [sys.executable, "-c", ALONE],
             cwd=tmp_path,
             env=os.environ | environment,
             capture_output=True,

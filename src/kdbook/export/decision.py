@@ -61,7 +61,10 @@ def decision_table(study: Study, arms: Arms, student: Run, folder: Path) -> pd.D
 
 def _options(study: Study, arms: Arms, student: Run, folder: Path) -> Iterator[Option]:
     teacher = arms.teacher_of(student)
-    reports = {run: onnx_export.export(study, arms, run, folder / run.name) for run in (teacher, student)}
+    reports = {
+        run: onnx_export.export(study, arms, run, folder / run.name, batches=[1])
+        for run in (teacher, student)
+    }
     latencies = {run: report.latencies[1][1] for run, report in reports.items()}
     for run, report in reports.items():
         for file, accuracy in {MODEL: report.accuracy, QUANTIZED: report.rounded_accuracy}.items():

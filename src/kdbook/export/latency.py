@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 ROWS = (1, 32, 256)  # in a batch
 BLOCK = {1: 20, 32: 4}  # batches of one runtime before it is the turn of the next, by their rows; others 1
-SECONDS = 1.0  # of measuring for each runtime and number of rows, and at least:
+SECONDS = 0.3  # of measuring for each runtime and number of rows, and at least:
 ROUNDS = 3
 PARALLEL_TOKENIZERS = "TOKENIZERS_PARALLELISM"  # read by the library at each call
 

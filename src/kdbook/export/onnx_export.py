@@ -37,7 +37,9 @@ def choose(runs: Sequence[Run]) -> Run:
     return max(runs, key=lambda run: run.measurements.validation_score)
 
 
-def export(study: Study, arms: Arms, run: Run, folder: Path) -> ExportReport:
+def export(
+    study: Study, arms: Arms, run: Run, folder: Path, batches: Sequence[int] = latency.ROWS
+) -> ExportReport:
     """Write a student of a study into a new folder, atomically, and compare its predictions with AutoMM's.
 
     Parameters
@@ -50,6 +52,8 @@ def export(study: Study, arms: Arms, run: Run, folder: Path) -> ExportReport:
         The student.
     folder
         A path that does not exist yet.
+    batches
+        Numbers of rows for which latencies are measured.
 
     Raises
     ------
@@ -66,7 +70,7 @@ def export(study: Study, arms: Arms, run: Run, folder: Path) -> ExportReport:
         (partial / student.SETTINGS).write_text(json.dumps(settings, indent=2), "utf-8")
         shutil.copyfile(weights.encoder_folder(run) / student.TOKENIZER, partial / student.TOKENIZER)
         shutil.copyfile(student.__file__, partial / CODE)
-        report = _compare(run, network, partial, study.data["test"])
+        report = _compare(run, network, partial, study.data["test"], batches)
         (partial / CARD).write_text(model_card(study, arms, run, report), "utf-8")
     return report
 
@@ -76,7 +80,9 @@ def probabilities(model: student.Student, rows: pd.DataFrame) -> np.ndarray:
     return model.probabilities(*(rows[column].tolist() for column in texts(rows)))
 
 
-def _compare(run: Run, network: Any, folder: Path, rows: pd.DataFrame) -> ExportReport:
+def _compare(
+    run: Run, network: Any, folder: Path, rows: pd.DataFrame, batches: Sequence[int]
+) -> ExportReport:
     stored = run.predictions
     test_rows = stored[["id", "language"]].merge(rows, on=["id", "language"], validate="one_to_one")
     models = {
@@ -95,11 +101,13 @@ def _compare(run: Run, network: Any, folder: Path, rows: pd.DataFrame) -> Export
         change=bootstrap.difference([stored], [rounded]),
         sizes={AUTOMM: run.measurements.predictor_bytes - tokenizer_bytes}
         | {name: (folder / name).stat().st_size for name in models},
-        latencies=_latencies(network, folder, test_rows),
+        latencies=_latencies(network, folder, test_rows, batches),
     )
 
 
-def _latencies(network: Any, folder: Path, rows: pd.DataFrame) -> dict[int, Latencies]:
+def _latencies(
+    network: Any, folder: Path, rows: pd.DataFrame, batches: Sequence[int]
+) -> dict[int, Latencies]:
     """Latencies by the number of threads: of the network in PyTorch and of both exported models."""
     inputs = len(student.Student(folder).inputs)
     frozen = latency.traced(network, inputs)
@@ -111,7 +119,7 @@ def _latencies(network: Any, folder: Path, rows: pd.DataFrame) -> dict[int, Late
             student.MODEL: student.Student(folder, quantized=False, threads=threads),
             student.QUANTIZED: student.Student(folder, quantized=True, threads=threads),
         }
-        result[threads] = latency.measure(models, rows, threads)
+        result[threads] = latency.measure(models, rows, threads, batches)
     return result
 
 
