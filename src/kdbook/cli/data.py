@@ -51,11 +51,7 @@ def new(
     source = source or ask("--data", "Data (a file, a directory, or a hub id)")
     columns = tuple(texts or _split(ask("--text", "Column of the text (two with a comma for pairs)")))
     label = label or ask("--label", "Column of the label")
-    chosen = _split(languages or "")
-    if not chosen and not language:
-        language = ask("--languages or --language", "Column of the language (a dash if there is none)")
-        if language == "-":
-            language, chosen = None, (ask("--languages", "Language of the texts, such as en"),)
+    language, chosen = _languages(language, _split(languages or ""))
     path = Path(name if name.endswith(".toml") else f"{name}.toml")
     ignored = tuple(without or ())
     request = ProfileRequest(
@@ -87,6 +83,16 @@ def new(
     ]:
         say(f"- {remark}")
     say(f"Build its book with: make book PROFILE={path}; or train only, with: kdbook run --profile {path}")
+
+
+def _languages(column: str | None, chosen: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
+    """The column of the language, if there is one, and the languages to take; asks for what is missing."""
+    if chosen or column:
+        return column, chosen
+    column = ask("--languages or --language", "Column of the language (a dash if there is none)")
+    if column != "-":
+        return column, ()
+    return None, (ask("--languages", "Language of the texts, such as en"),)
 
 
 def _split(text: str) -> tuple[str, ...]:

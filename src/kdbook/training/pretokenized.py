@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 from kdbook.data import digest_rows
 from kdbook.errors import KdbookError
 from kdbook.training import automm
-from kdbook.training.automm import TEXT, Learner, Processors
+from kdbook.training.automm import TEXT, Batch, Learner, Processors
 from kdbook.training.teacher_outputs import Attachable
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ class PretokenizedDataModule(BaseDataModule):
         return loader(rows, batch_size, collate_fn=_unchanged, **order)
 
 
-def _sample(dataset: BaseDataset, row: int) -> dict[str, Any]:
+def _sample(dataset: BaseDataset, row: int) -> Batch:
     """AutoMM's sample of a row.
 
     Where AutoMM can't make one it takes the next row instead, which would get the teacher's outputs for this
@@ -166,7 +166,7 @@ def _sample(dataset: BaseDataset, row: int) -> dict[str, Any]:
     """
     dataset._consecutive_errors = GET_ITEM_ERROR_RETRY
     try:
-        sample: dict[str, Any] = dataset[row]
+        sample: Batch = dataset[row]
     except Exception as error:
         raise KdbookError(f"AutoMM can't read row {row} of the training data: {error}") from error
     return sample

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import pandas as pd
 
@@ -29,6 +29,8 @@ from kdbook.training.lessons import Teaching, taught_rows
 from kdbook.training.predict import predict_splits
 
 if TYPE_CHECKING:
+    from autogluon.multimodal import MultiModalPredictor
+
     from kdbook.training.resume import FitProgress, HistoryCallback
 
 TRAINING_FILES = ("events.out.tfevents.*", "hparams.yaml", "epoch=*.ckpt", "last*.ckpt", "best_k_models.yaml")
@@ -77,39 +79,59 @@ def train_run(
         _empty_folder(directory)
     with using_threads(threads):
         history = HistoryCallback(report, lambda checkpoint: _write_progress(directory, checkpoint))
-        start, processor_start = time.perf_counter(), machine.processor_seconds()
-        machine.reset_peak_memory()
-        taught = taught_rows(data, teaching)
-        teacher_seconds = machine.processor_seconds() - processor_start
-        teacher = teaching.teacher.predictor if teaching.teacher and taught.outputs else None
-        predictor = fit(
-            path, taught.rows, data["validation"], settings, teacher, taught.outputs, [history], resume
-        )
-        fit_seconds = history.seconds_before + time.perf_counter() - start
-        processor_seconds = machine.processor_seconds() - processor_start
-        peak_bytes = machine.peak_memory()
+        start = time.perf_counter()
+        predictor, costs = _fit(path, data, settings, teaching, history, resume)
         predictions = predict_splits(predictor, data)
         latency = measure.latency(predictor, data["test"][texts(data["test"])]) if measure_latency else None
         _write_results(directory, predictions.test, predictions.train, history)
         _remove_training_files(directory)
         seconds = predictions.test_seconds
         labels, predicted = (predictions.validation[name].to_numpy() for name in ("label", "prediction"))
-        hardware = measure.hardware()
-        on_processor = hardware.gpu is None and not history.interruptions
         return Measurements(
-            fit_seconds=fit_seconds,
-            processor_seconds=processor_seconds if on_processor else None,
-            teacher_seconds=teacher_seconds if on_processor else None,
+            **costs,
             predict_seconds=seconds | {ALL: sum(seconds.values())},
             seconds=history.seconds_before + time.perf_counter() - start,
             interruptions=history.interruptions,
             parameters=measure.parameter_counts(automm.learner_of(predictor)._model),
             predictor_bytes=sum(file.stat().st_size for file in path.rglob("*") if file.is_file()),
-            peak_bytes=peak_bytes,
             latency=latency,
             validation_score=metrics.score(labels, predicted, settings.metric),
-            hardware=hardware,
+            hardware=measure.hardware(),
         )
+
+
+class _Costs(TypedDict):
+    """The measurements of a fit alone, see :class:`kdbook.store.run.Measurements`."""
+
+    fit_seconds: float
+    processor_seconds: float | None
+    teacher_seconds: float | None
+    peak_bytes: int
+
+
+def _fit(
+    path: Path,
+    data: TextData,
+    settings: FitSettings,
+    teaching: Teaching,
+    history: "HistoryCallback",
+    resume: bool,
+) -> "tuple[MultiModalPredictor, _Costs]":
+    start, processor_start = time.perf_counter(), machine.processor_seconds()
+    machine.reset_peak_memory()
+    taught = taught_rows(data, teaching)
+    teacher_seconds = machine.processor_seconds() - processor_start
+    teacher = teaching.teacher.predictor if teaching.teacher and taught.outputs else None
+    predictor = fit(
+        path, taught.rows, data["validation"], settings, teacher, taught.outputs, [history], resume
+    )
+    on_processor = measure.hardware().gpu is None and not history.interruptions
+    return predictor, {
+        "fit_seconds": history.seconds_before + time.perf_counter() - start,
+        "processor_seconds": machine.processor_seconds() - processor_start if on_processor else None,
+        "teacher_seconds": teacher_seconds if on_processor else None,
+        "peak_bytes": machine.peak_memory(),
+    }
 
 
 def _write_progress(directory: Path, checkpoint: FitCheckpoint) -> None:
