@@ -22,7 +22,7 @@ from helpers import fit_settings, stock_fit
 
 import kdbook
 from kdbook.data import texts
-from kdbook.settings.arms import BASELINE, DISTILLED, TEACHER
+from kdbook.settings.arms import TEACHER, TRANSFER
 from kdbook.study.study import Study
 from kdbook.training import automm, pretokenized
 from kdbook.training.fit import fit
@@ -53,7 +53,7 @@ class Bench:
         """The fits of a round by name, those that share the teacher's outputs in a folder of the round."""
         outputs = Path(tempfile.mkdtemp(dir=self.folder))
         teacher = self.study.get_or_train(TEACHER).predictor
-        distilled, plain = (fit_settings(self.study, f"{arm}-0", seed) for arm in (DISTILLED, BASELINE))
+        settings = fit_settings(self.study, f"{TRANSFER}-0", seed)  # the same with and without a teacher
         validation = self.study.data["validation"]
 
         def path() -> Path:
@@ -64,17 +64,17 @@ class Bench:
                 path(),
                 self.rows,
                 validation,
-                distilled,
+                settings,
                 teacher,
                 around=lambda predictor: kdbook.fast_distillation(predictor, outputs),
             )
 
         return {
-            STOCK: lambda: stock_fit(path(), self.rows, validation, distilled, teacher),
+            STOCK: lambda: stock_fit(path(), self.rows, validation, settings, teacher),
             FIRST: three_lines,
             FURTHER: three_lines,
-            STOCK_PLAIN: lambda: stock_fit(path(), self.rows, validation, plain),
-            PLAIN: lambda: fit(path(), self.rows, validation, plain),
+            STOCK_PLAIN: lambda: stock_fit(path(), self.rows, validation, settings),
+            PLAIN: lambda: fit(path(), self.rows, validation, settings),
         }
 
     def round(self, number: int) -> tuple[dict[str, float], float]:
