@@ -4,13 +4,13 @@ import random
 
 import pandas as pd
 import pytest
+import reviews
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kdbook import data
 from kdbook.analysis import descriptions, figures
 from kdbook.analysis.metrics import confusion
-from kdbook.data.generated import reviews
 from kdbook.errors import KdbookError
 from kdbook.settings.data import Columns, Data
 

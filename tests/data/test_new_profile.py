@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import reviews
 from helpers import kdbook_here
 
 from kdbook.analysis import descriptions
 from kdbook.data import new_profile
-from kdbook.data.generated import reviews
 from kdbook.data.load import load
 from kdbook.data.new_profile import ProfileRequest
 from kdbook.errors import KdbookError

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import reviews
 from changes import copy_project, without_own_data
 from helpers import CHAPTERS, build, executed, kdbook
 
-from kdbook.data.generated import reviews
 from kdbook.website.sphinx_ext.downloads import DEMO, FOLDER
 
 ROOT = Path(__file__).parents[2]

@@ -1,1 +1,1 @@
-"""Generated sentences: the corpus of the book, and made-up reviews."""
+"""Generated sentences: the corpus of the book."""
