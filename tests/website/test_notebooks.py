@@ -44,6 +44,8 @@ SITE = NotebookContext(
         ),
         ("```python\nx = '{doc}'\n```", "```python\nx = '{doc}'\n```"),
         ("```{math}\nx^2\n```", "$$\nx^2\n$$"),
+        ("`on [the] {name}`, and `x`", "`on [the] {name}`, and `x`"),
+        ("`a {doc}` {doc}`teacher` ``b ` {doc}``", "`a {doc}` [The teacher](teacher.ipynb) ``b ` {doc}``"),
     ],
 )
 def test_plain(myst, markdown):
@@ -117,4 +119,4 @@ def test_no_role_is_left_in_any_chapter(chapter):
         page.read_text("utf-8"),
         flags=re.MULTILINE | re.DOTALL,
     )
-    assert not ROLE.search(plain(text, page, site))
+    assert not any(match["name"] for match in ROLE.finditer(plain(text, page, site)))

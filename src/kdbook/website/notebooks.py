@@ -22,7 +22,12 @@ from kdbook.errors import KdbookError
 from kdbook.settings.data import Task
 from kdbook.website.prose import is_shown
 
-ROLE = re.compile(r"\{(?P<name>[\w:-]+)\}`(?P<text>[^`]+)`")
+# A role; or code, which may contain what looks like one.
+ROLE = re.compile(
+    r"\{(?P<name>[\w:-]+)\}`(?P<text>[^`]+)`"
+    r"|(?<!`)(?P<code>`+)(?!`)(?:(?!\n\n).)+?(?<!`)(?P=code)(?!`)",
+    re.DOTALL,
+)
 TITLED = re.compile(r"(?P<title>.+?)\s*<(?P<target>[^<>]+)>", re.DOTALL)
 DIRECTIVE = re.compile(r"\{(?P<name>[\w:-]+)\}\s*(?P<argument>.*)")
 OPTION = re.compile(r":(?P<name>[\w-]+):\s*(?P<value>.*)")
@@ -160,6 +165,8 @@ def _options(content: str) -> tuple[dict[str, str], str]:
 
 def _inline(text: str, page: Path, site: NotebookContext) -> str:
     def replace(match: re.Match[str]) -> str:
+        if match["code"]:
+            return match[0]
         handler = ROLES.get(match["name"])
         if not handler:
             raise KdbookError(f"{page.name}: the role {match['name']!r} has no form in a downloaded notebook")
