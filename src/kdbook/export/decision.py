@@ -65,7 +65,7 @@ def _options(study: Study, arms: Arms, student: Run, folder: Path) -> Iterator[O
         run: onnx_export.export(study, arms, run, folder / run.name, batches=[1])
         for run in (teacher, student)
     }
-    latencies = {run: report.latencies[1][1] for run, report in reports.items()}
+    latencies = {run: report.latencies[1] for run, report in reports.items()}
     for run, report in reports.items():
         for file, accuracy in {MODEL: report.accuracy, QUANTIZED: report.rounded_accuracy}.items():
             name = f"{run.record.spec.arm}, {BITS[file]}"

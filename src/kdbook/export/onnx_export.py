@@ -19,7 +19,6 @@ from kdbook.data import texts
 from kdbook.errors import KdbookError
 from kdbook.export import latency, student, weights
 from kdbook.export.report import AUTOMM, EAGER, TRACED, ExportReport, Latencies, model_card
-from kdbook.settings import machine
 from kdbook.store.atomic import atomic
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
@@ -105,22 +104,16 @@ def _compare(
     )
 
 
-def _latencies(
-    network: Any, folder: Path, rows: pd.DataFrame, batches: Sequence[int]
-) -> dict[int, Latencies]:
-    """Latencies by the number of threads: of the network in PyTorch and of both exported models."""
+def _latencies(network: Any, folder: Path, rows: pd.DataFrame, batches: Sequence[int]) -> Latencies:
+    """Latencies on one core, of the network in PyTorch and of both exported models."""
     inputs = len(student.Student(folder).inputs)
-    frozen = latency.traced(network, inputs)
-    result = {}
-    for threads in sorted({1, machine.cores()}):
-        models = {
-            EAGER: latency.TorchStudent(folder, network),
-            TRACED: latency.TorchStudent(folder, frozen),
-            student.MODEL: student.Student(folder, quantized=False, threads=threads),
-            student.QUANTIZED: student.Student(folder, quantized=True, threads=threads),
-        }
-        result[threads] = latency.measure(models, rows, threads, batches)
-    return result
+    models = {
+        EAGER: latency.TorchStudent(folder, network),
+        TRACED: latency.TorchStudent(folder, latency.traced(network, inputs)),
+        student.MODEL: student.Student(folder, quantized=False),
+        student.QUANTIZED: student.Student(folder, quantized=True),
+    }
+    return latency.measure(models, rows, sizes=batches)
 
 
 def _settings(study: Study, run: Run) -> dict[str, object]:

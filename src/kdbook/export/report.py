@@ -35,7 +35,7 @@ class ExportReport:
     ``different`` counts the rows that the 32-bit model predicts differently from AutoMM, ``distance`` is the
     largest difference of probabilities. ``accuracy`` (AutoMM's), ``rounded_accuracy`` (in 8 bits) and
     ``change`` (their difference) have intervals over items. ``sizes`` are bytes without the tokenizer, which
-    all models need, by name of the model. ``latencies`` are by the number of threads.
+    all models need, by name of the model. ``latencies`` are those on one core.
     """
 
     rows: int
@@ -45,7 +45,7 @@ class ExportReport:
     rounded_accuracy: Estimate
     change: Estimate
     sizes: dict[str, int]
-    latencies: dict[int, Latencies]
+    latencies: Latencies
 
     def table(self) -> pd.DataFrame:
         """The models by size and accuracy, as a page shows them."""
@@ -58,13 +58,10 @@ class ExportReport:
         return pd.DataFrame(rows)
 
     def latency_table(self) -> pd.DataFrame:
-        """Milliseconds of a batch in each runtime, a column for each number of threads and rows."""
+        """Milliseconds of a batch on one core in each runtime, a column for each number of rows."""
         columns = {
-            f"{count(rows, 'row')}, {count(threads, 'core')}": {
-                title: by_runtime[name] for name, title in RUNTIMES.items()
-            }
-            for threads, by_rows in self.latencies.items()
-            for rows, by_runtime in by_rows.items()
+            count(rows, "row"): {title: by_runtime[name] for name, title in RUNTIMES.items()}
+            for rows, by_runtime in self.latencies.items()
         }
         return pd.DataFrame(columns).rename_axis(columns="milliseconds")
 
@@ -82,7 +79,7 @@ class ExportReport:
 
     def speed(self) -> str:
         """How large and fast the exported forms are, and which of them is faster here, as a sentence."""
-        by_rows = self.latencies[1]
+        by_rows = self.latencies
         size = self.sizes[student.QUANTIZED] / self.sizes[student.MODEL]
         best = {rows: min(of[name] for name in ONNX) / of[TRACED] for rows, of in by_rows.items()}
         return (
@@ -104,7 +101,7 @@ class ExportReport:
         """Time in 8 bits as a share of that in 32 bits, on one core, by rows."""
         return {
             rows: by_runtime[student.QUANTIZED] / by_runtime[student.MODEL]
-            for rows, by_runtime in self.latencies[1].items()
+            for rows, by_runtime in self.latencies.items()
         }
 
 
@@ -135,8 +132,8 @@ def model_card(study: Study, arms: Arms, run: Run, report: ExportReport) -> str:
         arguments=shlex.join(example),
         lists=", ".join(json.dumps([text], ensure_ascii=False) for text in example),
         accuracies=_accuracy_rows(arms, run, report),
-        rows=" | ".join(f"ms, {count(number, 'row')}" for number in report.latencies[1]),
-        rule="---|" * len(report.latencies[1]),
+        rows=" | ".join(f"ms, {count(number, 'row')}" for number in report.latencies),
+        rule="---|" * len(report.latencies),
         models=_model_rows(report),
         speed=report.speed(),
         parity=report.parity().replace("**", ""),
@@ -162,7 +159,7 @@ def _mean_accuracy(runs: Sequence[Run]) -> Estimate:
 
 
 def _model_rows(report: ExportReport) -> str:
-    one_core = report.latencies[1]
+    one_core = report.latencies
     return "\n".join(
         f"| {title} | {report.sizes[name] / 1e6:.2f} | "
         + " | ".join(f"{by_runtime[name]:.2f}" for by_runtime in one_core.values())
