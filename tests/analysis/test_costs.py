@@ -4,6 +4,7 @@ import pytest
 from runs import make_arms, replaced
 
 from kdbook.analysis import costs
+from kdbook.analysis.metrics import in_processor_time
 from kdbook.store.run import RECORD, Run
 
 
@@ -26,12 +27,16 @@ def with_measurements(arms, tmp_path, **by_arm):
     return replaced(arms, **changed)
 
 
+def known(arms) -> bool:
+    return all(map(in_processor_time, arms.values()))
+
+
 def test_processor_time_counts_where_all_runs_know_it(tmp_path):
     arms = make_arms(tmp_path, 0.9, 0.6, 0.7, seeds=4)
-    assert not costs.in_processor_time(arms) and "teacher outputs" not in costs.training(arms)
-    known = dict.fromkeys(("teacher", "baseline"), lambda _: {"processor_seconds": 20.0})
-    some = with_measurements(arms, tmp_path, **known)
-    assert not costs.in_processor_time(some) and costs.training(some).loc["baseline", "fit"] < 20
+    assert not known(arms) and "teacher outputs" not in costs.training(arms)
+    measured = dict.fromkeys(("teacher", "baseline"), lambda _: {"processor_seconds": 20.0})
+    some = with_measurements(arms, tmp_path, **measured)
+    assert not known(some) and costs.training(some).loc["baseline", "fit"] < 20
 
     def first_of_each_teacher_pays(number):
         paid = 8.0 if number < 2 else 0.0

@@ -1,12 +1,12 @@
 """What accuracy costs: seconds of training, memory, disk, and latency."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from statistics import mean, median
 
 import pandas as pd
 
 from kdbook.analysis.markup import emphasized
-from kdbook.analysis.metrics import score
+from kdbook.analysis.metrics import in_processor_time, score, training_seconds
 from kdbook.analysis.phrases import arm_name, conjunction, times
 from kdbook.encoders import checkpoints
 from kdbook.settings.arms import BASELINE, DISTILLED
@@ -26,9 +26,10 @@ def training(arms: Arms) -> pd.DataFrame:
     the number of students that the study is about, or for a student that a baseline teaches the time of
     that); and ``in all``, without pretraining.
     """
-    seconds = _training_seconds(arms)
-    share = sum(seconds(run) for run in arms.teachers) / len(arms.distilled)
-    baseline = mean(seconds(run) for run in arms.baselines)
+    every = [run for runs in arms.values() for run in runs]
+    seconds = dict(zip(every, training_seconds(every), strict=True))
+    share = sum(seconds[run] for run in arms.teachers) / len(arms.distilled)
+    baseline = mean(seconds[run] for run in arms.baselines)
     teacher_names = {run.name for run in arms.teachers}
     outputs = _output_seconds(arms) / max(1, sum(map(len, _taught(arms).values())))
     rows = {}
@@ -36,25 +37,13 @@ def training(arms: Arms) -> pd.DataFrame:
         name = runs[0].record.spec.teacher
         costs = {
             "pretraining": checkpoints.pretraining_seconds(runs[0].record.spec.checkpoint),
-            "fit": mean(seconds(run) - _paid(run) for run in runs),
+            "fit": mean(seconds[run] - _paid(run) for run in runs),
             "teacher outputs": outputs if name in teacher_names else mean(map(_paid, runs)),
             "share of teachers": 0.0 if name is None else share if name in teacher_names else baseline,
         }
         rows[arm] = costs | {"in all": sum(costs[part] or 0.0 for part in list(costs)[1:])}
     table = pd.DataFrame.from_dict(rows, orient="index").astype(float).dropna(axis="columns", how="all")
     return table if table["teacher outputs"].any() else table.drop(columns="teacher outputs")
-
-
-def _training_seconds(arms: Arms) -> Callable[[Run], float]:
-    """What the time of a run is: processor time, unless that of some run is unknown."""
-    if in_processor_time(arms):
-        return lambda run: run.measurements.processor_seconds or 0.0
-    return lambda run: run.measurements.fit_seconds
-
-
-def in_processor_time(arms: Arms) -> bool:
-    """Whether the processor time of all runs is known."""
-    return all(run.measurements.processor_seconds is not None for runs in arms.values() for run in runs)
 
 
 def _taught(arms: Arms) -> dict[str, Sequence[Run]]:
@@ -137,7 +126,8 @@ def price(arms: Arms) -> str:
     table = training(arms)
     arm = arms.distilled_arm
     plain, distilled, in_all = table["fit"][BASELINE], table["fit"][DISTILLED], table["in all"][arm]
-    unit = "seconds of processor time" if in_processor_time(arms) else "seconds"
+    known = all(map(in_processor_time, arms.values()))
+    unit = "seconds of processor time" if known else "seconds"
     return (
         f"A plain fit of the student takes {plain:.0f} {unit}, a distilled one on the same rows "
         f"{distilled:.0f}: **{distilled / plain:.2f} times** as long.{_payment(arms)} Including its share "

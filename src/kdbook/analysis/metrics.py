@@ -72,6 +72,18 @@ def recall_by_class(arms: Arms, names: Mapping[int, str]) -> pd.DataFrame:
     return table.rename(index=dict(names)).rename_axis(index=None, columns="recall")
 
 
+def training_seconds(runs: Sequence[Run]) -> list[float]:
+    """Seconds of the fit of each run: processor time if that is known of all, else wall-clock time."""
+    if in_processor_time(runs):
+        return [run.measurements.processor_seconds or 0.0 for run in runs]
+    return [run.measurements.fit_seconds for run in runs]
+
+
+def in_processor_time(runs: Sequence[Run]) -> bool:
+    """Whether the processor time of all runs is known."""
+    return all(run.measurements.processor_seconds is not None for run in runs)
+
+
 def confusion(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     """The confusion matrix: number of test rows by label (rows) and predicted class (columns)."""
     labels = range(len(classes))

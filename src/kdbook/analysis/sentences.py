@@ -9,10 +9,11 @@ from collections.abc import Mapping
 import pandas as pd
 
 from kdbook.analysis import comparisons, estimates, tables
+from kdbook.analysis.costs import seconds_per_row
 from kdbook.analysis.estimates import LEVEL, Estimate, ThreeWayComparison, Verdict
 from kdbook.analysis.fidelity import agreement_gain
 from kdbook.analysis.markup import code, emphasized, plain
-from kdbook.analysis.metrics import has_failed
+from kdbook.analysis.metrics import has_failed, in_processor_time
 from kdbook.analysis.phrases import arm_name, conjunction, count, interval, language_name, points, test_rows
 from kdbook.settings import tuning
 from kdbook.settings.data import ALL
@@ -29,10 +30,11 @@ HURTS = "hurts"
 def teacher(run: Run) -> str:
     """The first teacher's score, and its times."""
     row = tables.run_table([run]).iloc[0]
-    speed = len(run.predictions) / row[tables.PREDICT]  # rows per second
+    unit = "seconds of processor time" if in_processor_time([run]) else "seconds"
     return (
         f"The first teacher's {run.metric} on all test rows is {row[ALL]:.3f}. Its fit took "
-        f"{row[tables.FIT]:.0f} seconds, and it predicts about {speed:.0f} rows per second."
+        f"{row[tables.FIT]:.0f} {unit}, and in large batches it predicts about "
+        f"{1 / seconds_per_row(run):.0f} rows per second."
     )
 
 

@@ -15,7 +15,7 @@ from kdbook.analysis.comparisons import (
 )
 from kdbook.analysis.estimates import Estimate, ThreeWayComparison
 from kdbook.analysis.markup import code
-from kdbook.analysis.metrics import score_by_language
+from kdbook.analysis.metrics import score_by_language, training_seconds
 from kdbook.analysis.predictions import in_languages, on_test, tests_of, with_class_names
 from kdbook.data import TextData, texts
 from kdbook.data.generated import corpus
@@ -32,10 +32,9 @@ pd.options.styler.html.mathjax = False
 
 SWAPPED, OTHER_EDITS = "swapped words", "other edits"
 FIT = "fit (s)"
-PREDICT = "predict (s)"
 TOTAL = "size (M)"
 BACKBONE = "backbone (M)"
-FORMATS = {FIT: "{:.1f}", PREDICT: "{:.2f}", TOTAL: "{:.2f}", BACKBONE: "{:.3f}"}
+FORMATS = {FIT: "{:.1f}", TOTAL: "{:.2f}", BACKBONE: "{:.3f}"}
 
 
 def styled(table: pd.DataFrame, precision: int = 3) -> Styler:
@@ -62,21 +61,22 @@ def metric_of(arms: Arms) -> Metric:
 
 
 def run_table(runs: Iterable[Run]) -> pd.DataFrame:
-    """Score on each test set and times in seconds, a row per run; the head names the metric."""
+    """Score on each test set and seconds of the fit, a row per run; the head names the metric.
+
+    Seconds are processor time if that is known of all these runs.
+    """
     runs = list(runs)
     rows = {
-        run.name: {
-            **score_by_language(run),
-            FIT: run.measurements.fit_seconds,
-            PREDICT: run.measurements.predict_seconds[ALL],
-        }
-        for run in runs
+        run.name: {**score_by_language(run), FIT: seconds}
+        for run, seconds in zip(runs, training_seconds(runs), strict=True)
     }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=runs[0].metric)
 
 
 def summary_table(arms: Arms) -> pd.DataFrame:
-    """A row per arm: mean score on each test set, mean seconds, millions of parameters, number of runs."""
+    """A row per arm: mean score on each test set, mean seconds of a fit, millions of parameters, number of
+    runs.
+    """
     rows = {}
     for arm, runs in arms.items():
         parameters = runs[0].measurements.parameters

@@ -10,6 +10,7 @@ from kdbook.analysis import bootstrap
 from kdbook.analysis.cascade import cascade
 from kdbook.analysis.curves import PSEUDO_LABELS
 from kdbook.analysis.estimates import Estimate
+from kdbook.analysis.metrics import training_seconds
 from kdbook.data import UNLABELLED
 from kdbook.export import onnx_export
 from kdbook.export.student import MODEL, QUANTIZED
@@ -52,7 +53,7 @@ def decision_table(study: Study, arms: Arms, student: Run, folder: Path) -> pd.D
             "accuracy": f"{accuracy.value:.3f} [{accuracy.low:.3f}, {accuracy.high:.3f}]",
             "one row (ms)": f"{option.milliseconds:.2f}",
             "size (MB)": f"{option.megabytes:.2f}",
-            "training (s)": f"{sum(run.measurements.fit_seconds for run in option.trained):.0f}",
+            "training (s)": f"{sum(training_seconds(option.trained)):.0f}",
             "labelled items": labelled,
             "unlabelled rows": unlabelled if uses_all else 0,
         }
