@@ -11,7 +11,7 @@ from kdbook.settings.data import GENERATED
 from kdbook.study.study import Study
 
 ITEMS = 50  # labelled items of a probe
-TEST_ROWS = 4000  # at most, since encoders of full size take seconds for each batch
+TEST_ROWS = 2000  # at most, since large encoders take seconds for each batch
 
 
 def probe_table(study: Study) -> pd.DataFrame:
@@ -42,8 +42,7 @@ def probe_table(study: Study) -> pd.DataFrame:
 
 def _test_rows(data: TextData) -> tuple[pd.DataFrame, pd.Series]:
     """The rows that probes are tested on, and the group of each."""
-    test = data["test"]
+    test = data["test"].sample(min(TEST_ROWS, len(data["test"])), random_state=0)
     if data.source != GENERATED:
-        test = test.sample(min(TEST_ROWS, len(test)), random_state=0)
         return test, pd.Series("test rows", index=test.index)
     return test, tables.kinds_of(test).replace(tables.SWAPPED, tables.OTHER_EDITS)

@@ -17,7 +17,7 @@ from kdbook.data import texts
 
 BATCH = 128
 DRAWS = 5  # sets of labelled items
-FOLDS = 5  # of the cross-validation that chooses the regularization
+FOLDS = 3  # of the cross-validation that chooses the regularization
 MAX_TOKENS = 128
 
 Array = np.ndarray[Any, np.dtype[Any]]
