@@ -151,26 +151,27 @@ def text_columns(study: Study) -> list[str]:
 
 def _write_models(network: Any, uses_segments: bool, folder: Path) -> None:
     """Trace the network, fuse operators of its graph, and round its weights to 8 bits."""
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-    from onnxruntime.quantization.shape_inference import quant_pre_process
-
     traced, prepared, exact, rounded = (
         folder / name for name in ("traced.onnx", "prepared.onnx", student.MODEL, student.QUANTIZED)
     )
-    with warnings.catch_warnings(action="ignore"):  # about values that are constant for every input
+    # Libraries warn about values that are constant for every input, and about themselves.
+    with warnings.catch_warnings(action="ignore"):
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+        from onnxruntime.quantization.shape_inference import quant_pre_process
+
         _trace(network, uses_segments, traced)
-    quant_pre_process(traced, prepared, skip_symbolic_shape=True, skip_onnx_shape=True)
-    _fuse(prepared, exact, network.model.config)
+        quant_pre_process(traced, prepared, skip_symbolic_shape=True, skip_onnx_shape=True)
+        _fuse(prepared, exact, network.model.config)
+        quantize_dynamic(
+            exact,
+            rounded,
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+            reduce_range=True,
+            extra_options={"DefaultTensorType": FLOAT},  # the shapes of fused operators can't be inferred
+        )
     for path in (traced, prepared):
         path.unlink()
-    quantize_dynamic(
-        exact,
-        rounded,
-        weight_type=QuantType.QInt8,
-        per_channel=True,
-        reduce_range=True,
-        extra_options={"DefaultTensorType": FLOAT},  # the shapes of fused operators can't be inferred
-    )
 
 
 def _trace(network: Any, uses_segments: bool, path: Path) -> None:
