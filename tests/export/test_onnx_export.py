@@ -158,8 +158,8 @@ def test_the_options_of_a_study_are_side_by_side(shipped, tmp_path):
     table = decision_table(opened, arms, run, tmp_path)
     assert [name for name in table.index if "8 bits" in name] == ["teacher, 8 bits", "transfer, 8 bits"]
     assert table.index[-1].startswith("cascade")
-    numbers = table[["one row (ms)", "size (MB)"]].astype(float)
-    assert (numbers > 0).all(axis=None) and (table["training (s)"].astype(float) >= 0).all()
+    numbers = table[["one row (ms)", "size (MB)", "training (s)"]].astype(float)
+    assert (numbers[["one row (ms)", "size (MB)"]] > 0).all(axis=None)
     assert numbers["size (MB)"]["teacher, 32 bits"] > numbers["size (MB)"]["transfer, 32 bits"]
     assert numbers["training (s)"]["transfer, 32 bits"] > numbers["training (s)"]["baseline, 32 bits"]
     uses_unlabelled = set(table.index[table["unlabelled rows"] > 0])
