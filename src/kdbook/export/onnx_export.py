@@ -64,7 +64,8 @@ def export(
     settings = _settings(study, run)
     with atomic(folder) as partial:
         partial.mkdir(parents=True)
-        network, uses_segments = _network(run)
+        with warnings.catch_warnings(action="ignore"):  # what libraries say about themselves
+            network, uses_segments = _network(run)
         _write_models(network, uses_segments, partial)
         (partial / student.SETTINGS).write_text(json.dumps(settings, indent=2), "utf-8")
         shutil.copyfile(weights.encoder_folder(run) / student.TOKENIZER, partial / student.TOKENIZER)
@@ -218,7 +219,9 @@ def _network(run: Run) -> tuple[Any, bool]:
     """
     import torch
     from transformers import AutoConfig, AutoModel, AutoTokenizer
+    from transformers.utils import logging as transformers_logging
 
+    transformers_logging.set_verbosity_error()
     encoder = str(weights.encoder_folder(run))
     config = AutoConfig.from_pretrained(encoder, trust_remote_code=False)
     state = weights.read(run)
