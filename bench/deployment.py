@@ -9,8 +9,7 @@ import pandas as pd
 
 from kdbook import open_study
 from kdbook.export import latency, onnx_export, student
-from kdbook.export.report import EAGER, RUNTIMES, TRACED
-from kdbook.export.student import Student
+from kdbook.export.report import RUNTIMES, TRACED
 from kdbook.settings import machine
 from kdbook.store.run import Run
 from kdbook.training import automm
@@ -56,20 +55,13 @@ def main() -> None:
     arms = study.get_or_train_arms(*study.profile.main_arms)
     run = onnx_export.choose(arms.distilled)
     automm.import_quietly()
-    network, uses_segments = onnx_export._network(run)
-    frozen = latency.traced(network, 2 + uses_segments)
+    network, _ = onnx_export.torch_network(run)
     rows = study.data["test"]
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "student"
         report = onnx_export.export(study, arms, run, folder)
         for threads in sorted({1, machine.cores()}):
-            models = {
-                **automm_students(run),
-                EAGER: latency.TorchStudent(folder, network),
-                TRACED: latency.TorchStudent(folder, frozen),
-                student.MODEL: Student(folder, quantized=False, threads=threads),
-                student.QUANTIZED: Student(folder, quantized=True, threads=threads),
-            }
+            models = automm_students(run) | latency.runtimes(network, folder, threads)
             _print(threads, [latency.measure(models, rows, threads) for _ in range(latency.ROUNDS)])
     print(report.parity().replace("**", ""))
 

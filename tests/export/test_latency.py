@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 import torch
 
-from kdbook.export import latency, onnx_export, student
+from kdbook.export import latency, onnx_export
 from kdbook.export.latency import PARALLEL_TOKENIZERS
+from kdbook.export.report import EAGER, TRACED
+from kdbook.export.student import MODEL
 from kdbook.settings import machine
 
 pytestmark = pytest.mark.training
@@ -79,12 +81,11 @@ def test_on_one_core_waiting_does_not_count(rows, monkeypatch):
 
 def test_pytorch_and_the_export_predict_alike(smoke, tmp_path):
     run = smoke.get_or_train("transfer")
-    network, uses_segments = onnx_export._network(run)
     folder = tmp_path / "student"
     onnx_export.export(smoke, smoke.get_or_train_arms("teacher", "baseline", "transfer"), run, folder)
     sentences = smoke.data["test"].head(40)
-    exported = onnx_export.probabilities(student.Student(folder, quantized=False), sentences)
-    frozen = latency.traced(network, 2 + uses_segments)
-    for own in (network, frozen):
-        predicted = onnx_export.probabilities(latency.TorchStudent(folder, own), sentences)
+    models = latency.runtimes(onnx_export.torch_network(run)[0], folder)
+    exported = onnx_export.probabilities(models[MODEL], sentences)
+    for name in (EAGER, TRACED):
+        predicted = onnx_export.probabilities(models[name], sentences)
         np.testing.assert_allclose(predicted, exported, atol=1e-4)

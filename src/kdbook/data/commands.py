@@ -65,7 +65,7 @@ HOME = {  # what a home has, by language and list; the last is for lists that ta
 }
 FREE_COMMAND = "timer_command"  # a list that takes whole commands, whatever their intent
 SHARES = {"train": 0.15, UNLABELLED: 0.45, "validation": 0.1, "test": 0.3}  # of the templates
-SPLITS = {"train": 150, UNLABELLED: 450, "validation": 100, "test": 300}  # rows of a language, at most
+MOST_ROWS = {"train": 150, UNLABELLED: 450, "validation": 100, "test": 300}  # of a language
 FEW = {"train": 40, UNLABELLED: 0, "validation": 20, "test": 150}  # of the third language
 THIRD = "nl"
 EXPANSIONS = 3  # of a template
@@ -91,7 +91,7 @@ def splits(seed: int = 0) -> dict[str, pd.DataFrame]:
     """
     parts: dict[str, list[pd.DataFrame]] = {split: [] for split in SHARES}
     for language in HOME:
-        rows, most = _rows(language, seed), FEW if language == THIRD else SPLITS
+        rows, most = _rows(language, seed), FEW if language == THIRD else MOST_ROWS
         split_of_row = rows["template"].map(_split)
         for split, some in parts.items():
             chosen = rows[split_of_row == split]

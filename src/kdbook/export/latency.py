@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 
 from kdbook.data import texts
-from kdbook.export.student import IDS, MASK, SEGMENTS, Student
+from kdbook.export.report import EAGER, TRACED
+from kdbook.export.student import IDS, MASK, MODEL, QUANTIZED, SEGMENTS, Student
 from kdbook.settings import machine
 
 if TYPE_CHECKING:
@@ -32,13 +33,13 @@ PARALLEL_TOKENIZERS = "TOKENIZERS_PARALLELISM"  # read by the library at each ca
 
 
 class TorchStudent(Student):
-    """A student whose network is a torch module, with the tokenization of the exported one.
+    """An exported student with a torch module as its network.
 
     Like AutoMM, and unlike the exported student, it computes all rows as one batch.
     """
 
-    def __init__(self, folder: Path, network: "torch.nn.Module") -> None:
-        super().__init__(folder)
+    def __init__(self, exported: Student, network: "torch.nn.Module") -> None:
+        vars(self).update(vars(exported))
         self.network = network
         self.batch_size = max(ROWS)
 
@@ -49,6 +50,17 @@ class TorchStudent(Student):
         with torch.inference_mode():
             probabilities: np.ndarray = self.network(*arguments).numpy()
         return probabilities
+
+
+def runtimes(network: "torch.nn.Module", folder: Path, threads: int = 1) -> dict[str, Student]:
+    """An exported student in each runtime: its network in PyTorch, and both exported models."""
+    exact = Student(folder, quantized=False, threads=threads)
+    return {
+        EAGER: TorchStudent(exact, network),
+        TRACED: TorchStudent(exact, traced(network, len(exact.inputs))),
+        MODEL: exact,
+        QUANTIZED: Student(folder, quantized=True, threads=threads),
+    }
 
 
 def traced(network: "torch.nn.Module", inputs: int) -> "torch.nn.Module":

@@ -18,7 +18,7 @@ from kdbook.analysis import predictions as stored_predictions
 from kdbook.data import texts
 from kdbook.errors import KdbookError
 from kdbook.export import latency, student, weights
-from kdbook.export.report import AUTOMM, EAGER, TRACED, ExportReport, Latencies, model_card
+from kdbook.export.report import AUTOMM, ExportReport, model_card
 from kdbook.store.atomic import atomic
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
@@ -27,7 +27,6 @@ from kdbook.study.study import Study
 OPSET = 17  # the first with layer normalization as one operator
 CARD = "README.md"
 CODE = "student.py"
-FLOAT = 1  # onnx.TensorProto.FLOAT
 MARKS = {"start": "cls_token", "end": "sep_token", "pad": "pad_token"}
 
 
@@ -65,7 +64,7 @@ def export(
     with atomic(folder) as partial:
         partial.mkdir(parents=True)
         with warnings.catch_warnings(action="ignore"):  # what libraries say about themselves
-            network, uses_segments = _network(run)
+            network, uses_segments = torch_network(run)
         _write_models(network, uses_segments, partial)
         (partial / student.SETTINGS).write_text(json.dumps(settings, indent=2), "utf-8")
         shutil.copyfile(weights.encoder_folder(run) / student.TOKENIZER, partial / student.TOKENIZER)
@@ -101,20 +100,8 @@ def _compare(
         change=bootstrap.difference([stored], [rounded]),
         sizes={AUTOMM: run.measurements.predictor_bytes - tokenizer_bytes}
         | {name: (folder / name).stat().st_size for name in models},
-        latencies=_latencies(network, folder, test_rows, batches),
+        latencies=latency.measure(latency.runtimes(network, folder), test_rows, sizes=batches),
     )
-
-
-def _latencies(network: Any, folder: Path, rows: pd.DataFrame, batches: Sequence[int]) -> Latencies:
-    """Latencies on one core, of the network in PyTorch and of both exported models."""
-    inputs = len(student.Student(folder).inputs)
-    models = {
-        EAGER: latency.TorchStudent(folder, network),
-        TRACED: latency.TorchStudent(folder, latency.traced(network, inputs)),
-        student.MODEL: student.Student(folder, quantized=False),
-        student.QUANTIZED: student.Student(folder, quantized=True),
-    }
-    return latency.measure(models, rows, sizes=batches)
 
 
 def _settings(study: Study, run: Run) -> dict[str, object]:
@@ -157,6 +144,7 @@ def _write_models(network: Any, uses_segments: bool, folder: Path) -> None:
     )
     # Libraries warn about values that are constant for every input, and about themselves.
     with warnings.catch_warnings(action="ignore"):
+        from onnx import TensorProto
         from onnxruntime.quantization import QuantType, quantize_dynamic
         from onnxruntime.quantization.shape_inference import quant_pre_process
 
@@ -169,7 +157,8 @@ def _write_models(network: Any, uses_segments: bool, folder: Path) -> None:
             weight_type=QuantType.QInt8,
             per_channel=True,
             reduce_range=True,
-            extra_options={"DefaultTensorType": FLOAT},  # the shapes of fused operators can't be inferred
+            # the types of what fused operators give can't be inferred
+            extra_options={"DefaultTensorType": TensorProto.FLOAT},
         )
     for path in (traced, prepared):
         path.unlink()
@@ -211,7 +200,7 @@ def _fuse(source: Path, target: Path, config: Any) -> None:
     optimized.save_model_to_file(str(target))
 
 
-def _network(run: Run) -> tuple[Any, bool]:
+def torch_network(run: Run) -> tuple[Any, bool]:
     """Encoder and head as AutoMM combines them, and whether segments tell the texts apart
     (``models/hf_text.py``).
 
