@@ -11,6 +11,7 @@
 # make confirmation   the main arms once more, with data, teachers and students of seeds that were never used
 # make curves   the runs of the chapter When does distillation pay? (20 minutes on two cores)
 # make readme   update the results in README.md from the finished runs of the embedded profile
+# make pdf     print the whole book as _build/book.pdf (needs Chromium)
 # make coverage   branch coverage of the package by the tests
 # make env     set up the environment
 # make lint    style, types, layers, spelling and wording
@@ -31,10 +32,14 @@ READY := .venv/.ready
 export KDBOOK_PROFILE := $(PROFILE)
 unexport PYTHONDONTWRITEBYTECODE # without bytecode, each of many processes would compile thousands of modules
 
-.PHONY: help book test test-fast test-reliability tuning confirmation curves readme coverage serve env lint audit clean bench-freshness bench-distillation bench-deployment bench-cluster
+.PHONY: help book pdf test test-fast test-reliability tuning confirmation curves readme coverage serve env lint audit clean bench-freshness bench-distillation bench-deployment bench-cluster
 
 book: $(READY)
 	.venv/bin/jupyter-book build -W --keep-going .
+
+pdf: $(READY)
+	.venv/bin/jupyter-book build -W --keep-going --builder custom --custom-builder singlehtml .
+	.venv/bin/python bench/pdf.py
 
 help:
 	@sed -n 's/^# make /make /p' Makefile

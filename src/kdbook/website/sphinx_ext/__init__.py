@@ -36,7 +36,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("build-finished", failures.report_last, priority=300)
     app.connect("build-finished", addresses.list_all_pages, priority=400)  # before sphinx-sitemap writes it
     app.connect("build-finished", downloads.write)
-    app.connect("build-finished", assets.subset_icon_font)
+    app.connect("build-finished", assets.subset_fonts)
     app.add_directive("only-for", conditional_prose.OnlyForDirective)
     accessible.setup(app)
     mathml.setup_renderer(app)

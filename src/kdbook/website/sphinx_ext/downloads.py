@@ -64,7 +64,7 @@ def add_buttons(app: Sphinx, page: str, template: str, context: dict[str, Any], 
 
 def write(app: Sphinx, error: Exception | None) -> None:
     """Write all downloads into the built site."""
-    if error or app.builder.format != "html":
+    if error or app.builder.name != "html":
         return
     folder = Path(app.outdir, FOLDER)
     shutil.rmtree(folder, ignore_errors=True)
