@@ -9,6 +9,7 @@ WORKDIR /home/reader/book
 # the packages first, so that a change of the book does not install them again
 COPY --chown=reader Makefile pyproject.toml uv.lock README.md LICENSE ./
 COPY --chown=reader src/kdbook/__init__.py src/kdbook/__init__.py
+ENV TORCH=cpu
 RUN make env
 COPY --chown=reader . .
 

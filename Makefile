@@ -13,7 +13,7 @@
 # make readme   update the results in README.md from the finished runs of the embedded profile
 # make pdf     print the whole book as _build/book.pdf (needs Chromium)
 # make coverage   branch coverage of the package by the tests
-# make env     set up the environment
+# make env     set up the environment (TORCH=cpu takes PyTorch without CUDA)
 # make lint    style, types, layers, spelling and wording
 # make audit   known vulnerabilities of the packages, according to PyPI
 # make clean   remove the built site; finished runs in .runs stay
@@ -109,6 +109,15 @@ $(UV):
 	$(PYTHON) -m venv .uv
 	.uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
+ONLY_CUDA := ^(nvidia-.*-cu[0-9]+|cuda-.*|triton)==
+FOR_CPU := .uv/for-cpu.txt
+
 $(READY): pyproject.toml uv.lock | $(UV)
+ifeq ($(TORCH),cpu)
+	$(UV) export --quiet --locked --all-extras --no-hashes | grep -Ev '$(ONLY_CUDA)' > $(FOR_CPU)
+	$(UV) venv --quiet --clear --python $(or $(PYTHON),.uv/bin/python)
+	$(UV) pip install --torch-backend cpu --requirement $(FOR_CPU)
+else
 	$(UV) sync --locked --all-extras --python $(or $(PYTHON),.uv/bin/python)
+endif
 	touch $@

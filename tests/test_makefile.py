@@ -29,3 +29,28 @@ def test_a_python_that_will_not_do(tmp_path, python, message):
     assert done.returncode and message in done.stdout
     assert len(done.stdout.splitlines()) == 1
     assert not (tmp_path / ".uv").exists()
+
+
+UV = """#!/bin/sh
+echo "$*" >> uv-calls
+case "$1" in
+export) printf 'torch==2.10.0\\nnvidia-nccl-cu12==2.27.5 ; sys_platform == "linux"\\nnvidia-ml-py3==7.352.0\\n\
+cuda-bindings==12.9.4\\ntriton==3.6.0\\npandas==2.3.3\\n    # via triton\\n';;
+venv) mkdir -p .venv;;
+pip) cp .uv/for-cpu.txt installed;;
+esac
+"""
+
+
+def test_without_cuda_only_its_packages_are_left_out(tmp_path):
+    shutil.copy(MAKEFILE, tmp_path)
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "uv.lock").touch()
+    (uv := tmp_path / ".uv" / "bin" / "uv").parent.mkdir(parents=True)
+    uv.write_text(UV)
+    uv.chmod(0o755)
+    alone = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    subprocess.run(["make", "env", "TORCH=cpu"], cwd=tmp_path, env=alone, check=True)
+    packages = [line for line in (tmp_path / "installed").read_text().splitlines() if "==" in line]
+    assert packages == ["torch==2.10.0", "nvidia-ml-py3==7.352.0", "pandas==2.3.3"]
+    assert "--torch-backend cpu" in (tmp_path / "uv-calls").read_text().splitlines()[-1]
