@@ -1,12 +1,15 @@
 """Around a stock predictor's fit: the same student, the teacher asked once, and clear refusals."""
 
+import re
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import kdbook
 from kdbook.errors import KdbookError
-from kdbook.training import automm, teacher_outputs
+from kdbook.training import automm, fast_distillation, teacher_outputs
 
 pytestmark = pytest.mark.training
 
@@ -91,6 +94,24 @@ def test_texts_that_vary_are_refused(tmp_path, rows, teacher):
             teacher,
             **{"model.hf_text.text_trivial_aug_maxscale": 0.1},
         )
+
+
+@pytest.mark.parametrize(
+    ("gpus", "changes", "remedy"),
+    [
+        (1, {"env.precision": "16-mixed"}, "['env.precision'] = '32'"),
+        (2, {"env.precision": "32"}, "['env.num_gpus'] = 1"),
+    ],
+)
+def test_gpus_that_would_compute_something_else_are_refused(
+    tmp_path, rows, teacher, monkeypatch, gpus, changes, remedy
+):
+    seen = SimpleNamespace(is_available=lambda: True, device_count=lambda: gpus)
+    monkeypatch.setattr(
+        fast_distillation, "torch", SimpleNamespace(cuda=seen)
+    )  # AutoMM itself sees the real ones
+    with pytest.raises(KdbookError, match=re.escape(remedy)):
+        fitted(tmp_path / "fast", rows, "embedded:student", tmp_path / "outputs", teacher, **changes)
 
 
 def test_a_fit_after_the_context_is_automms_own(tmp_path, rows):

@@ -89,22 +89,25 @@ def assert_as_stock(smoke, tmp_path, epochs: int, steps: int, taught: bool, **ch
     np.testing.assert_allclose(probabilities[1], probabilities[0], atol=1e-4)
 
 
-def test_a_row_that_automm_would_replace_by_the_next_one_is_refused(smoke, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("split", "name"), [("train", "training"), ("validation", "validation")])
+def test_a_row_that_automm_would_replace_by_the_next_one_is_refused(
+    smoke, tmp_path, monkeypatch, split, name
+):
     """The next row's tokens would get the teacher's outputs for this one."""
     from autogluon.multimodal.data.process_text import TextProcessor
 
-    rows = smoke.data["train"].head(16)
+    rows = {split: smoke.data[split].head(16) for split in ("train", "validation")}
     build = TextProcessor.build_one_token_sequence_from_text
 
     def fail(processor, text, *arguments, **settings):
-        if rows["sentence1"].iloc[5] in text.values():
+        if rows[split]["sentence1"].iloc[5] in text.values():
             raise ValueError("unreadable")
         return build(processor, text, *arguments, **settings)
 
     monkeypatch.setattr(TextProcessor, "build_one_token_sequence_from_text", fail)
     settings = fit_settings(smoke, "baseline-0")
-    with pytest.raises(KdbookError, match="can't read row 5 of the training data: unreadable"):
-        fit(tmp_path, rows, smoke.data["validation"], settings)
+    with pytest.raises(KdbookError, match=f"can't read row 5 of the {name} data: unreadable"):
+        fit(tmp_path, rows["train"], rows["validation"], settings)
 
 
 def test_the_teacher_is_not_run_again(smoke, tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ import torch
 
 from kdbook.data import digest_rows
 from kdbook.errors import KdbookError
+from kdbook.settings.automm import NUM_GPUS
 from kdbook.training import automm, pretokenized
 from kdbook.training.automm import TEXT, Learner
 from kdbook.training.teacher_outputs import OutputFile, compute_and_keep
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 LABEL = "label"  # the processors of labels among those of all modalities
 PRECISION, DEFAULT_PRECISION = "env.precision", "16-mixed"
+ALL_GPUS = -1  # AutoMM's default
 EXACT_PRECISIONS = ("32", "32-true")
 REPLACED = ("get_datamodule_per_run", "setup_distillation", "get_litmodule_per_run")
 
@@ -44,8 +46,8 @@ def fast_distillation(predictor: "MultiModalPredictor", folder: str | Path) -> I
     ------
     KdbookError
         While fitting, if the outputs of the teacher would vary from epoch to epoch (augmented or randomly
-        dropped texts), if the teacher reads more than texts, or if a GPU computes in 16 bits: the message
-        says what to set.
+        dropped texts), if the teacher reads more than texts, if a GPU computes in 16 bits, or on several
+        GPUs: the message says what to set.
 
     Examples
     --------
@@ -95,6 +97,11 @@ def _check(student: Learner, teacher: Learner) -> None:
         raise KdbookError(
             f"on a GPU, {PRECISION} = {precision!r} would give the teacher other outputs in other batches; "
             f"set hyperparameters['{PRECISION}'] = '32', or fit without fast_distillation"
+        )
+    if torch.cuda.device_count() > 1 and student._hyperparameters.get(NUM_GPUS, ALL_GPUS) not in (0, 1):
+        raise KdbookError(
+            f"on several GPUs AutoMM makes other batches; set hyperparameters['{NUM_GPUS}'] = 1, or fit "
+            "without fast_distillation"
         )
 
 

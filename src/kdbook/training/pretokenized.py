@@ -168,7 +168,10 @@ def _sample(dataset: BaseDataset, row: int) -> Batch:
     try:
         sample: Batch = dataset[row]
     except Exception as error:
-        raise KdbookError(f"AutoMM can't read row {row} of the training data: {error}") from error
+        raise KdbookError(
+            f"AutoMM can't read row {row} of the {'training' if dataset.is_training else 'validation'} data: "
+            f"{error}"
+        ) from error
     return sample
 
 
