@@ -131,7 +131,7 @@ def kill_while_rendering(victim: Victim) -> None:
     text = module.read_text("utf-8")
     for number in range(RENDERING):
         module.write_text(
-            text.replace("there is something to teach", f"there are {number} things to teach"), "utf-8"
+            text.replace("so distillation has room", f"so distillation has {number} rooms"), "utf-8"
         )
         victim.kill("kill -9 while rendering", longest=14)
 

@@ -113,7 +113,7 @@ def gap(arms: Arms) -> str:
     numbers = f"{points(difference)} points ({interval(difference)})"
     match difference.verdict:
         case Verdict.BETTER:
-            return f"The teacher outperforms the baseline by {numbers}: there is something to teach."
+            return f"The teacher outperforms the baseline by {numbers}, so distillation has room to help."
         case Verdict.WORSE:
             verdict = "it is the weaker model"
         case Verdict.UNCLEAR:

@@ -28,7 +28,7 @@ REPLACED = ("get_datamodule_per_run", "setup_distillation", "get_litmodule_per_r
 
 @contextmanager
 def fast_distillation(predictor: "MultiModalPredictor", folder: str | Path) -> Iterator[None]:
-    """Let the next fit of a predictor ask its teacher once instead of in every step of every epoch.
+    """Let the next fit of a predictor run its teacher once instead of in every step of every epoch.
 
     The student is the one that AutoMM alone trains: the same batches in the same order, the same losses. The
     teacher's logits and features for the training rows are computed before the first epoch and kept in
