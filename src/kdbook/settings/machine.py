@@ -59,8 +59,9 @@ def peak_memory() -> int:
         return int(line.split()[1]) * 1024
     try:
         import resource
-    except ImportError:  # on Windows
+    except ImportError:  # on Windows, which counts the peak itself
         import psutil
 
-        return int(getattr(psutil.Process().memory_info(), "peak_wset"))  # noqa: B009  # stubs know Linux alone
+        held = psutil.Process().memory_info()
+        return int(getattr(held, "peak_wset", held.rss))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * BYTES_OF_MAXRSS
