@@ -1,5 +1,6 @@
 import os
 import sys
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -24,7 +25,8 @@ def test_the_peak_is_about_what_the_process_holds(monkeypatch, tmp_path, system)
         monkeypatch.setattr(machine, "STATUS", tmp_path / "nowhere")
     if system == "without resource":
         monkeypatch.setitem(sys.modules, "resource", None)
-        info = type("Info", (), {"peak_wset": psutil.Process().memory_info().rss})()
+        held = psutil.Process().memory_info().rss
+        info = SimpleNamespace(rss=held, peak_wset=2 * held)
         monkeypatch.setattr(psutil.Process, "memory_info", lambda process: info)
         assert machine.peak_memory() == info.peak_wset
     else:
