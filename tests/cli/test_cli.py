@@ -74,6 +74,18 @@ def test_no_comparison_before_all_seeds_are_there(tmp_path):
     )
 
 
+@pytest.mark.parametrize("command", ["status", "results", "verify", "gc", "plan"])
+def test_an_empty_store_is_no_error(tmp_path, command):
+    done = kdbook_here(command, *(["--profile", "smoke"] if command != "verify" else []), store=tmp_path)
+    assert done.stdout or done.stderr
+
+
+def test_results_name_the_command_that_trains(tmp_path):
+    done = kdbook_here("results", "--profile", "smoke", store=tmp_path)
+    assert not done.stdout
+    assert done.stderr.splitlines()[-1].endswith("kdbook run --profile smoke")
+
+
 def test_status_and_a_second_run_train_nothing(smoke_store):
     rows = json.loads(kdbook_here("status", "--profile", "smoke", "--json", store=smoke_store).stdout)["runs"]
     assert {row["state"] for row in rows} == {"current"}

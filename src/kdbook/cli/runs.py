@@ -188,6 +188,8 @@ def results(name: ProfileOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         print_json(tables.results(study))
         return
+    if not completed:
+        return
     tests = [*study.profile.data.languages, ALL]
     table = tables.run_table(completed)
     rows = [
