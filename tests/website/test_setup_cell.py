@@ -32,11 +32,14 @@ def execute(
     quick: bool = False,
     torch: str | None = None,
     namespace: dict | None = None,
+    works: bool = True,
 ) -> list[str]:
-    """Execute the cell where kdbook is not installed, and torch in some version or not at all; returns what it
-    asks IPython to do.
+    """Execute the cell where kdbook is not installed, and torch in some version or not at all; pip works or
+    fails. Returns what the cell gives to IPython to do.
     """
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: torch if name == "torch" else None)
+    shell = Shell()
+    seen = {"torch": lambda: torch, "kdbook": lambda: shell.commands and works}
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: seen[name]() or None)
     known = importlib.metadata.version
     monkeypatch.setattr(
         importlib.metadata, "version", lambda name: torch if name == "torch" and torch else known(name)
@@ -45,7 +48,6 @@ def execute(
     monkeypatch.setenv("KDBOOK_ANY_VERSIONS", "")
     code = setup_cell.code("https://example.org/notebooks", "kdbook.whl", "constraints.txt", "smoke", runs)
     code = code.replace("QUICK = False", f"QUICK = {quick}")
-    shell = Shell()
     namespace = {} if namespace is None else namespace
     namespace["get_ipython"] = lambda: shell
     exec(TransformerManager().transform_cell(code), namespace)  # it is ours
@@ -61,13 +63,25 @@ def test_it_installs_the_wheel_with_the_bounds_of_the_package_alone(monkeypatch)
 
 
 @pytest.mark.parametrize(
-    ("installed", "kept"), [("2.10.0+cu128", "torch==2.10.0+cu128"), ("99.0.0", ""), (None, "")]
+    ("installed", "kept"),
+    [
+        ("2.10.0+cu128", "torch==2.10.0+cu128"),
+        ("2.12.1", "torch==2.12.1"),
+        ("2.9.1", ""),  # too old for AutoGluon
+        ("99.0.0", ""),
+        (None, ""),
+    ],
 )
 def test_a_torch_that_satisfies_the_bounds_stays(monkeypatch, installed, kept):
     monkeypatch.delitem(sys.modules, "torch", raising=False)
     namespace: dict[str, object] = {}
     execute(monkeypatch, torch=installed, namespace=namespace)
     assert namespace["kept"] == kept
+
+
+def test_it_stops_where_pip_fails(monkeypatch):
+    with pytest.raises(RuntimeError, match="pip did not install"):
+        execute(monkeypatch, works=False)
 
 
 @pytest.mark.parametrize("change", ["", "+cu126"])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 PACKAGE = "kdbook[train]"
 WATCHED = ("numpy", "pandas", "torch")  # a kernel may have loaded them when the cell replaces them
@@ -25,6 +26,9 @@ if importlib.util.find_spec("kdbook") is None:
     torch = importlib.metadata.version("torch") if importlib.util.find_spec("torch") else ""
     kept = "torch==" + torch if torch and torch.split("+")[0] in SpecifierSet("{torch}") else ""
     %pip install --quiet "{package} @ {folder}/{wheel}" $kept
+    importlib.invalidate_caches()
+    if importlib.util.find_spec("kdbook") is None:
+        raise RuntimeError("pip did not install the package; the lines above say why")
     loaded = {{name: sys.modules[name].__version__ for name in {watched} if name in sys.modules}}
     if any(v.split("+")[0] != importlib.metadata.version(n).split("+")[0] for n, v in loaded.items()):
         raise RuntimeError("restart the kernel (on Colab: the session), then run all cells again")
@@ -82,16 +86,35 @@ def _supported_pythons() -> list[str]:
 
 
 def _bounds(package: str) -> str:
-    """The versions of a package that this one can be used with."""
-    texts = metadata("kdbook").get_all("Requires-Dist") or []
-    return next(str(each.specifier) for each in map(Requirement, texts) if each.name == package)
+    """The versions of a package with which this one and all that it needs can be used.
+
+    What needs one version only, as torchvision does of torch, is replaced together with it.
+    """
+    specifiers = [
+        specifier
+        for installed, extras in _needed()
+        for requirement in _required(installed, extras)
+        if requirement.name == package
+        for specifier in requirement.specifier
+    ]
+    oldest, newest = (
+        [Version(each.version) for each in specifiers if each.operator == operator]
+        for operator in (">=", "<")
+    )
+    return f">={max(oldest)},<{min(newest)}"
 
 
 def constraints() -> str:
     """Versions of all that the package needs, as they are installed here, without the part that is particular
     to a build (``+cpu``).
     """
-    versions: dict[str, str] = {}
+    versions = {each.name: each.version.split("+")[0] for each, _ in _needed()}
+    del versions["kdbook"]
+    return "".join(f"{name}=={number}\n" for name, number in sorted(versions.items()))
+
+
+def _needed() -> Iterator[tuple[Distribution, set[str]]]:
+    """The package and all that it needs, directly or not, as installed here, each with its extras."""
     waiting, seen = [Requirement(PACKAGE)], set()
     while waiting:
         requirement = waiting.pop()
@@ -100,13 +123,11 @@ def constraints() -> str:
             continue
         seen.add(key)
         try:
-            found = distribution(requirement.name)
+            installed = distribution(requirement.name)
         except PackageNotFoundError:  # of another system
             continue
-        versions[found.name] = found.version.split("+")[0]
-        waiting += _required(found, requirement.extras)
-    del versions["kdbook"]
-    return "".join(f"{name}=={number}\n" for name, number in sorted(versions.items()))
+        yield installed, requirement.extras
+        waiting += _required(installed, requirement.extras)
 
 
 def _required(package: Distribution, extras: set[str]) -> Iterator[Requirement]:
