@@ -57,10 +57,10 @@ def test_pages_fit_and_say_nothing_on_the_console(site, page, address):
     assert not errors
 
 
-TABLES_WITH_THE_WRONG_EDGE = """async () => {
+BOXES_WITH_THE_WRONG_EDGE = """async () => {
     const wrong = [];
     const drawn = () => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
-    for (const box of document.querySelectorAll(".cell_output .text_html, .pst-scrollable-table-container")) {
+    for (const box of document.querySelectorAll(".cell_output .text_html, .pst-scrollable-table-container, .math-block")) {
         const hidden = box.scrollWidth - box.clientWidth;
         for (const position of [0, hidden]) {
             box.scrollLeft = position;
@@ -74,10 +74,10 @@ TABLES_WITH_THE_WRONG_EDGE = """async () => {
 
 
 @pytest.mark.parametrize("page", [(390, "light"), (1440, "light")], indirect=True)
-def test_tables_fade_out_where_there_is_more_and_only_there(site, page, address):
-    for name in ("evaluation", "choosing", "deployment"):
+def test_tables_and_formulas_fade_out_where_there_is_more_and_only_there(site, page, address):
+    for name in ("evaluation", "choosing", "deployment", "distillation"):
         page.goto(f"{address}/book/{name}.html", wait_until="load")
-        assert page.evaluate(TABLES_WITH_THE_WRONG_EDGE) == []
+        assert page.evaluate(BOXES_WITH_THE_WRONG_EDGE) == []
 
 
 @pytest.mark.parametrize("page", [(390, "light"), (1440, "dark")], indirect=True)
