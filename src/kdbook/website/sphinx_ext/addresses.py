@@ -1,5 +1,6 @@
 """Where the site and its source are published, which only the environment knows, and the footer."""
 
+import html
 from importlib.metadata import version
 
 from sphinx.application import Sphinx
@@ -9,7 +10,12 @@ from kdbook.settings import environment
 
 FOOTER = (
     "<p>Version {version}. Code and text are licensed under Apache-2.0. The page Reproducibility explains "
-    "how to cite this book.</p>"
+    "how to cite this book.{downloads}</p>"
+)
+LATEST = "{repository}/releases/latest/download"  # to which .github/workflows/release.yml adds both files
+DOWNLOADS = (
+    f' Of the latest release: <a href="{LATEST}/book.pdf">PDF</a>, '
+    f'<a href="{LATEST}/runs.zip">finished runs</a> for <code>kdbook import</code>.'
 )
 
 
@@ -20,10 +26,13 @@ def configure(app: Sphinx, config: Config) -> None:
     variables = environment.read()
     config.html_baseurl = variables.site.rstrip("/") + "/"
     config.ogp_site_url = config.html_baseurl
-    options: dict[str, object] = {"extra_footer": FOOTER.format(version=version("kdbook"))}
-    if variables.repository:
+    repository = variables.repository
+    downloads = DOWNLOADS.format(repository=html.escape(repository.rstrip("/"))) if repository else ""
+    footer = FOOTER.format(version=version("kdbook"), downloads=downloads)
+    options: dict[str, object] = {"extra_footer": footer}
+    if repository:
         options |= {
-            "repository_url": variables.repository,
+            "repository_url": repository,
             "use_repository_button": True,
             "use_edit_page_button": True,
             "use_issues_button": True,
