@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, metadata
 from pathlib import Path
 
@@ -113,8 +114,10 @@ def constraints() -> str:
     return "".join(f"{name}=={number}\n" for name, number in sorted(versions.items()))
 
 
-def _needed() -> Iterator[tuple[Distribution, set[str]]]:
+@cache
+def _needed() -> list[tuple[Distribution, set[str]]]:
     """The package and all that it needs, directly or not, as installed here, each with its extras."""
+    needed = []
     waiting, seen = [Requirement(PACKAGE)], set()
     while waiting:
         requirement = waiting.pop()
@@ -126,8 +129,9 @@ def _needed() -> Iterator[tuple[Distribution, set[str]]]:
             installed = distribution(requirement.name)
         except PackageNotFoundError:  # of another system
             continue
-        yield installed, requirement.extras
+        needed.append((installed, requirement.extras))
         waiting += _required(installed, requirement.extras)
+    return needed
 
 
 def _required(package: Distribution, extras: set[str]) -> Iterator[Requirement]:

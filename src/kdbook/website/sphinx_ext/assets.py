@@ -16,7 +16,7 @@ ICON_FONT = "vendor/fontawesome/webfonts/fa-solid-900.woff2"
 ICONS_AS_SCRIPT = "scripts/fontawesome.js"  # 1.5 MB that draw the icons of the font once more
 ICON = re.compile(r"fa-[a-z0-9-]+")
 RULE = re.compile(r'(?P<names>(?:\.fa-[a-z0-9-]+:before,?)+)\{content:"\\(?P<code>[0-9a-f]+) ?"\}')
-MATH_FONT = "stix-two-math/font.woff2"
+MATH_FONT = "stix-two-math/font.woff"  # a woff2 of this size takes most of a second to read
 FORMULA = re.compile(r"<math.*?</math>", re.DOTALL)
 TAG = re.compile(r"<[^>]+>")
 LETTERS = (*range(0x1D434, 0x1D714), ord("\N{PLANCK CONSTANT}"))
@@ -61,7 +61,7 @@ def _subset_icons(static: Path, used: set[str]) -> None:
 
 
 def _subset(source: Path, target: Path, codes: Iterable[int]) -> None:
-    options = subset.Options(flavor="woff2")
+    options = subset.Options(flavor=target.suffix.removeprefix("."))
     font = subset.load_font(str(source), options)
     subsetter = subset.Subsetter(options)
     subsetter.populate(unicodes=codes)
