@@ -30,8 +30,9 @@ PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11; do \
 READY := .venv/.ready
 
 export KDBOOK_PROFILE := $(PROFILE)
-ifneq ($(shell mkdir -p "$${XDG_CACHE_HOME:-$$HOME/.cache}/uv" 2>/dev/null && test -w "$${XDG_CACHE_HOME:-$$HOME/.cache}/uv" && echo ok),ok)
-export UV_CACHE_DIR ?= $(CURDIR)/.uv/cache # for a home that can't be written to
+# for a home that can't be written to
+ifneq ($(shell cache="$${XDG_CACHE_HOME:-$$HOME/.cache}/uv"; mkdir -p "$$cache" 2>/dev/null && test -w "$$cache" && echo ok),ok)
+export UV_CACHE_DIR ?= $(CURDIR)/.uv/cache
 endif
 unexport PYTHONDONTWRITEBYTECODE # without bytecode, each of many processes would compile thousands of modules
 

@@ -27,10 +27,11 @@ def without_spaces(text):
 
 def titles(outline):
     """All titles of an outline, without spaces, which a heading of two lines loses."""
-    nested = (
-        [*titles(each)] if isinstance(each, list) else [each.title.replace(" ", "")] for each in outline
-    )
-    return [title for titles_of_one in nested for title in titles_of_one]
+    for each in outline:
+        if isinstance(each, list):
+            yield from titles(each)
+        else:
+            yield each.title.replace(" ", "")
 
 
 def test_it_holds_every_page_of_the_book(pdf, project):

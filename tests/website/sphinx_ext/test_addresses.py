@@ -23,5 +23,6 @@ def test_a_published_site_links_to_the_files_of_the_latest_release(monkeypatch, 
         assert f'"https://github.com/example/book/releases/latest/download/{name}"' in text
 
 
-def test_a_site_without_a_repository_has_no_such_links(monkeypatch):
-    assert "href" not in footer(monkeypatch, None)
+@pytest.mark.parametrize("repository", [None, "https://git.example.org/book"])
+def test_a_site_without_a_repository_on_github_has_no_such_links(monkeypatch, repository):
+    assert "href" not in footer(monkeypatch, repository)

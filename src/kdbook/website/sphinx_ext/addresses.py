@@ -12,6 +12,7 @@ FOOTER = (
     "<p>Version {version}. Code and text are licensed under Apache-2.0. The page Reproducibility explains "
     "how to cite this book.{downloads}</p>"
 )
+GITHUB = "https://github.com/"
 LATEST = "{repository}/releases/latest/download"  # to which .github/workflows/release.yml adds both files
 DOWNLOADS = (
     f' Of the latest release: <a href="{LATEST}/book.pdf">PDF</a>, '
@@ -26,8 +27,9 @@ def configure(app: Sphinx, config: Config) -> None:
     variables = environment.read()
     config.html_baseurl = variables.site.rstrip("/") + "/"
     config.ogp_site_url = config.html_baseurl
-    repository = variables.repository
-    downloads = DOWNLOADS.format(repository=html.escape(repository.rstrip("/"))) if repository else ""
+    repository = variables.repository or ""
+    has_releases = repository.startswith(GITHUB)
+    downloads = DOWNLOADS.format(repository=html.escape(repository.rstrip("/"))) if has_releases else ""
     footer = FOOTER.format(version=version("kdbook"), downloads=downloads)
     options: dict[str, object] = {"extra_footer": footer}
     if repository:

@@ -21,6 +21,7 @@ from kdbook.settings import environment, profile
 from kdbook.store import archive
 from kdbook.website import setup_cell
 from kdbook.website.notebooks import NotebookContext, convert
+from kdbook.website.sphinx_ext.addresses import GITHUB
 from kdbook.website.sphinx_ext.build import build_of
 from kdbook.website.sphinx_ext.freshness import built_with
 
@@ -33,7 +34,6 @@ ALL_CHAPTERS = "all-chapters.zip"
 CONSTRAINTS = "constraints.txt"
 
 RUNS = "runs.zip"
-GITHUB = "https://github.com/"
 COLAB = "https://colab.research.google.com/github"  # it opens notebooks that a branch on GitHub has
 BRANCH = "notebooks"  # to which .github/workflows/book.yml pushes them
 MAX_RUNS_BYTES = 300e6  # of a site; runs of full-size models are larger
