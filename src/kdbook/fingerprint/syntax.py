@@ -1,10 +1,10 @@
 """Syntax trees reduced to what decides a result."""
 
 import ast
-import pickle
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from kdbook.fingerprint import names
 from kdbook.fingerprint.names import Scope
@@ -14,8 +14,12 @@ PLAIN_PATH = re.compile(r"\w[\w./-]{0,99}(?<!\.py)")
 KNOWN_BY_VALUE = ("profiles", "checkpoints")
 
 
-class Normalizer(ast.NodeTransformer):
-    """Reduces syntax to what decides a result, and replaces names of the package by numbered references."""
+class Normalizer:
+    """Writes syntax as text reduced to what decides a result, in which names of the package are numbered
+    references.
+
+    The text is the same for every Python version: empty fields and contexts are left out.
+    """
 
     def __init__(
         self, module: str, scope: Scope, folder: Path | None = None, own_names: Iterable[str] = ()
@@ -26,88 +30,106 @@ class Normalizer(ast.NodeTransformer):
 
     def normalize(self, nodes: Iterable[ast.stmt]) -> str:
         """Some statements as text; the names that they refer to are added to ``references``, in order."""
-        copies = [pickle.loads(pickle.dumps(node)) for node in nodes]  # noqa: S301  # a fast copy
-        self.scope = self.scope | names.imported(
-            (part for node in copies for part in ast.walk(node)), self.module
-        )
-        return "\n".join(_dump(changed) for node in copies if (changed := self.visit(node)))
+        nodes = list(nodes)
+        self.scope = self.scope | names.imported(_all_statements(nodes), self.module)
+        return "\n".join(text for node in nodes if (text := self._text(node)))
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+    def _text(self, node: ast.AST) -> str:
+        """A node as text, empty for one that does not count."""
+        writer: Callable[[ast.AST], str] | None = getattr(self, f"_text_of_{type(node).__name__}", None)
+        return writer(node) if writer else self._of_fields(node)
+
+    def _of_fields(self, node: ast.AST, **replaced: Any) -> str:
+        """A node by its fields, some of them replaced."""
+        parts = []
+        for name in node._fields:
+            text = self._value(replaced[name] if name in replaced else getattr(node, name, None))
+            if text and name != "ctx":
+                parts.append(f"{name}={text}")
+        return f"{type(node).__name__}({', '.join(parts)})"
+
+    def _value(self, value: Any) -> str:
+        """The value of a field as text, empty for one that is left out."""
+        if isinstance(value, list):
+            texts = (self._text(each) if isinstance(each, ast.AST) else repr(each) for each in value)
+            kept = ", ".join(filter(None, texts))
+            return f"[{kept}]" if kept else ""
+        if isinstance(value, ast.AST):
+            return self._text(value)
+        return "" if value is None else repr(value)
+
+    def _text_of_FunctionDef(self, node: ast.FunctionDef) -> str:  # noqa: N802  # the name of the node's class
         """A function without its name (at the top level), docstring and annotations."""
-        node.returns = None
-        for part in ast.walk(node.args):
-            if isinstance(part, ast.arg):
-                part.annotation = None
-        return self._stripped(node, in_class=False)
+        return self._definition(node, in_class=False, returns=None)
 
-    visit_AsyncFunctionDef = visit_FunctionDef  # type: ignore[assignment]  # noqa: N815
+    _text_of_AsyncFunctionDef = _text_of_FunctionDef  # noqa: N815
 
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+    def _text_of_arg(self, node: ast.arg) -> str:
+        """A parameter without its annotation."""
+        return self._of_fields(node, annotation=None)
+
+    def _text_of_ClassDef(self, node: ast.ClassDef) -> str:  # noqa: N802
         """A class without its name (at the top level) and docstring; annotations of its fields stay."""
-        return self._stripped(node, in_class=True)
+        return self._definition(node, in_class=True)
 
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
+    def _text_of_AnnAssign(self, node: ast.AnnAssign) -> str:  # noqa: N802
         """An annotated variable as a plain one, but for the fields of a class."""
         if self.in_class:
-            return self.generic_visit(node)
-        return self.visit(ast.Assign([node.target], node.value)) if node.value else None
+            return self._of_fields(node)
+        return self._of_fields(ast.Assign([node.target], node.value)) if node.value else ""
 
-    def visit_Raise(self, node: ast.Raise) -> ast.AST:
+    def _text_of_Raise(self, node: ast.Raise) -> str:  # noqa: N802
         """That an error is raised counts, what it says does not."""
-        return ast.Raise()
+        return "Raise()"
 
-    def visit_Import(self, node: ast.Import) -> ast.AST | None:
+    def _text_of_Import(self, node: ast.Import) -> str:  # noqa: N802
         """Imports of this package are followed by the names that they bind."""
-        node.names = [alias for alias in node.names if not names.is_ours(alias.name)]
-        return node if node.names else None
+        others = [alias for alias in node.names if not names.is_ours(alias.name)]
+        return self._of_fields(node, names=others) if others else ""
 
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
+    def _text_of_ImportFrom(self, node: ast.ImportFrom) -> str:  # noqa: N802
         """Likewise."""
-        return None if node.level or names.is_ours(node.module or "") else node
+        return "" if node.level or names.is_ours(node.module or "") else self._of_fields(node)
 
-    def visit_Name(self, node: ast.Name) -> ast.AST:
+    def _text_of_Name(self, node: ast.Name) -> str:  # noqa: N802
         """A name of this package as a reference."""
         if isinstance(node.ctx, ast.Store) and node.id in self.own_names:
-            return ast.Name("_")
-        return self._reference(self.scope.get(node.id)) or node
+            return self._of_fields(node, id="_")
+        return self._reference(self.scope.get(node.id)) or self._of_fields(node)
 
-    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+    def _text_of_Attribute(self, node: ast.Attribute) -> str:  # noqa: N802
         """``module.name`` as a reference, like a name."""
-        return self._reference(names.dotted(node, self.scope)) or self.generic_visit(node)
+        return self._reference(names.dotted(node, self.scope)) or self._of_fields(node)
 
-    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+    def _text_of_Constant(self, node: ast.Constant) -> str:  # noqa: N802
         """A string that names a data file beside the module is a reference to its content as well."""
         if self.folder and isinstance(node.value, str) and _names_data(self.folder, node.value):
             self._number(f"{self.module}:{names.DATA}{node.value}")
-        return node
+        return self._of_fields(node)
 
-    def _reference(self, name: str | None) -> ast.AST | None:
+    def _reference(self, name: str | None) -> str:
         resolved = names.resolve(name) if name else None
-        return ast.Name(f"{{{self._number(resolved)}}}") if resolved else None
+        return f"Name(id='{{{self._number(resolved)}}}')" if resolved else ""
 
     def _number(self, name: str) -> int:
         return self.references.setdefault(name, len(self.references))
 
-    def _stripped(self, node: ast.FunctionDef | ast.ClassDef, in_class: bool) -> ast.AST:
-        if node.name in self.own_names:
-            node.name = "_"
-        if ast.get_docstring(node, clean=False) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
+    def _definition(self, node: ast.FunctionDef | ast.ClassDef, in_class: bool, **replaced: Any) -> str:
+        name = "_" if node.name in self.own_names else node.name
+        has_docstring = ast.get_docstring(node, clean=False) is not None
+        body = (node.body[1:] or [ast.Pass()]) if has_docstring else node.body
         was_in_class, self.in_class = self.in_class, in_class
-        self.generic_visit(node)
+        text = self._of_fields(node, name=name, body=body, **replaced)
         self.in_class = was_in_class
-        return node
+        return text
 
 
-def _dump(node: object) -> str:
-    """Syntax as text that is the same for every Python version: empty fields and contexts are left out."""
-    if isinstance(node, list):
-        return f"[{', '.join(map(_dump, node))}]"
-    if not isinstance(node, ast.AST):
-        return repr(node)
-    fields = {name: getattr(node, name, None) for name in node._fields if name != "ctx"}
-    parts = (f"{name}={_dump(value)}" for name, value in fields.items() if value is not None and value != [])
-    return f"{type(node).__name__}({', '.join(parts)})"
+def _all_statements(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """Some statements and all that they contain, without their expressions."""
+    for node in nodes:
+        yield node
+        for field in ("body", "handlers", "orelse", "finalbody", "cases"):
+            yield from _all_statements(getattr(node, field, ()))
 
 
 def _names_data(folder: Path, text: str) -> bool:

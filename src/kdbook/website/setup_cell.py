@@ -1,16 +1,17 @@
 """The first cell of a downloaded notebook, which installs the package wherever the notebook is opened."""
 
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from functools import cache
-from importlib.metadata import Distribution, PackageNotFoundError, distribution, metadata
+from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-PACKAGE = "kdbook[train]"
+PACKAGE, EXTRA = "kdbook", "train"
 WATCHED = ("numpy", "pandas", "torch")  # a kernel may have loaded them when the cell replaces them
 
 INSTALL = """\
@@ -67,7 +68,7 @@ def code(folder: str, wheel: str, constraints: str, profile: str, runs: Path | N
         folder=folder,
         wheel=wheel,
         constraints=constraints,
-        package=PACKAGE,
+        package=f"{PACKAGE}[{EXTRA}]",
         watched=WATCHED,
         torch=_bounds("torch"),
         oldest=oldest,
@@ -82,7 +83,7 @@ def code(folder: str, wheel: str, constraints: str, profile: str, runs: Path | N
 
 def _supported_pythons() -> list[str]:
     """The minor versions of Python that the package supports."""
-    required = SpecifierSet(metadata("kdbook")["Requires-Python"])
+    required = SpecifierSet(metadata(PACKAGE)["Requires-Python"])
     return [f"3.{minor}" for minor in range(30) if f"3.{minor}" in required]
 
 
@@ -91,13 +92,8 @@ def _bounds(package: str) -> str:
 
     What needs one version only, as torchvision does of torch, is replaced together with it.
     """
-    specifiers = [
-        specifier
-        for installed, extras in _needed()
-        for requirement in _required(installed, extras)
-        if requirement.name == package
-        for specifier in requirement.specifier
-    ]
+    requirements = [requirement for _, _, needs in _needed() for requirement in needs]
+    specifiers = [each for needed in requirements if needed.name == package for each in needed.specifier]
     oldest, newest = (
         [Version(each.version) for each in specifiers if each.operator == operator]
         for operator in (">=", "<")
@@ -109,16 +105,26 @@ def constraints() -> str:
     """Versions of all that the package needs, as they are installed here, without the part that is particular
     to a build (``+cpu``).
     """
-    versions = {each.name: each.version.split("+")[0] for each, _ in _needed()}
-    del versions["kdbook"]
+    versions = {name: number.split("+")[0] for name, number, _ in _needed()}
+    del versions[PACKAGE]
     return "".join(f"{name}=={number}\n" for name, number in sorted(versions.items()))
 
 
+def installed() -> list[str]:
+    """What the cell and the constraints depend on: the packages that are installed here, and what this one
+    needs.
+    """
+    folders = {path.name for folder in sys.path for path in Path(folder).glob("*.dist-info")}
+    return [*sorted(folders), str(metadata(PACKAGE))]
+
+
 @cache
-def _needed() -> list[tuple[Distribution, set[str]]]:
-    """The package and all that it needs, directly or not, as installed here, each with its extras."""
+def _needed() -> list[tuple[str, str, list[Requirement]]]:
+    """Name and version of the package and of all that it needs, directly or not, as installed here, each with
+    its own requirements.
+    """
     needed = []
-    waiting, seen = [Requirement(PACKAGE)], set()
+    waiting, seen = [Requirement(f"{PACKAGE}[{EXTRA}]")], set()
     while waiting:
         requirement = waiting.pop()
         key = requirement.name, frozenset(requirement.extras)
@@ -126,17 +132,18 @@ def _needed() -> list[tuple[Distribution, set[str]]]:
             continue
         seen.add(key)
         try:
-            installed = distribution(requirement.name)
+            about = metadata(requirement.name)
         except PackageNotFoundError:  # of another system
             continue
-        needed.append((installed, requirement.extras))
-        waiting += _required(installed, requirement.extras)
+        needs = list(_required(about.get_all("Requires-Dist") or [], requirement.extras))
+        needed.append((about["Name"], about["Version"], needs))
+        waiting += needs
     return needed
 
 
-def _required(package: Distribution, extras: set[str]) -> Iterator[Requirement]:
-    """What a package with some extras needs on this machine."""
-    for text in package.requires or ():
+def _required(requirements: Iterable[str], extras: set[str]) -> Iterator[Requirement]:
+    """The requirements of a package with some extras that apply to this machine."""
+    for text in requirements:
         requirement = Requirement(text)
         marker = requirement.marker
         if not marker or any(marker.evaluate({"extra": name}) for name in ("", *extras)):

@@ -2,13 +2,18 @@
 
 import html
 import re
+import shutil
 import unicodedata
 from collections.abc import Iterable
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 import pydata_sphinx_theme
-from fontTools import subset
 from sphinx.application import Sphinx
+
+from kdbook.store.run import hash_of
+from kdbook.website.sphinx_ext.incremental import IncrementalFolder
 
 THEME = Path(pydata_sphinx_theme.__file__).parent / "theme" / "pydata_sphinx_theme" / "static"
 STYLES = "styles/pydata-sphinx-theme.css"
@@ -30,11 +35,18 @@ def subset_fonts(app: Sphinx, error: Exception | None) -> None:
     if error or app.builder.format != "html":
         return
     site = Path(app.outdir)
+    static, fonts = site / "_static", Path(app.doctreedir, "fonts")
     pages = [page.read_text("utf-8") for page in site.rglob("*.html")]
-    _subset_icons(site / "_static", {name for page in pages for name in ICON.findall(page)})
+    icons = _keep_icons(static, {name for page in pages for name in ICON.findall(page)})
     formulas = {formula for page in pages for formula in FORMULA.findall(page)}
-    source = Path(app.srcdir) / "book/_static" / MATH_FONT
-    _subset(source, site / "_static" / MATH_FONT, signs(formulas))
+    folder = IncrementalFolder(fonts, fonts.with_suffix(".json"))
+    for source, name, codes in (
+        (THEME / ICON_FONT, ICON_FONT, icons),
+        (Path(app.srcdir) / "book/_static" / MATH_FONT, MATH_FONT, signs(formulas)),
+    ):
+        made_from = [hash_of(source), sorted(codes), version("fonttools")]
+        shutil.copy(folder.make(source.name, made_from, partial(_subset, source, codes)), static / name)
+    folder.close()
 
 
 def signs(formulas: Iterable[str]) -> set[int]:
@@ -44,23 +56,26 @@ def signs(formulas: Iterable[str]) -> set[int]:
     return italic | {ord(sign) for sign in written}
 
 
-def _subset_icons(static: Path, used: set[str]) -> None:
-    codes: list[int] = []
+def _keep_icons(static: Path, used: set[str]) -> set[int]:
+    """Remove all other icons from the style sheet, and return the code points of those that stay."""
+    codes: set[int] = set()
 
     def keep_used(rule: re.Match[str]) -> str:
         if used.isdisjoint(ICON.findall(rule["names"])):
             return ""
-        codes.append(int(rule["code"], 16))
+        codes.add(int(rule["code"], 16))
         return rule[0]
 
     styles, rules = RULE.subn(keep_used, (THEME / STYLES).read_text("utf-8"))
     assert rules, f"no icon was found in {STYLES}; its rules have another form now"
     (static / STYLES).write_text(styles, "utf-8")
     (static / ICONS_AS_SCRIPT).write_text("// The icons are in the style sheet's font.\n", "utf-8")
-    _subset(THEME / ICON_FONT, static / ICON_FONT, codes)
+    return codes
 
 
-def _subset(source: Path, target: Path, codes: Iterable[int]) -> None:
+def _subset(source: Path, codes: Iterable[int], target: Path) -> None:
+    from fontTools import subset  # a build that changes no page need not import it
+
     options = subset.Options(flavor=target.suffix.removeprefix("."))
     font = subset.load_font(str(source), options)
     subsetter = subset.Subsetter(options)

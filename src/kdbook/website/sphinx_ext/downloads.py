@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from functools import cache, cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,13 @@ from kdbook.errors import KdbookError
 from kdbook.export import browser
 from kdbook.settings import environment, profile
 from kdbook.store import archive
+from kdbook.store.run import Run, hash_of
 from kdbook.website import setup_cell
 from kdbook.website.notebooks import NotebookContext, convert
 from kdbook.website.sphinx_ext.addresses import GITHUB
 from kdbook.website.sphinx_ext.build import build_of
-from kdbook.website.sphinx_ext.freshness import built_with
+from kdbook.website.sphinx_ext.freshness import built_with, read_from
+from kdbook.website.sphinx_ext.incremental import IncrementalFolder
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +35,8 @@ WITH_OUTPUTS = "-with-outputs"
 DEMO = "demo"
 ALL_CHAPTERS = "all-chapters.zip"
 CONSTRAINTS = "constraints.txt"
-
+RECORD = "downloads.json"
+DESCRIBING = ("pyproject.toml", "README.md", "LICENSE")  # the package, beside its sources
 RUNS = "runs.zip"
 COLAB = "https://colab.research.google.com/github"  # it opens notebooks that a branch on GitHub has
 BRANCH = "notebooks"  # to which .github/workflows/book.yml pushes them
@@ -63,41 +67,100 @@ def add_buttons(app: Sphinx, page: str, template: str, context: dict[str, Any], 
 
 
 def write(app: Sphinx, error: Exception | None) -> None:
-    """Write all downloads into the built site."""
+    """Write into the built site those downloads that are missing or out of date."""
     if error or app.builder.name != "html":
         return
-    folder = Path(app.outdir, FOLDER)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    wheel = _build_wheel(Path(app.srcdir), folder)
-    (folder / CONSTRAINTS).write_text(setup_cell.constraints(), "utf-8")
-    names = sorted(built_with(app.env))
-    site = _context(app, names, wheel, _write_runs(app, folder))
-    for name in names:
-        source, notebook = Path(app.env.doc2path(name)), _executed(app, name)
+    project = Path(app.srcdir)
+    folder = IncrementalFolder(Path(app.outdir, FOLDER), Path(app.doctreedir, RECORD))
+    package, installed = _package_files(project), setup_cell.installed()
+    wheel = f"kdbook-{version('kdbook')}-py3-none-any.whl"
+    folder.make(wheel, package, partial(_build_wheel, project))
+    folder.make(CONSTRAINTS, installed, lambda path: path.write_text(setup_cell.constraints(), "utf-8"))
+    runs = _published_runs(app)
+    packed = folder.make(RUNS, [run.key for run in runs], partial(archive.export, runs)) if runs else None
+    notebooks = _Notebooks(app, wheel, packed)
+    for name in notebooks.chapters:
+        made_from = [package, installed, notebooks.made_from(name)]
         for outputs in (False, True):
-            target = folder / f"{source.stem}{WITH_OUTPUTS if outputs else ''}.ipynb"
-            try:
-                nbformat.write(convert(notebook, source, site, outputs), target)
-            except KdbookError as problem:
-                raise ExtensionError(str(problem)) from problem
-    with zipfile.ZipFile(folder / ALL_CHAPTERS, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in names:
-            file = f"{Path(name).name}.ipynb"
-            archive.write(folder / file, file)
+            target = f"{Path(name).name}{WITH_OUTPUTS if outputs else ''}.ipynb"
+            folder.make(target, made_from, partial(notebooks.write, name, outputs))
+    everything = [package, installed, *map(notebooks.made_from, notebooks.chapters)]
+    folder.make(ALL_CHAPTERS, everything, notebooks.pack)
+    folder.close()
     _write_demo(app)
-    logger.info("wrote %d notebooks and %s", len(names), wheel.name)
+    logger.info("the site has %d notebooks and %s", len(notebooks.chapters), wheel)
 
 
-def _executed(app: Sphinx, name: str) -> nbformat.NotebookNode:
-    """The notebook of a chapter with its outputs.
+class _Notebooks:
+    """The chapters of a site as notebooks.
 
-    MyST-NB writes it without them when they come from the cache.
+    Parameters
+    ----------
+    app
+        The build, at its end.
+    wheel
+        Name of the package's file.
+    runs
+        The file of the study's runs, if the site has it.
     """
-    cache = get_cache(app.env.mystnb_config.execution_cache_path)  # type: ignore[attr-defined]
-    notebook = nbformat.read(Path(app.outdir).parent / "jupyter_execute" / f"{name}.ipynb", as_version=4)
-    executed: nbformat.NotebookNode = cache.merge_match_into_notebook(notebook)[1]
-    return executed
+
+    def __init__(self, app: Sphinx, wheel: str, runs: Path | None) -> None:
+        self.app, self.wheel, self.runs = app, wheel, runs
+        self.chapters = sorted(built_with(app.env))
+        self.profile = build_of(app).study.profile
+        self.titles = {Path(page).name: title.astext() for page, title in app.env.titles.items()}
+        self.bibliography = Path(app.srcdir, app.config.bibtex_bibfiles[0])
+        self.executed = cache(self._executed)
+
+    def made_from(self, name: str) -> list[object]:
+        """All that decides the notebooks of a chapter, apart from the packages."""
+        config, runs = self.app.config, self.runs and self.runs.stat().st_size
+        site = [config.html_title, config.html_baseurl, self.titles, self.chapters, runs]
+        study = [self.profile.name, self.profile.data.task]
+        return [*read_from(self.app.env, name), *site, hash_of(self.bibliography), *study]
+
+    def write(self, name: str, outputs: bool, target: Path) -> None:
+        """Write the notebook of a chapter."""
+        page = Path(self.app.env.doc2path(name))
+        try:
+            notebook = convert(self.executed(name), page, self.context, outputs)
+        except KdbookError as problem:
+            raise ExtensionError(str(problem)) from problem
+        nbformat.write(notebook, target)
+
+    def pack(self, target: Path) -> None:
+        """Write the notebooks of all chapters, without outputs, into one file."""
+        with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as packed:
+            for name in self.chapters:
+                file = f"{Path(name).name}.ipynb"
+                packed.write(target.with_name(file), file)
+
+    @cached_property
+    def context(self) -> NotebookContext:
+        """What the notebooks refer to."""
+        address = self.app.config.html_baseurl.rstrip("/")
+        name = self.profile.name
+        named = name if name in profile.names() else f"{name}.toml"  # a file beside the notebook
+        entries = parse_file(self.bibliography).entries
+        return NotebookContext(
+            title=self.app.config.html_title,
+            titles=self.titles,
+            chapters={Path(chapter).name for chapter in self.chapters},
+            citations={key: _citation(entry) for key, entry in entries.items()},
+            address=address,
+            setup=setup_cell.code(f"{address}/{FOLDER}", self.wheel, CONSTRAINTS, named, self.runs),
+            task=self.profile.data.task,
+        )
+
+    def _executed(self, name: str) -> nbformat.NotebookNode:
+        """The notebook of a chapter with its outputs.
+
+        MyST-NB writes it without them when they come from the cache.
+        """
+        kept = get_cache(self.app.env.mystnb_config.execution_cache_path)  # type: ignore[attr-defined]
+        path = Path(self.app.outdir).parent / "jupyter_execute" / f"{name}.ipynb"
+        executed: nbformat.NotebookNode = kept.merge_match_into_notebook(nbformat.read(path, as_version=4))[1]
+        return executed
 
 
 def _write_demo(app: Sphinx) -> None:
@@ -113,35 +176,14 @@ def _write_demo(app: Sphinx) -> None:
         )
 
 
-def _write_runs(app: Sphinx, folder: Path) -> Path | None:
-    """Write the runs of the study for readers who do not train, if the site is published and they are small
+def _published_runs(app: Sphinx) -> list[Run]:
+    """The runs of the study for readers who do not train, if the site is published and they are small
     enough.
     """
     if environment.read().site == environment.SERVED_LOCALLY:
-        return None
+        return []
     runs = [run for _, run in build_of(app).study.completed_runs()]
-    if sum(run.bytes for run in runs) > MAX_RUNS_BYTES:
-        return None
-    archive.export(runs, folder / RUNS)
-    return folder / RUNS
-
-
-def _context(app: Sphinx, names: list[str], wheel: Path, runs: Path | None) -> NotebookContext:
-    address = app.config.html_baseurl.rstrip("/")
-    study_profile = build_of(app).study.profile
-    entries = parse_file(Path(app.srcdir, app.config.bibtex_bibfiles[0])).entries
-    name = study_profile.name
-    named = name if name in profile.names() else f"{name}.toml"  # a file beside the notebook
-    setup = setup_cell.code(f"{address}/{FOLDER}", wheel.name, CONSTRAINTS, named, runs)
-    return NotebookContext(
-        title=app.config.html_title,
-        titles={Path(page).name: title.astext() for page, title in app.env.titles.items()},
-        chapters={Path(name).name for name in names},
-        citations={key: _citation(entry) for key, entry in entries.items()},
-        address=address,
-        setup=setup,
-        task=study_profile.data.task,
-    )
+    return runs if sum(run.bytes for run in runs) <= MAX_RUNS_BYTES else []
 
 
 def _citation(entry: Entry) -> str:
@@ -155,9 +197,16 @@ def _citation(entry: Entry) -> str:
     return f"[{text}]({entry.fields['url']})" if "url" in entry.fields else text
 
 
-def _build_wheel(project: Path, folder: Path) -> Path:
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+def _package_files(project: Path) -> dict[str, str]:
+    """A hash of each file that the wheel is built from."""
+    sources = [path for path in Path(project, "src").rglob("*") if "__pycache__" not in path.parts]
+    files = [path for path in sources if path.is_file()]
+    files += [path for name in DESCRIBING if (path := project / name).is_file()]
+    return {path.relative_to(project).as_posix(): hash_of(path) for path in files}
+
+
+def _build_wheel(project: Path, target: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(target.parent)]
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
-    if done.returncode:
+    if done.returncode or not target.is_file():
         raise ExtensionError(f"the wheel of the package could not be built: {done.stderr.strip()}")
-    return next(folder.glob(f"kdbook-{version('kdbook')}-*.whl"))

@@ -10,6 +10,7 @@ hashes.
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from jupyter_cache import get_cache
 from sphinx.application import Sphinx
@@ -92,14 +93,23 @@ def remember(app: Sphinx, env: BuildEnvironment) -> None:
     for name in set(built_with(env)) - env.found_docs:
         del built_with(env)[name]
     env.kdbook_contents = _contents(env)  # type: ignore[attr-defined]
-    executed = getattr(env, "nb_metadata", {})
     record = {
-        name: BuiltChapter(
-            dependencies=dependencies, seconds=executed.get(name, {}).get("exec_data", {}).get("runtime")
-        )
+        name: BuiltChapter(dependencies=dependencies, seconds=_execution(env, name).get("runtime"))
         for name, dependencies in built_with(env).items()
     }
     Path(app.doctreedir, chapters.BUILT.name).write_bytes(BUILT_CHAPTERS.dump_json(record, indent=1))
+
+
+def read_from(env: BuildEnvironment, name: str) -> list[object]:
+    """What a chapter was last read from: hashes of its text and of its dependencies, and its execution."""
+    digests: dict[str, str] = env.kdbook_contents  # type: ignore[attr-defined]
+    return [digests[name], chapters.digest(built_with(env)[name]), _execution(env, name)]
+
+
+def _execution(env: BuildEnvironment, name: str) -> dict[str, Any]:
+    """When and how long a chapter was executed, as MyST-NB notes it; empty for a page without cells."""
+    execution: dict[str, Any] = getattr(env, "nb_metadata", {}).get(name, {}).get("exec_data", {})
+    return execution
 
 
 def _contents(env: BuildEnvironment) -> dict[str, str]:
