@@ -79,6 +79,11 @@ def digest(*wanted: str) -> str:
     return _sha("\0".join(_merkle(root, [], known)[0] for root in roots if root))
 
 
+def whole_package() -> str:
+    """One hash of all files of the package; while it stays, so do all definitions and digests."""
+    return _content(names.root())
+
+
 def used_names(code: str) -> set[str]:
     """Qualified names of this package that free-standing code, such as the cells of a chapter, refers to."""
     normalizer = Normalizer("", {})
@@ -122,7 +127,8 @@ def _parsed_definition(module: names.Module, name: str) -> Definition:
 
 def _content(path: Path) -> str:
     """A hash of a data file, or of all files of a folder."""
-    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    inside = path.rglob("*") if path.is_dir() else [path]
+    files = sorted(file for file in inside if file.is_file() and "__pycache__" not in file.parts)
     return _sha("\0".join(f"{file.relative_to(path)}\0{_sha_of_bytes(file.read_bytes())}" for file in files))
 
 

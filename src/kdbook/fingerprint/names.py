@@ -91,6 +91,14 @@ def is_ours(module: str) -> bool:
     return module.partition(".")[0] == PACKAGE
 
 
+def root() -> Path:
+    """The folder of the package."""
+    spec = find_spec(PACKAGE)
+    assert spec
+    assert spec.submodule_search_locations
+    return Path(spec.submodule_search_locations[0])
+
+
 def path_of(module: str) -> Path:
     """The file of a module of this package."""
     path = _path(module)
@@ -133,19 +141,11 @@ def _absolute(node: ast.ImportFrom, module: str) -> str:
     return ".".join([*parents, *filter(None, [node.module])])
 
 
-def _root() -> Path:
-    """The folder of the package."""
-    spec = find_spec(PACKAGE)
-    assert spec
-    assert spec.submodule_search_locations
-    return Path(spec.submodule_search_locations[0])
-
-
 @cache
 def _path(module: str) -> Path | None:
     if not is_ours(module):
         return None
-    base = _root().joinpath(*module.split(".")[1:])
+    base = root().joinpath(*module.split(".")[1:])
     return next((path for path in (base / "__init__.py", Path(f"{base}.py")) if path.is_file()), None)
 
 

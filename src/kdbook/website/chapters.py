@@ -54,18 +54,21 @@ class ChapterStatus:
     seconds: float | None
 
 
-def dependencies(text: str, study: Study) -> Dependencies | None:
-    """What the outputs of a chapter depend on, as hashes or versions; None for a page without cells."""
+def dependencies(text: str, study: Study, code: dict[str, str] | None = None) -> Dependencies | None:
+    """What the outputs of a chapter depend on, as hashes or versions; None for a page without cells.
+
+    ``code`` is what its cells reach in this package, if that is known.
+    """
     cells = [OPTIONS.sub("", match["code"], count=1) for match in CELL.finditer(text)]
     if not cells:
         return None
     lines = (line for cell in cells for line in cell.splitlines())
-    code = "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
+    python = "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
     settings = study.profile.model_dump(mode="json", include={"name", "description", "primary", "data"})
-    settings |= {f"base {name}": profile.text(name) for name in _bases(code)}
+    settings |= {f"base {name}": profile.text(name) for name in _bases(python)}
     return {
-        "code": fingerprint.definitions(fingerprint.used_names(code)),
-        "run": runs_read(code, study),
+        "code": code or fingerprint.definitions(fingerprint.used_names(python)),
+        "run": runs_read(python, study),
         "profile": {name: json.dumps(value) for name, value in settings.items()},
         "data": {"rows": study.data_digest("all")},
         "version of": _versions() | study.versions | _encoders(),

@@ -4,6 +4,7 @@ from functools import cached_property
 
 from sphinx.application import Sphinx
 
+from kdbook import fingerprint
 from kdbook.execution.schedule import open_study
 from kdbook.study.study import Study
 from kdbook.website import chapters
@@ -21,10 +22,18 @@ class Build:
         """The study of the profile that the environment names."""
         return open_study()
 
-    def dependencies(self, text: str) -> Dependencies | None:
-        """What the outputs of a chapter with this text depend on; None for a page without cells."""
+    @cached_property
+    def package(self) -> str:
+        """A hash of all files of this package."""
+        return fingerprint.whole_package()
+
+    def dependencies(self, text: str, code: dict[str, str] | None = None) -> Dependencies | None:
+        """What the outputs of a chapter with this text depend on; None for a page without cells.
+
+        ``code`` is what its cells reach in this package, if that is known.
+        """
         if text not in self._dependencies:
-            self._dependencies[text] = chapters.dependencies(text, self.study)
+            self._dependencies[text] = chapters.dependencies(text, self.study, code)
         return self._dependencies[text]
 
     def forget(self) -> None:

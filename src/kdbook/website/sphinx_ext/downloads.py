@@ -72,7 +72,8 @@ def write(app: Sphinx, error: Exception | None) -> None:
         return
     project = Path(app.srcdir)
     folder = IncrementalFolder(Path(app.outdir, FOLDER), Path(app.doctreedir, RECORD))
-    package, installed = _package_files(project), setup_cell.installed()
+    describing = {name: hash_of(project / name) for name in DESCRIBING}
+    package, installed = [build_of(app).package, describing], setup_cell.installed()
     wheel = f"kdbook-{version('kdbook')}-py3-none-any.whl"
     folder.make(wheel, package, partial(_build_wheel, project))
     folder.make(CONSTRAINTS, installed, lambda path: path.write_text(setup_cell.constraints(), "utf-8"))
@@ -195,14 +196,6 @@ def _citation(entry: Entry) -> str:
     title = entry.fields["title"].replace("{", "").replace("}", "")
     text = f"{names[0]}{more}, {entry.fields['year']}, *{title}*"
     return f"[{text}]({entry.fields['url']})" if "url" in entry.fields else text
-
-
-def _package_files(project: Path) -> dict[str, str]:
-    """A hash of each file that the wheel is built from."""
-    sources = [path for path in Path(project, "src").rglob("*") if "__pycache__" not in path.parts]
-    files = [path for path in sources if path.is_file()]
-    files += [path for name in DESCRIBING if (path := project / name).is_file()]
-    return {path.relative_to(project).as_posix(): hash_of(path) for path in files}
 
 
 def _build_wheel(project: Path, target: Path) -> None:

@@ -51,10 +51,11 @@ def outdated_chapters(
     """Names of the chapters whose dependencies are not those that they were last built with."""
     contents_read = getattr(env, "kdbook_contents", {})
     stale = [name for name, digest in _contents(env).items() if contents_read.get(name) not in (None, digest)]
+    same_package = getattr(env, "kdbook_package", None) == build_of(app).package
     for name in env.found_docs - set(stale):
-        path = Path(env.doc2path(name))
-        now = build_of(app).dependencies(path.read_text("utf-8")) if path.suffix == ".md" else None
-        before = built_with(env).get(name)
+        path, before = Path(env.doc2path(name)), built_with(env).get(name)
+        code = before["code"] if before and same_package else None
+        now = build_of(app).dependencies(path.read_text("utf-8"), code) if path.suffix == ".md" else None
         if now and now != before:
             stale.append(name)
             if before and name not in added | changed:
@@ -93,6 +94,7 @@ def remember(app: Sphinx, env: BuildEnvironment) -> None:
     for name in set(built_with(env)) - env.found_docs:
         del built_with(env)[name]
     env.kdbook_contents = _contents(env)  # type: ignore[attr-defined]
+    env.kdbook_package = build_of(app).package  # type: ignore[attr-defined]
     record = {
         name: BuiltChapter(dependencies=dependencies, seconds=_execution(env, name).get("runtime"))
         for name, dependencies in built_with(env).items()
