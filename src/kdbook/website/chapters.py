@@ -6,7 +6,7 @@ import ast
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -54,21 +54,25 @@ class ChapterStatus:
     seconds: float | None
 
 
-def dependencies(text: str, study: Study, code: dict[str, str] | None = None) -> Dependencies | None:
-    """What the outputs of a chapter depend on, as hashes or versions; None for a page without cells.
+def reached_definitions(code: str) -> dict[str, str]:
+    """A hash of each definition of this package that the code of cells reaches, by name."""
+    return fingerprint.definitions(fingerprint.used_names(code))
 
-    ``code`` is what its cells reach in this package, if that is known.
-    """
+
+def dependencies(
+    text: str, study: Study, reached: Callable[[str], dict[str, str]] = reached_definitions
+) -> Dependencies | None:
+    """What the outputs of a chapter depend on, as hashes or versions; None for a page without cells."""
     cells = [OPTIONS.sub("", match["code"], count=1) for match in CELL.finditer(text)]
     if not cells:
         return None
     lines = (line for cell in cells for line in cell.splitlines())
-    python = "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
+    code = "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
     settings = study.profile.model_dump(mode="json", include={"name", "description", "primary", "data"})
-    settings |= {f"base {name}": profile.text(name) for name in _bases(python)}
+    settings |= {f"base {name}": profile.text(name) for name in _bases(code)}
     return {
-        "code": code or fingerprint.definitions(fingerprint.used_names(python)),
-        "run": runs_read(python, study),
+        "code": reached(code),
+        "run": runs_read(code, study),
         "profile": {name: json.dumps(value) for name, value in settings.items()},
         "data": {"rows": study.data_digest("all")},
         "version of": _versions() | study.versions | _encoders(),

@@ -2,6 +2,8 @@
 downloads.
 """
 
+import gc
+
 from sphinx.application import Sphinx
 
 from kdbook.website.sphinx_ext import (
@@ -15,6 +17,7 @@ from kdbook.website.sphinx_ext import (
     mathml,
     outputs,
     parallel,
+    previews,
     publish,
     scripts,
 )
@@ -22,6 +25,9 @@ from kdbook.website.sphinx_ext import (
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register everything with Sphinx."""
+    gc.freeze()  # a build makes many objects that stay, and searching them for garbage takes a tenth of it
+    gc.set_threshold(100_000, 50, 100)
+    previews.import_without_cards()
     publish.setup(app)
     app.connect("config-inited", addresses.configure)
     app.connect("builder-inited", failures.forget)
@@ -31,6 +37,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("env-before-read-docs", freshness.prepare)
     app.connect("source-read", freshness.stamp)
     app.connect("env-updated", freshness.remember)
+    app.connect("write-started", previews.import_cards)
     app.connect("html-page-context", scripts.choose, priority=900)
     app.connect("html-page-context", downloads.add_buttons, priority=900)
     app.connect("build-finished", failures.report_last, priority=300)

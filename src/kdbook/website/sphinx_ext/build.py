@@ -6,15 +6,22 @@ from sphinx.application import Sphinx
 
 from kdbook import fingerprint
 from kdbook.execution.schedule import open_study
+from kdbook.store.run import key_of
 from kdbook.study.study import Study
 from kdbook.website import chapters
 from kdbook.website.chapters import Dependencies
 
 
 class Build:
-    """The study that a build shows, and the dependencies of its chapters, each computed once."""
+    """The study that a build shows, and the dependencies of its chapters, each computed once.
+
+    ``definitions`` are those that the cells of its chapters reach, by a hash of the package and of the cells;
+    ``definitions_before`` are those that an earlier build has found.
+    """
 
     def __init__(self) -> None:
+        self.definitions: dict[str, dict[str, str]] = {}
+        self.definitions_before: dict[str, dict[str, str]] = {}
         self._dependencies: dict[str, Dependencies | None] = {}
 
     @cached_property
@@ -27,14 +34,18 @@ class Build:
         """A hash of all files of this package."""
         return fingerprint.whole_package()
 
-    def dependencies(self, text: str, code: dict[str, str] | None = None) -> Dependencies | None:
-        """What the outputs of a chapter with this text depend on; None for a page without cells.
-
-        ``code`` is what its cells reach in this package, if that is known.
-        """
+    def dependencies(self, text: str) -> Dependencies | None:
+        """What the outputs of a chapter with this text depend on; None for a page without cells."""
         if text not in self._dependencies:
-            self._dependencies[text] = chapters.dependencies(text, self.study, code)
+            self._dependencies[text] = chapters.dependencies(text, self.study, self._reached_definitions)
         return self._dependencies[text]
+
+    def _reached_definitions(self, code: str) -> dict[str, str]:
+        key = key_of([self.package, code])
+        if key not in self.definitions:
+            known = self.definitions_before.get(key)
+            self.definitions[key] = known or chapters.reached_definitions(code)
+        return self.definitions[key]
 
     def forget(self) -> None:
         """Look everything up again, since runs were trained."""

@@ -51,11 +51,10 @@ def outdated_chapters(
     """Names of the chapters whose dependencies are not those that they were last built with."""
     contents_read = getattr(env, "kdbook_contents", {})
     stale = [name for name, digest in _contents(env).items() if contents_read.get(name) not in (None, digest)]
-    same_package = getattr(env, "kdbook_package", None) == build_of(app).package
+    build_of(app).definitions_before = getattr(env, "kdbook_definitions", {})
     for name in env.found_docs - set(stale):
         path, before = Path(env.doc2path(name)), built_with(env).get(name)
-        code = before["code"] if before and same_package else None
-        now = build_of(app).dependencies(path.read_text("utf-8"), code) if path.suffix == ".md" else None
+        now = build_of(app).dependencies(path.read_text("utf-8")) if path.suffix == ".md" else None
         if now and now != before:
             stale.append(name)
             if before and name not in added | changed:
@@ -94,7 +93,7 @@ def remember(app: Sphinx, env: BuildEnvironment) -> None:
     for name in set(built_with(env)) - env.found_docs:
         del built_with(env)[name]
     env.kdbook_contents = _contents(env)  # type: ignore[attr-defined]
-    env.kdbook_package = build_of(app).package  # type: ignore[attr-defined]
+    env.kdbook_definitions = build_of(app).definitions  # type: ignore[attr-defined]
     record = {
         name: BuiltChapter(dependencies=dependencies, seconds=_execution(env, name).get("runtime"))
         for name, dependencies in built_with(env).items()
