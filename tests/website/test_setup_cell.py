@@ -124,3 +124,14 @@ def test_constraints_are_what_computes_and_no_tools():
     assert {"torch", "autogluon.multimodal", "pandas", "onnxruntime"} <= set(lines)
     assert not {"Sphinx", "jupyter-book", "pytest", "ruff", "kdbook"} & set(lines)
     assert lines["pandas"] == version("pandas")
+
+
+def test_what_is_installed_changes_with_a_package_and_its_version(monkeypatch, tmp_path):
+    before = setup_cell.installed()
+    assert before == setup_cell.installed()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    seen = [before]
+    for name in ("toy-1.0.dist-info", "toy-1.1.dist-info"):
+        (tmp_path / name).mkdir()
+        assert setup_cell.installed() not in seen
+        seen.append(setup_cell.installed())

@@ -9,7 +9,7 @@ from kdbook.execution.schedule import open_study
 from kdbook.store.run import key_of
 from kdbook.study.study import Study
 from kdbook.website import chapters
-from kdbook.website.chapters import Dependencies
+from kdbook.website.chapters import Dependencies, reached_definitions
 
 
 class Build:
@@ -44,7 +44,7 @@ class Build:
         key = key_of([self.package, code])
         if key not in self.definitions:
             known = self.definitions_before.get(key)
-            self.definitions[key] = known or chapters.reached_definitions(code)
+            self.definitions[key] = known or reached_definitions(code)
         return self.definitions[key]
 
     def forget(self) -> None:

@@ -79,14 +79,13 @@ def write(app: Sphinx, error: Exception | None) -> None:
     folder.make(CONSTRAINTS, installed, lambda path: path.write_text(setup_cell.constraints(), "utf-8"))
     runs = _published_runs(app)
     packed = folder.make(RUNS, [run.key for run in runs], partial(archive.export, runs)) if runs else None
-    notebooks = _Notebooks(app, wheel, packed)
+    notebooks = _Notebooks(app, [package, installed], wheel, packed)
     for name in notebooks.chapters:
-        made_from = [package, installed, notebooks.made_from(name)]
+        made_from = notebooks.made_from(name)
         for outputs in (False, True):
             target = f"{Path(name).name}{WITH_OUTPUTS if outputs else ''}.ipynb"
             folder.make(target, made_from, partial(notebooks.write, name, outputs))
-    everything = [package, installed, *map(notebooks.made_from, notebooks.chapters)]
-    folder.make(ALL_CHAPTERS, everything, notebooks.pack)
+    folder.make(ALL_CHAPTERS, [*map(notebooks.made_from, notebooks.chapters)], notebooks.pack)
     folder.close()
     _write_demo(app)
     logger.info("the site has %d notebooks and %s", len(notebooks.chapters), wheel)
@@ -99,14 +98,16 @@ class _Notebooks:
     ----------
     app
         The build, at its end.
+    packages
+        All that decides the wheel and the first cell.
     wheel
         Name of the package's file.
     runs
         The file of the study's runs, if the site has it.
     """
 
-    def __init__(self, app: Sphinx, wheel: str, runs: Path | None) -> None:
-        self.app, self.wheel, self.runs = app, wheel, runs
+    def __init__(self, app: Sphinx, packages: object, wheel: str, runs: Path | None) -> None:
+        self.app, self.packages, self.wheel, self.runs = app, packages, wheel, runs
         self.chapters = sorted(built_with(app.env))
         self.profile = build_of(app).study.profile
         self.titles = {Path(page).name: title.astext() for page, title in app.env.titles.items()}
@@ -114,11 +115,12 @@ class _Notebooks:
         self.executed = cache(self._executed)
 
     def made_from(self, name: str) -> list[object]:
-        """All that decides the notebooks of a chapter, apart from the packages."""
+        """All that decides the notebooks of a chapter."""
         config, runs = self.app.config, self.runs and self.runs.stat().st_size
         site = [config.html_title, config.html_baseurl, self.titles, self.chapters, runs]
         study = [self.profile.name, self.profile.data.task]
-        return [*read_from(self.app.env, name), *site, hash_of(self.bibliography), *study]
+        chapter = read_from(self.app.env, name)
+        return [self.packages, *chapter, *site, hash_of(self.bibliography), *study]
 
     def write(self, name: str, outputs: bool, target: Path) -> None:
         """Write the notebook of a chapter."""
@@ -140,8 +142,6 @@ class _Notebooks:
     def context(self) -> NotebookContext:
         """What the notebooks refer to."""
         address = self.app.config.html_baseurl.rstrip("/")
-        name = self.profile.name
-        named = name if name in profile.names() else f"{name}.toml"  # a file beside the notebook
         entries = parse_file(self.bibliography).entries
         return NotebookContext(
             title=self.app.config.html_title,
@@ -149,9 +149,24 @@ class _Notebooks:
             chapters={Path(chapter).name for chapter in self.chapters},
             citations={key: _citation(entry) for key, entry in entries.items()},
             address=address,
-            setup=setup_cell.code(f"{address}/{FOLDER}", self.wheel, CONSTRAINTS, named, self.runs),
+            setup=self._setup(f"{address}/{FOLDER}"),
             task=self.profile.data.task,
         )
+
+    def _setup(self, address: str) -> str:
+        """The code of the first cell, where ``address`` is that of the downloads."""
+        name = self.profile.name
+        named = name if name in profile.names() else f"{name}.toml"  # a file beside the notebook
+        folder = Path(self.app.doctreedir, "setup")
+        kept = IncrementalFolder(folder, folder.with_suffix(".json"))
+        made_from = [self.packages, address, named, self.runs and self.runs.stat().st_size]
+
+        def write(path: Path) -> None:
+            path.write_text(setup_cell.code(address, self.wheel, CONSTRAINTS, named, self.runs), "utf-8")
+
+        code = kept.make("cell.py", made_from, write).read_text("utf-8")
+        kept.close()
+        return code
 
     def _executed(self, name: str) -> nbformat.NotebookNode:
         """The notebook of a chapter with its outputs.

@@ -1,10 +1,13 @@
 """Files of the site that are written again only if what they are made from changed."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from kdbook.store.run import key_of
+
+HASHES = TypeAdapter(dict[str, str])
 
 
 class IncrementalFolder:
@@ -48,11 +51,11 @@ class IncrementalFolder:
         for path in self._folder.iterdir():
             if path.name not in self._now:
                 path.unlink()
-        self._record.write_text(json.dumps(self._now), "utf-8")
+        self._record.write_bytes(HASHES.dump_json(self._now))
 
 
 def _read(record: Path) -> dict[str, str]:
     try:
-        return dict(json.loads(record.read_text("utf-8")))
+        return HASHES.validate_json(record.read_bytes())
     except (OSError, ValueError):
         return {}

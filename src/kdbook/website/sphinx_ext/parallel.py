@@ -13,6 +13,7 @@ from jupyter_cache.cache.main import JupyterCacheBase
 from jupyter_cache.executors import utils
 from jupyter_client.manager import AsyncKernelManager
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from traitlets import default
 
 from kdbook.settings import environment, machine
@@ -20,6 +21,7 @@ from kdbook.website.sphinx_ext import failures
 
 CHAPTERS_PER_CORE = 2  # a chapter mostly imports libraries and shares the processor well
 SECONDS_TO_WRITE = 300  # into the database of chapters, which others may lock for long on a network disk
+FEW = 5
 LOCK = "kdbook.lock"
 SECONDS_TO_START = 300  # importing IPython takes that long only where a disk or a processor is busy
 
@@ -62,6 +64,12 @@ def read_in_parallel(app: Sphinx) -> None:
     app.parallel = CHAPTERS_PER_CORE * machine.cores()
     # sphinx-external-toc always loads this extension, which works in parallel but does not say so
     app.extensions["sphinx_multitoc_numbering"].parallel_read_safe = True
+
+
+def write_few_serially(app: Sphinx, env: BuildEnvironment, names: list[str]) -> None:
+    """Start no processes for a few pages, as Sphinx does not for reading them: that takes longer."""
+    if len(names) <= FEW:
+        app.parallel = 1
 
 
 _keep = JupyterCacheBase.cache_notebook_bundle
