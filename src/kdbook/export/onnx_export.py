@@ -216,6 +216,7 @@ def torch_network(run: Run) -> tuple[Any, bool]:
     state = weights.read(run)
     head = state["head.weight"]  # (classes, width)
     pools_mean = weights.pooling(run) == "mean"
+    has_segments = getattr(config, "type_vocab_size", 0) > 0
 
     class Network(torch.nn.Module):
         def __init__(self) -> None:
@@ -226,13 +227,15 @@ def torch_network(run: Run) -> tuple[Any, bool]:
         def forward(
             self, ids: torch.Tensor, mask: torch.Tensor, segments: torch.Tensor | None = None
         ) -> torch.Tensor:
+            if segments is None and has_segments:
+                segments = torch.zeros_like(ids)  # the encoder would look the same up in many small steps
             extra = {} if segments is None else {student.SEGMENTS: segments}
             states = self.model(
                 input_ids=ids, attention_mask=mask, **extra
             ).last_hidden_state  # (rows, tokens, width)
             if pools_mean:
-                weight = mask.unsqueeze(-1)  # (rows, tokens, 1)
-                features = (states * weight).sum(1) / weight.sum(1)  # (rows, width)
+                weight = mask.to(states.dtype).unsqueeze(1)  # (rows, 1, tokens)
+                features = (weight @ states).squeeze(1) / weight.sum(2)  # (rows, width)
             else:
                 features = states[:, 0]
             return torch.softmax(self.head(features), -1)

@@ -53,6 +53,7 @@ class Student:
         self.tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
         self.tokenizer.no_truncation()
         self.tokenizer.no_padding()
+        self.tokenizer.post_processor = None  # marks are added below
         self.settings = json.loads((folder / SETTINGS).read_text("utf-8"))
 
     @property
