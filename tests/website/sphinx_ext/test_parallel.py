@@ -1,8 +1,10 @@
 """Kernels that start at once do not get into each other's way."""
 
+import os
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from jupyter_cache import get_cache
@@ -11,7 +13,15 @@ from jupyter_cache.cache import db
 from nbclient import execute
 from nbformat.v4 import new_code_cell, new_notebook
 
-from kdbook.website.sphinx_ext.parallel import IpcKernelManager, _create_engine, _keep_exclusively
+from kdbook.settings import machine
+from kdbook.website.sphinx_ext.parallel import (
+    CHAPTERS_PER_CORE,
+    THREADS,
+    IpcKernelManager,
+    _create_engine,
+    _keep_exclusively,
+    share_cores,
+)
 
 pytestmark = pytest.mark.training
 
@@ -69,3 +79,18 @@ def test_no_chapter_that_is_kept_while_others_are_is_lost(tmp_path, monkeypatch)
     with ThreadPoolExecutor() as pool:
         list(pool.map(keep, range(4)))
     assert len(get_cache(tmp_path).list_cache_records()) == 100
+
+
+@pytest.mark.parametrize(
+    ("cores", "pages", "own", "parallel", "threads"),
+    [(8, 13, None, 16, "1"), (8, 2, None, 1, "8"), (1, 13, None, 2, "1"), (8, 13, "3", 16, "3")],
+)
+def test_kernels_share_the_cores(monkeypatch, cores, pages, own, parallel, threads):
+    """Unless the reader has chosen a number of threads."""
+    monkeypatch.setattr(machine, "cores", lambda: cores)
+    monkeypatch.setenv(THREADS, own or "")
+    if not own:
+        monkeypatch.delenv(THREADS)
+    app = SimpleNamespace(parallel=CHAPTERS_PER_CORE * cores)
+    share_cores(app, None, [f"page-{number}" for number in range(pages)])
+    assert (app.parallel, os.environ[THREADS]) == (parallel, threads)

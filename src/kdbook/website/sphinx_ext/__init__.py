@@ -35,7 +35,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("builder-inited", freshness.train_missing)
     app.connect("env-get-outdated", freshness.outdated_chapters)
     app.connect("env-before-read-docs", freshness.prepare)
-    app.connect("env-before-read-docs", parallel.write_few_serially)
+    app.connect("env-before-read-docs", parallel.share_cores)
     app.connect("source-read", freshness.stamp)
     app.connect("env-updated", freshness.remember)
     app.connect("write-started", previews.import_cards)

@@ -1,5 +1,6 @@
 """Several chapters executed at once."""
 
+import os
 import subprocess
 from functools import partial
 from typing import Any
@@ -21,7 +22,8 @@ from kdbook.website.sphinx_ext import failures
 
 CHAPTERS_PER_CORE = 2  # a chapter mostly imports libraries and shares the processor well
 SECONDS_TO_WRITE = 300  # into the database of chapters, which others may lock for long on a network disk
-FEW = 5
+FEW = 5  # up to which Sphinx reads chapters one after the other
+THREADS = "OMP_NUM_THREADS"  # read by PyTorch and scikit-learn when they are imported
 LOCK = "kdbook.lock"
 SECONDS_TO_START = 300  # importing IPython takes that long only where a disk or a processor is busy
 
@@ -66,10 +68,13 @@ def read_in_parallel(app: Sphinx) -> None:
     app.extensions["sphinx_multitoc_numbering"].parallel_read_safe = True
 
 
-def write_few_serially(app: Sphinx, env: BuildEnvironment, names: list[str]) -> None:
-    """Start no processes for a few pages, as Sphinx does not for reading them: that takes longer."""
+def share_cores(app: Sphinx, env: BuildEnvironment, names: list[str]) -> None:
+    """Start no processes for a few pages, which takes longer than they do, and let kernels that run at the
+    same time compute with fewer threads: those of several kernels on a core wait for each other.
+    """
     if len(names) <= FEW:
         app.parallel = 1
+    os.environ.setdefault(THREADS, str(max(1, machine.cores() // app.parallel)))
 
 
 _keep = JupyterCacheBase.cache_notebook_bundle
