@@ -56,6 +56,21 @@ def test_a_pair_is_answered_alike_in_any_batch(shipped):
     assert onnx_export.probabilities(model, texts) == pytest.approx(np.array(alone), abs=1e-5)
 
 
+@pytest.mark.parametrize("quantized", [False, True])
+def test_on_several_cores_a_pair_is_answered_as_on_one(shipped, quantized):
+    """The batches are the same, and each is computed by one thread, unless it is the only one."""
+    opened, _, folder, _ = shipped
+    texts = opened.data["test"]
+    assert len(texts) > 2 * student.BATCH
+    one, several = (student.Student(folder, quantized, threads) for threads in (1, 3))
+    for rows in (texts, texts.head(student.BATCH + 1), texts.head(0)):
+        assert (onnx_export.probabilities(one, rows) == onnx_export.probabilities(several, rows)).all()
+    alone = texts.head(1)
+    assert onnx_export.probabilities(several, alone) == pytest.approx(
+        onnx_export.probabilities(one, alone), abs=1e-5
+    )
+
+
 @given(st.integers(0, 200), st.integers(0, 200), st.integers(4, 128))
 def test_long_texts_are_cut_as_automm_cuts_them(first, second, longest):
     model = student.Student.__new__(student.Student)
@@ -148,7 +163,7 @@ def test_students_of_other_kinds(bert, smoke, tmp_path, kind, settings):
     exported = onnx_export.export(opened, Arms({arm: [run] for arm in MAIN_ARMS}), run, tmp_path / "student")
     assert exported.different == 0 and exported.distance < 1e-4
     model = student.Student(tmp_path / "student", quantized=False)
-    assert student.SEGMENTS in {one.name for one in model.session.get_inputs()}
+    assert student.SEGMENTS in model.inputs
     assert run.predictions["probability_1"].round(4).nunique() > 5  # it does not say the same of everything
 
 

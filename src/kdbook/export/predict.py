@@ -14,6 +14,7 @@ from kdbook.data import files
 from kdbook.data.table import Record, checked
 from kdbook.errors import KdbookError
 from kdbook.export.student import Student
+from kdbook.settings import machine
 from kdbook.store.atomic import atomic
 
 PREDICTION = "prediction"
@@ -79,7 +80,7 @@ def predict_file(path: Path, output: Path, folder: Path) -> int:
 
 def _open_student(folder: Path) -> Student:
     try:
-        return Student(folder)
+        return Student(folder, threads=machine.cores())
     except Exception as error:  # onnxruntime and tokenizers share no class
         raise KdbookError(
             f"there is no readable student in {str(folder)!r}; make one with: kdbook export-student {folder}"

@@ -8,7 +8,8 @@ line it takes one text, or two if the student reads pairs:
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -37,19 +38,16 @@ class Student:
     quantized
         Whether to use the 8-bit weights instead of the 32-bit ones.
     threads
-        Processor cores to compute on.
+        Processor cores to compute on: a batch on each, or a single one on all.
     """
 
     def __init__(self, folder: Path | str, quantized: bool = True, threads: int = 1) -> None:
         folder = Path(folder)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        model = folder / (QUANTIZED if quantized else MODEL)
-        self.session = onnxruntime.InferenceSession(
-            str(model), options, providers=["CPUExecutionProvider"], disabled_optimizers=SLOW
-        )
-        self.inputs = [each.name for each in self.session.get_inputs()]
-        self.batch_size = BATCH
+        self.model = folder / (QUANTIZED if quantized else MODEL)
+        self.threads, self.batch_size = threads, BATCH
+        self._pool = ThreadPoolExecutor(threads)
+        self._sessions: dict[int, onnxruntime.InferenceSession] = {}
+        self.inputs = [each.name for each in self._session(1).get_inputs()]
         self.tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
         self.tokenizer.no_truncation()
         self.tokenizer.no_padding()
@@ -79,11 +77,19 @@ class Student:
         """
         rows = self._tokenize(texts)
         by_length = sorted(range(len(rows)), key=lambda number: len(rows[number][0]))
+        starts = range(0, len(rows), self.batch_size)
+        batches = [by_length[start : start + self.batch_size] for start in starts]
+        inputs = [self._pad([rows[number] for number in batch]) for batch in batches]
         result = np.empty((len(rows), len(self.classes)), np.float32)
-        for start in range(0, len(rows), self.batch_size):
-            batch = by_length[start : start + self.batch_size]
-            result[batch] = self._run(self._pad([rows[number] for number in batch]))
+        for batch, probabilities in zip(batches, self._run_all(inputs), strict=True):
+            result[batch] = probabilities
         return result
+
+    def _run_all(self, batches: list[dict[str, np.ndarray]]) -> Iterable[np.ndarray]:
+        """Probabilities of shape (rows, classes) for each batch."""
+        if len(batches) == 1 or self.threads == 1:
+            return [self._run(batch, self.threads) for batch in batches]
+        return self._pool.map(self._run, batches)
 
     def _tokenize(self, texts: Sequence[Sequence[str]]) -> list[tuple[list[int], int]]:
         """The tokens of each row, and the position of its second text."""
@@ -105,10 +111,20 @@ class Student:
                 inputs[SEGMENTS][number, second : len(row)] = 1
         return inputs
 
-    def _run(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
+    def _run(self, inputs: dict[str, np.ndarray], threads: int = 1) -> np.ndarray:
         """Probabilities of shape (rows, classes)."""
-        probabilities: np.ndarray = self.session.run([PROBABILITIES], inputs)[0]
+        probabilities: np.ndarray = self._session(threads).run([PROBABILITIES], inputs)[0]
         return probabilities
+
+    def _session(self, threads: int) -> onnxruntime.InferenceSession:
+        """The loaded model, which computes a batch with so many threads."""
+        if threads not in self._sessions:
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = threads
+            self._sessions[threads] = onnxruntime.InferenceSession(
+                str(self.model), options, providers=["CPUExecutionProvider"], disabled_optimizers=SLOW
+            )
+        return self._sessions[threads]
 
     def _join(self, first: list[int], second: list[int] | None = None) -> tuple[list[int], int]:
         """The tokens of a row with marks before, between and after its texts, and the position of the second
