@@ -10,7 +10,8 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from kdbook.data import texts
 from kdbook.settings.arms import TEACHER, TRANSFER
 from kdbook.study.study import Study
 from kdbook.training import automm, pretokenized
-from kdbook.training.fit import fit
+from kdbook.training.fit import fit, flushing_denormals
 from kdbook.training.lessons import with_hidden_labels
 
 ROUNDS = 3
@@ -33,12 +34,29 @@ WARM_UP_ROWS = 256
 PROFILE = "embedded"
 STOCK, FIRST, FURTHER = "stock distilled", "three lines, first student", "three lines, further student"
 STOCK_PLAIN, PLAIN = "stock plain", "plain"
+FLUSHING, NOT_VALIDATING = "stock distilled, denormals flushed", "stock distilled, no teacher in validation"
+TOKENS_ONCE = "stock plain, tokens once"
 RATIOS = (
     (FIRST, STOCK, 0.35),
     (FURTHER, STOCK, 0.18),
     (FURTHER, PLAIN, 1.05),
     (PLAIN, STOCK_PLAIN, 0.60),
 )
+
+CAUSES = (  # what three lines change of a stock fit, each alone; the rest of the gain is the last one's
+    ("the teacher does not run in validation", STOCK, NOT_VALIDATING),
+    ("the student's tokens are made once", STOCK_PLAIN, TOKENS_ONCE),
+)
+LAST_CAUSE = "the teacher runs once for each training row"
+
+Fit = Callable[[], MultiModalPredictor]
+Around = Callable[[MultiModalPredictor], AbstractContextManager[None]]
+
+
+@contextmanager
+def _without_teacher_in_validation(predictor: MultiModalPredictor) -> Iterator[None]:
+    automm.skip_teacher_in_validation(automm.learner_of(predictor))
+    yield
 
 
 @dataclass
@@ -49,7 +67,7 @@ class Bench:
     rows: pd.DataFrame
     folder: Path
 
-    def fits(self, seed: int) -> dict[str, Callable[[], MultiModalPredictor]]:
+    def fits(self, seed: int) -> dict[str, Fit]:
         """The fits of a round by name, those that share the teacher's outputs in a folder of the round."""
         outputs = Path(tempfile.mkdtemp(dir=self.folder))
         teacher = self.study.get_or_train(TEACHER).predictor
@@ -59,21 +77,20 @@ class Bench:
         def path() -> Path:
             return Path(tempfile.mkdtemp(dir=self.folder))
 
-        def three_lines() -> MultiModalPredictor:
-            return stock_fit(
-                path(),
-                self.rows,
-                validation,
-                settings,
-                teacher,
-                around=lambda predictor: kdbook.fast_distillation(predictor, outputs),
-            )
+        def stock(teacher: Path | None, around: Around = lambda predictor: nullcontext()) -> Fit:
+            return lambda: stock_fit(path(), self.rows, validation, settings, teacher, around=around)
+
+        def three_lines(predictor: MultiModalPredictor) -> AbstractContextManager[None]:
+            return kdbook.fast_distillation(predictor, outputs)
 
         return {
-            STOCK: lambda: stock_fit(path(), self.rows, validation, settings, teacher),
-            FIRST: three_lines,
-            FURTHER: three_lines,
-            STOCK_PLAIN: lambda: stock_fit(path(), self.rows, validation, settings),
+            STOCK: stock(teacher),
+            FIRST: stock(teacher, three_lines),
+            FURTHER: stock(teacher, three_lines),
+            FLUSHING: stock(teacher, lambda predictor: flushing_denormals()),
+            NOT_VALIDATING: stock(teacher, _without_teacher_in_validation),
+            STOCK_PLAIN: stock(None),
+            TOKENS_ONCE: stock(None, three_lines),
             PLAIN: lambda: fit(path(), self.rows, validation, settings),
         }
 
@@ -83,7 +100,10 @@ class Bench:
         turns = [
             [STOCK],
             [FIRST, FURTHER],
+            [FLUSHING],
+            [NOT_VALIDATING],
             [STOCK_PLAIN],
+            [TOKENS_ONCE],
             [PLAIN],
         ]  # the first student comes before the further one
         shift = number % len(turns)
@@ -120,9 +140,12 @@ def main() -> None:
 
 def _print(rows: int, seconds: dict[str, list[float]], differences: list[float]) -> None:
     print(f"{rows:,} rows, {ROUNDS} rounds, one core\n")
-    print("| fit | CPU seconds, median | minimum | maximum |\n|---|---|---|---|")
+    print("| fit | CPU seconds, by round | median | minimum | maximum |\n|---|---|---|---|---|")
     for name, values in seconds.items():
-        print(f"| {name} | {statistics.median(values):.1f} | {min(values):.1f} | {max(values):.1f} |")
+        rounds = " ".join(f"{value:.1f}" for value in values)
+        median, low, high = statistics.median(values), min(values), max(values)
+        print(f"| {name} | {rounds} | {median:.1f} | {low:.1f} | {high:.1f} |")
+    _print_causes({name: statistics.median(values) for name, values in seconds.items()})
     print("\n| ratio | median | minimum | maximum | at most |\n|---|---|---|---|---|")
     for above, below, bar in RATIOS:
         ratios = [one / other for one, other in zip(seconds[above], seconds[below], strict=True)]
@@ -130,6 +153,18 @@ def _print(rows: int, seconds: dict[str, list[float]], differences: list[float])
         print(f"| {above} / {below} | {median:.2f} | {low:.2f} | {high:.2f} | {bar} |")
     shown = ", ".join(f"{value:.1e}" for value in differences)
     print(f"\nlargest difference of probabilities, stock against three lines, by round: {shown}")
+
+
+def _print_causes(seconds: dict[str, float]) -> None:
+    gain = seconds[STOCK] - seconds[FURTHER]
+    saved = {cause: seconds[stock] - seconds[changed] for cause, stock, changed in CAUSES}
+    saved[LAST_CAUSE] = gain - sum(saved.values())
+    print(
+        "\n| why a further student costs less than with stock AutoMM | CPU seconds | share |\n|---|---|---|"
+    )
+    for cause, value in saved.items():
+        print(f"| {cause} | {value:.1f} | {value / gain:.0%} |")
+    print(f"flushing denormals alone changes a stock fit by {seconds[FLUSHING] - seconds[STOCK]:+.1f} s")
 
 
 if __name__ == "__main__":

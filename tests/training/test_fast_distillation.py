@@ -84,6 +84,41 @@ def test_the_teacher_is_asked_once(tmp_path, rows, teacher, monkeypatch):
     np.testing.assert_array_equal(first, again)
 
 
+@pytest.mark.parametrize(
+    "changes", [{}, {"model.hf_text.text_trivial_aug_maxscale": 0.1}], ids=["kept tokens", "augmented"]
+)
+def test_without_a_teacher_the_fit_is_that_of_automm_alone(tmp_path, rows, changes):
+    stock = fitted(tmp_path / "stock", rows, "embedded:student", **changes)
+    fast = fitted(tmp_path / "fast", rows, "embedded:student", tmp_path / "outputs", **changes)
+    np.testing.assert_allclose(fast, stock, atol=1e-5)
+
+
+def test_what_is_no_classification_is_refused(tmp_path, rows):
+    scores = {split: frame.assign(verdict=np.linspace(0, 1, len(frame))) for split, frame in rows.items()}
+    with pytest.raises(KdbookError, match="one classifier of texts, and this is regression"):
+        fitted(tmp_path / "scores", scores, "embedded:student", tmp_path / "outputs")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"label": "verdict", "use_ensemble": True},
+        {"label": "entities", "problem_type": "ner"},
+        {"query": "question", "response": "answer", "problem_type": "text_similarity"},
+    ],
+)
+def test_predictors_of_other_kinds_are_refused_before_they_fit(tmp_path, settings):
+    automm.import_quietly()
+    from autogluon.multimodal import MultiModalPredictor
+
+    predictor = MultiModalPredictor(path=str(tmp_path / "other"), verbosity=0, **settings)
+    with (
+        pytest.raises(KdbookError, match="one classifier of texts"),
+        kdbook.fast_distillation(predictor, tmp_path),
+    ):
+        pytest.fail("it was not refused")
+
+
 def test_texts_that_vary_are_refused(tmp_path, rows, teacher):
     with pytest.raises(KdbookError, match="can't be kept.*set "):
         fitted(

@@ -57,6 +57,9 @@ class Learner(Protocol):
     get_plugins_per_run: Callable[..., list[Any]]
     get_validation_metric_per_run: Callable[[], tuple[Any, Any]]
     _output_shape: int
+    _problem_type: str
+    fit: Callable[..., Any]
+    fit_sanity_check: Callable[[], None]
     setup_distillation: Callable[..., Any]
 
 

@@ -4,10 +4,11 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import torch
+from autogluon.multimodal.learners import BaseLearner
 
 from kdbook.data import digest_rows
 from kdbook.errors import KdbookError
@@ -23,7 +24,15 @@ LABEL = "label"  # the processors of labels among those of all modalities
 PRECISION, DEFAULT_PRECISION = "env.precision", "16-mixed"
 ALL_GPUS = -1  # AutoMM's default
 EXACT_PRECISIONS = ("32", "32-true")
-REPLACED = ("get_datamodule_per_run", "setup_distillation", "get_litmodule_per_run")
+OTHER_PROBLEM = "fast_distillation is for one classifier of texts, and this is {problem}; fit without it"
+CLASSIFICATION = ("binary", "multiclass")
+REPLACED = (
+    "fit",
+    "fit_sanity_check",
+    "get_datamodule_per_run",
+    "setup_distillation",
+    "get_litmodule_per_run",
+)
 
 
 @contextmanager
@@ -45,9 +54,9 @@ def fast_distillation(predictor: "MultiModalPredictor", folder: str | Path) -> I
     Raises
     ------
     KdbookError
-        While fitting, if the outputs of the teacher would vary from epoch to epoch (augmented or randomly
-        dropped texts), if the teacher reads more than texts, if a GPU computes in 16 bits, or on several
-        GPUs: the message says what to set.
+        If the predictor is no classifier. While fitting, if the outputs of the teacher would vary from epoch
+        to epoch (augmented or randomly dropped texts), if the teacher reads more than texts, if a GPU
+        computes in 16 bits, or on several GPUs: the message says what to set.
 
     Examples
     --------
@@ -58,7 +67,21 @@ def fast_distillation(predictor: "MultiModalPredictor", folder: str | Path) -> I
             student.fit(train, teacher_predictor="teacher", hyperparameters=...)
     """
     learner = automm.learner_of(predictor)
-    pretokenized.prepare(predictor, _OutputsOnDemand(learner, Path(folder)))
+    stock_fit, stock_check = learner.fit, learner.fit_sanity_check
+
+    def fit(*args: Any, teacher_learner: "str | Learner | None" = None, **kwargs: Any) -> Any:
+        outputs = _OutputsOnDemand(learner, Path(folder)) if teacher_learner else None
+        pretokenized.prepare(predictor, outputs)
+        return stock_fit(*args, teacher_learner=teacher_learner, **kwargs)
+
+    def check() -> None:
+        if learner._problem_type not in CLASSIFICATION:
+            raise KdbookError(OTHER_PROBLEM.format(problem=learner._problem_type))
+        stock_check()
+
+    if type(learner) is not BaseLearner:  # of ensembles, of other problems
+        raise KdbookError(OTHER_PROBLEM.format(problem=type(learner).__name__))
+    learner.fit, learner.fit_sanity_check = fit, check
     try:
         yield
     finally:

@@ -83,7 +83,7 @@ def fit(
         automm.resume_from_last_checkpoint(predictor, path)
     pretokenized.prepare(predictor, outputs)
     automm.select_epoch_by(predictor, settings.metric)
-    with automm.added_callbacks(predictor, [*callbacks, RandomStateCallback()]), _flushing_denormals():
+    with automm.added_callbacks(predictor, [*callbacks, RandomStateCallback()]), flushing_denormals():
         predictor.fit(
             train_data=train[inputs(train)],
             tuning_data=validation[inputs(validation)],
@@ -115,7 +115,7 @@ def using_threads(threads: int | None) -> Iterator[None]:
 
 
 @contextmanager
-def _flushing_denormals() -> Iterator[None]:
+def flushing_denormals() -> Iterator[None]:
     """Flush denormal numbers to zero inside this context.
 
     Adam's averages of the gradients of rare words become that small, and processors are slow at denormal
