@@ -24,7 +24,7 @@ def package(tmp_path, monkeypatch):
             PACKAGE, tmp_path / "kdbook", ignore=shutil.ignore_patterns("*.safetensors", "__pycache__")
         )
     )
-    monkeypatch.setattr(names, "_root", lambda: copy)
+    monkeypatch.setattr(names, "root", lambda: copy)
     forget()
     yield copy
     monkeypatch.undo()
