@@ -9,7 +9,7 @@ from pathlib import Path
 from changes import CHANGES, Workshop, without_freshness
 
 ROOT = Path(__file__).parents[1]
-REPEATS = 3  # of the builds that train and execute nothing
+REPEATS = 5  # of the builds that train and execute nothing
 NONE, PROSE = CHANGES[0], CHANGES[1]
 
 
@@ -41,11 +41,25 @@ def main() -> None:
             )
         ours.reset()
         shutil.rmtree(ours.project / "_build")
-        print(f"\nplain Sphinx build with no change: {unchanged:.1f} s (median of {REPEATS})")
+        print(f"\nplain Sphinx build with no change: {_seconds(times['plain'])}")
+        for change in (NONE, PROSE):
+            ratios = sorted(
+                seconds / without for seconds, without in zip(times[change.name], times["plain"], strict=True)
+            )
+            print(
+                f"{change.name}: {_seconds(times[change.name])}, {statistics.median(ratios):.2f} "
+                f"({ratios[0]:.2f} to {ratios[-1]:.2f}) of that"
+            )
         print(
             f"all {len(cold.chapters)} chapters from an empty execution cache, full store: {ours.build().seconds:.1f} s"
         )
         print(f"cold build of {len(cold.runs)} runs: {cold.seconds:.1f} s")
+
+
+def _seconds(values: list[float]) -> str:
+    return (
+        f"{statistics.median(values):.1f} s (median of {len(values)}, {min(values):.1f} to {max(values):.1f})"
+    )
 
 
 def _say(text: str) -> None:
