@@ -145,7 +145,7 @@ def _print(rows: int, seconds: dict[str, list[float]], differences: list[float])
         rounds = " ".join(f"{value:.1f}" for value in values)
         median, low, high = statistics.median(values), min(values), max(values)
         print(f"| {name} | {rounds} | {median:.1f} | {low:.1f} | {high:.1f} |")
-    _print_causes({name: statistics.median(values) for name, values in seconds.items()})
+    _print_causes(seconds)
     print("\n| ratio | median | minimum | maximum | at most |\n|---|---|---|---|---|")
     for above, below, bar in RATIOS:
         ratios = [one / other for one, other in zip(seconds[above], seconds[below], strict=True)]
@@ -155,16 +155,20 @@ def _print(rows: int, seconds: dict[str, list[float]], differences: list[float])
     print(f"\nlargest difference of probabilities, stock against three lines, by round: {shown}")
 
 
-def _print_causes(seconds: dict[str, float]) -> None:
-    gain = seconds[STOCK] - seconds[FURTHER]
-    saved = {cause: seconds[stock] - seconds[changed] for cause, stock, changed in CAUSES}
-    saved[LAST_CAUSE] = gain - sum(saved.values())
+def _print_causes(seconds: dict[str, list[float]]) -> None:
+    def saved(stock: str, changed: str) -> float:
+        pairs = zip(seconds[stock], seconds[changed], strict=True)  # of one round
+        return statistics.median(one - other for one, other in pairs)
+
+    gain = saved(STOCK, FURTHER)
+    causes = {cause: saved(stock, changed) for cause, stock, changed in CAUSES}
+    causes[LAST_CAUSE] = gain - sum(causes.values())
     print(
         "\n| why a further student costs less than with stock AutoMM | CPU seconds | share |\n|---|---|---|"
     )
-    for cause, value in saved.items():
+    for cause, value in causes.items():
         print(f"| {cause} | {value:.1f} | {value / gain:.0%} |")
-    print(f"flushing denormals alone changes a stock fit by {seconds[FLUSHING] - seconds[STOCK]:+.1f} s")
+    print(f"flushing denormals alone saves {saved(STOCK, FLUSHING):.1f} s of a stock fit")
 
 
 if __name__ == "__main__":
