@@ -43,7 +43,7 @@ class TorchStudent(Student):
         self.network = network
         self.batch_size = max(ROWS)
 
-    def _run(self, inputs: dict[str, np.ndarray], threads: int = 1) -> np.ndarray:
+    def _run(self, inputs: dict[str, np.ndarray], threads: int) -> np.ndarray:
         import torch
 
         arguments = [torch.from_numpy(inputs[name]) for name in (IDS, MASK, SEGMENTS) if name in inputs]

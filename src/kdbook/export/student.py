@@ -79,17 +79,20 @@ class Student:
         by_length = sorted(range(len(rows)), key=lambda number: len(rows[number][0]))
         starts = range(0, len(rows), self.batch_size)
         batches = [by_length[start : start + self.batch_size] for start in starts]
-        inputs = [self._pad([rows[number] for number in batch]) for batch in batches]
+        computed = self._compute_all([[rows[number] for number in batch] for batch in batches])
         result = np.empty((len(rows), len(self.classes)), np.float32)
-        for batch, probabilities in zip(batches, self._run_all(inputs), strict=True):
+        for batch, probabilities in zip(batches, computed, strict=True):
             result[batch] = probabilities
         return result
 
-    def _run_all(self, batches: list[dict[str, np.ndarray]]) -> Iterable[np.ndarray]:
+    def _compute_all(self, batches: Sequence[Sequence[tuple[list[int], int]]]) -> Iterable[np.ndarray]:
         """Probabilities of shape (rows, classes) for each batch."""
         if len(batches) == 1 or self.threads == 1:
-            return [self._run(batch, self.threads) for batch in batches]
-        return self._pool.map(self._run, batches)
+            return (self._compute(batch, self.threads) for batch in batches)
+        return self._pool.map(self._compute, batches)
+
+    def _compute(self, batch: Sequence[tuple[list[int], int]], threads: int = 1) -> np.ndarray:
+        return self._run(self._pad(batch), threads)
 
     def _tokenize(self, texts: Sequence[Sequence[str]]) -> list[tuple[list[int], int]]:
         """The tokens of each row, and the position of its second text."""
@@ -111,7 +114,7 @@ class Student:
                 inputs[SEGMENTS][number, second : len(row)] = 1
         return inputs
 
-    def _run(self, inputs: dict[str, np.ndarray], threads: int = 1) -> np.ndarray:
+    def _run(self, inputs: dict[str, np.ndarray], threads: int) -> np.ndarray:
         """Probabilities of shape (rows, classes)."""
         probabilities: np.ndarray = self._session(threads).run([PROBABILITIES], inputs)[0]
         return probabilities

@@ -80,12 +80,12 @@ def write(app: Sphinx, error: Exception | None) -> None:
     runs = _published_runs(app)
     packed = folder.make(RUNS, [run.key for run in runs], partial(archive.export, runs)) if runs else None
     notebooks = _Notebooks(app, [package, installed], wheel, packed)
+    made_from = {name: notebooks.made_from(name) for name in notebooks.chapters}
     for name in notebooks.chapters:
-        made_from = notebooks.made_from(name)
         for outputs in (False, True):
             target = f"{Path(name).name}{WITH_OUTPUTS if outputs else ''}.ipynb"
-            folder.make(target, made_from, partial(notebooks.write, name, outputs))
-    folder.make(ALL_CHAPTERS, [*map(notebooks.made_from, notebooks.chapters)], notebooks.pack)
+            folder.make(target, made_from[name], partial(notebooks.write, name, outputs))
+    folder.make(ALL_CHAPTERS, made_from, notebooks.pack)
     folder.close()
     _write_demo(app)
     logger.info("the site has %d notebooks and %s", len(notebooks.chapters), wheel)
@@ -116,11 +116,15 @@ class _Notebooks:
 
     def made_from(self, name: str) -> list[object]:
         """All that decides the notebooks of a chapter."""
+        return [*read_from(self.app.env, name), *self._site]
+
+    @cached_property
+    def _site(self) -> list[object]:
+        """All that decides the notebooks of every chapter."""
         config, runs = self.app.config, self.runs and self.runs.stat().st_size
         site = [config.html_title, config.html_baseurl, self.titles, self.chapters, runs]
         study = [self.profile.name, self.profile.data.task]
-        chapter = read_from(self.app.env, name)
-        return [self.packages, *chapter, *site, hash_of(self.bibliography), *study]
+        return [self.packages, *site, hash_of(self.bibliography), *study]
 
     def write(self, name: str, outputs: bool, target: Path) -> None:
         """Write the notebook of a chapter."""
