@@ -89,25 +89,34 @@ def assert_as_stock(smoke, tmp_path, epochs: int, steps: int, taught: bool, **ch
     np.testing.assert_allclose(probabilities[1], probabilities[0], atol=1e-4)
 
 
-@pytest.mark.parametrize(("split", "name"), [("train", "training"), ("validation", "validation")])
-def test_a_row_that_automm_would_replace_by_the_next_one_is_refused(
-    smoke, tmp_path, monkeypatch, split, name
-):
-    """The next row's tokens would get the teacher's outputs for this one."""
+def unreadable(monkeypatch, texts) -> None:
+    """Make AutoMM fail at rows with one of these first texts."""
     from autogluon.multimodal.data.process_text import TextProcessor
 
-    rows = {split: smoke.data[split].head(16) for split in ("train", "validation")}
     build = TextProcessor.build_one_token_sequence_from_text
 
     def fail(processor, text, *arguments, **settings):
-        if rows[split]["sentence1"].iloc[5] in text.values():
+        if set(texts) & set(text.values()):
             raise ValueError("unreadable")
         return build(processor, text, *arguments, **settings)
 
     monkeypatch.setattr(TextProcessor, "build_one_token_sequence_from_text", fail)
-    settings = fit_settings(smoke, "baseline-0")
-    with pytest.raises(KdbookError, match=f"can't read row 5 of the {name} data: unreadable"):
-        fit(tmp_path, rows["train"], rows["validation"], settings)
+
+
+@pytest.mark.parametrize("taught", [False, True], ids=["plain", "distilled"])
+@pytest.mark.parametrize("places", [[5], [46, 47], [0, 1, 2, 20]], ids=str)
+def test_a_row_that_automm_cannot_read_is_replaced_by_the_next_one_with_its_outputs(
+    smoke, tmp_path, monkeypatch, taught, places
+):
+    unreadable(monkeypatch, smoke.data["train"]["sentence1"].iloc[places])
+    assert_as_stock(smoke, tmp_path, epochs=2, steps=6, taught=taught)
+
+
+def test_rows_of_which_automm_can_read_none_are_refused(smoke, tmp_path, monkeypatch):
+    rows = smoke.data["train"].head(8)
+    unreadable(monkeypatch, rows["sentence1"])
+    with pytest.raises(KdbookError, match="can't read row 0 of the training data: unreadable"):
+        fit(tmp_path, rows, smoke.data["validation"], fit_settings(smoke, "baseline-0"))
 
 
 def test_the_teacher_is_not_run_again(smoke, tmp_path, monkeypatch):

@@ -1,12 +1,12 @@
 """Audited rows in three splits."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from kdbook.data.audit import Audit, texts
+from kdbook.hashing import digest_of
 from kdbook.settings.arms import Rows
 from kdbook.settings.data import ALL, Task
 
@@ -93,8 +93,7 @@ class TextData:
     def digest(self, rows: Rows = "all") -> str:
         """A hash of the labelled rows, or of all rows, that models see, and of their order."""
         splits = self.splits if rows == "all" else SPLITS
-        digests = [digest_rows(self[split], _hashed(self[split], split)) for split in splits]
-        return hashlib.sha256(" ".join(digests).encode()).hexdigest()
+        return digest_of([digest_rows(self[split], _hashed(self[split], split)) for split in splits])
 
     def pool(self) -> pd.DataFrame:
         """All training rows, labelled ones first; the column ``label`` is not to be used for the others."""
@@ -103,11 +102,13 @@ class TextData:
 
 
 def digest_rows(rows: pd.DataFrame, columns: Sequence[str]) -> str:
-    """A hash of some columns of some rows, in their order."""
-    digest = hashlib.sha256()
-    for column in columns:
-        digest.update("\x1f".join([column, *map(str, rows[column]), "\x1e"]).encode())
-    return digest.hexdigest()
+    """A hash of some columns of some rows, in their order; missing values differ from every text."""
+    return digest_of([digest_of([column, *_as_json(rows[column])]) for column in columns])
+
+
+def _as_json(values: pd.Series) -> list[str | None]:
+    """Each value as text, None where it is missing."""
+    return [None if missing else str(value) for value, missing in zip(values, values.isna(), strict=True)]
 
 
 def _hashed(rows: pd.DataFrame, split: str) -> list[str]:

@@ -2,13 +2,13 @@
 hub's.
 """
 
-import hashlib
 import json
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 
 from kdbook.errors import KdbookError
+from kdbook.store.run import hash_of, key_of
 
 EMBEDDED = "embedded:"
 NEEDED = ("config.json", "tokenizer_config.json")
@@ -93,11 +93,8 @@ def _local(path: Path, name: str) -> Checkpoint:
             f"the checkpoint {name!r} has no {missing[0]}; it must contain a model and its tokenizer"
         )
     _refuse_code(path, name)
-    digest = hashlib.sha256()
-    for file in sorted(path.rglob("*")):
-        if file.is_file() and file.suffix in CONTENT_SUFFIXES:
-            digest.update(f"{file.relative_to(path)}\0".encode() + file.read_bytes())
-    return Checkpoint(path, digest.hexdigest()[:20])
+    contents = [file for file in path.rglob("*") if file.is_file() and file.suffix in CONTENT_SUFFIXES]
+    return Checkpoint(path, key_of({file.relative_to(path).as_posix(): hash_of(file) for file in contents}))
 
 
 def _hub(name: str) -> Checkpoint:

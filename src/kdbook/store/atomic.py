@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+PARTIAL_SUFFIX = ".partial"
+
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
@@ -13,7 +15,7 @@ def atomic(path: Path) -> Iterator[Path]:
 
     It is renamed to ``path`` at the end of the context, and removed if that ends with an exception.
     """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
     _remove(partial)
     try:
         yield partial

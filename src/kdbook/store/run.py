@@ -5,7 +5,6 @@ of every file commits it; a run whose files differ from its manifest is damaged 
 """
 
 import hashlib
-import json
 import os
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter, ValidationError
 
+from kdbook.hashing import digest_of
 from kdbook.settings.arms import Lesson, Metric, Rows
 
 if TYPE_CHECKING:
@@ -280,8 +280,7 @@ class Run:
 
 def key_of(value: object) -> str:
     """A short hash of a value made of JSON types."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
+    return digest_of(value)[:KEY_LENGTH]
 
 
 def hash_of(path: Path) -> str:

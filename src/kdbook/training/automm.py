@@ -48,6 +48,7 @@ class Learner(Protocol):
     _teacher_learner: "Learner | None"
     _train_data: "pd.DataFrame"
     _tuning_data: "pd.DataFrame"
+    _label_column: str
     _hyperparameters: dict[str, Any]
     _resume: bool
     _ckpt_path: str

@@ -1,6 +1,7 @@
 """Distillation at the price of fine-tuning, for any script that uses AutoMM."""
 
 import hashlib
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,9 @@ import torch
 from autogluon.multimodal.learners import BaseLearner
 
 from kdbook.data import digest_rows
+from kdbook.data.table import quoted
 from kdbook.errors import KdbookError
+from kdbook.hashing import digest_of
 from kdbook.settings.automm import NUM_GPUS
 from kdbook.training import automm, pretokenized
 from kdbook.training.automm import TEXT, Learner
@@ -39,10 +42,10 @@ REPLACED = (
 def fast_distillation(predictor: "MultiModalPredictor", folder: str | Path) -> Iterator[None]:
     """Let the next fit of a predictor run its teacher once instead of in every step of every epoch.
 
-    The student is the one that AutoMM alone trains: the same batches in the same order, the same losses. The
-    teacher's logits and features for the training rows are computed before the first epoch and kept in
-    ``folder``, so that further students of the same teacher on the same rows need no teacher at all; texts
-    are tokenized once. Without a teacher, only the tokens are kept.
+    The student is the one that AutoMM alone trains, up to rounding: the same batches in the same order, the
+    same losses. The teacher's logits and features for the training rows are computed before the first epoch
+    and kept in ``folder``, so that further students of the same teacher on the same rows need no teacher at
+    all; texts are tokenized once. Without a teacher, only the tokens are kept.
 
     Parameters
     ----------
@@ -54,9 +57,10 @@ def fast_distillation(predictor: "MultiModalPredictor", folder: str | Path) -> I
     Raises
     ------
     KdbookError
-        If the predictor is no classifier. While fitting, if the outputs of the teacher would vary from epoch
-        to epoch (augmented or randomly dropped texts), if the teacher reads more than texts, if a GPU
-        computes in 16 bits, or on several GPUs: the message says what to set.
+        If the predictor is not a classifier. While fitting, but before the teacher runs: if the folder can't
+        be written, if the teacher has other classes, if its outputs would vary from epoch to epoch (augmented
+        or randomly dropped texts), if it reads more than texts, if a GPU computes in 16 bits, or on several
+        GPUs. The message says what to do.
 
     Examples
     --------
@@ -70,7 +74,7 @@ def fast_distillation(predictor: "MultiModalPredictor", folder: str | Path) -> I
     stock_fit, stock_check = learner.fit, learner.fit_sanity_check
 
     def fit(*args: Any, teacher_learner: "str | Learner | None" = None, **kwargs: Any) -> Any:
-        outputs = _OutputsOnDemand(learner, Path(folder)) if teacher_learner else None
+        outputs = _OutputsOnDemand(learner, writable(Path(folder))) if teacher_learner else None
         pretokenized.prepare(predictor, outputs)
         return stock_fit(*args, teacher_learner=teacher_learner, **kwargs)
 
@@ -105,7 +109,33 @@ class _OutputsOnDemand:
         outputs.attach(teacher, rows)
 
 
+def writable(folder: Path) -> Path:
+    """The folder, made if it does not exist.
+
+    Raises
+    ------
+    KdbookError
+        If nothing can be written into it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise KdbookError(
+            f"the folder {folder} for the outputs of teachers can't be written: {error.strerror}; name "
+            "another one"
+        ) from error
+
+
 def _check(student: Learner, teacher: Learner) -> None:
+    known = {*teacher._df_preprocessor.label_generator.classes_}
+    labels = {*student._train_data[student._label_column].dropna()}
+    if labels != known:
+        raise KdbookError(
+            f"the teacher has the classes {_listed(known)}, and the training rows have {_listed(labels)}; "
+            "give the student rows of the teacher's classes"
+        )
     other = {*teacher._data_processors} - {TEXT, LABEL}
     if other:
         raise KdbookError(
@@ -128,11 +158,20 @@ def _check(student: Learner, teacher: Learner) -> None:
         )
 
 
+def _listed(classes: set[Any]) -> str:
+    """Some classes as a message quotes them."""
+    return quoted(", ".join(sorted(map(repr, classes))))
+
+
 def _digest(teacher: Learner) -> str:
     """A hash of the weights of a teacher, and of how it reads texts."""
-    digest = hashlib.sha256()
-    for name, weights in sorted(teacher._model.state_dict().items()):
-        digest.update(name.encode() + weights.cpu().contiguous().view(torch.uint8).numpy().tobytes())
-    for processor in teacher._data_processors[TEXT]:
-        digest.update(pretokenized.settings_of(processor).encode())
-    return digest.hexdigest()
+    weights = {
+        name: [str(tensor.dtype), list(tensor.shape), _digest_of_tensor(tensor)]
+        for name, tensor in teacher._model.state_dict().items()
+    }
+    return digest_of([weights, *map(pretokenized.settings_of, teacher._data_processors[TEXT])])
+
+
+def _digest_of_tensor(tensor: torch.Tensor) -> str:
+    flat = tensor.cpu().reshape(-1).contiguous()  # a scalar can't be viewed as bytes
+    return hashlib.sha256(flat.view(torch.uint8).numpy().tobytes()).hexdigest()

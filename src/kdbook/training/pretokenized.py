@@ -6,9 +6,9 @@ they are kept. The samples are AutoMM's own, in its own order and batches; a fit
 bit for bit.
 """
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from kdbook.data import digest_rows
 from kdbook.errors import KdbookError
+from kdbook.hashing import digest_of
 from kdbook.training import automm
 from kdbook.training.automm import TEXT, Batch, Learner, Processors
 from kdbook.training.teacher_outputs import Attachable
@@ -48,12 +49,13 @@ class RowIndexInput:
 
 class BatchTokenizer:
     """Replaces a tokenizer while samples are made: all texts are tokenized in one call, which is many times
-    faster.
+    faster. Texts that are no valid Unicode are left to AutoMM.
     """
 
     def __init__(self, tokenizer: Any, texts: list[str]) -> None:
         self.tokenizer = tokenizer
-        self.ids = dict(zip(texts, tokenizer(texts, add_special_tokens=False)["input_ids"], strict=True))
+        valid = [text for text in texts if _is_unicode(text)]
+        self.ids = dict(zip(valid, tokenizer(valid, add_special_tokens=False)["input_ids"], strict=True))
 
     def encode(self, text: str, **settings: Any) -> list[int]:
         """The token ids of a text; one that AutoMM has changed before is tokenized now."""
@@ -61,14 +63,17 @@ class BatchTokenizer:
         return ids
 
 
+@dataclass(frozen=True)
 class TokenizedRows(Dataset[dict[str, Tensor]]):
     """All rows laid out as one batch, from which a loader takes slices, each cut to the longest of its rows.
 
-    ``whole`` holds tensors of shape (rows, tokens) or (rows,), ``lengths`` the tokens of each row.
+    ``whole`` holds tensors of shape (rows, tokens) or (rows,), ``lengths`` the tokens of each row, ``rows``
+    the number of the row that was read, which AutoMM replaces by the next one if it can't read a text.
     """
 
-    def __init__(self, whole: dict[str, Tensor], lengths: Tensor) -> None:
-        self.whole, self.lengths = whole, lengths
+    whole: dict[str, Tensor]
+    lengths: Tensor
+    rows: Tensor
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -115,20 +120,18 @@ class PretokenizedDataModule(BaseDataModule):
         if split not in _latest or _latest[split][0] != fingerprint:
             _latest[split] = (fingerprint, self._tokenize(rows, split))
         shared = _latest[split][1]
-        indices = torch.arange(len(rows))[:, None]  # (rows, 1)
         teachers = [teacher for group in self.data_processors[1:] for teacher in group[TEXT]]
-        row_inputs = {key: indices for teacher in teachers for key in teacher.keys}
-        setattr(self, f"{split}_dataset", TokenizedRows(shared.whole | row_inputs, shared.lengths))
+        row_inputs = {key: shared.rows[:, None] for teacher in teachers for key in teacher.keys}
+        setattr(self, f"{split}_dataset", replace(shared, whole=shared.whole | row_inputs))
 
     def _tokenize(self, rows: pd.DataFrame, split: str) -> TokenizedRows:
         preprocessors, processors = self.df_preprocessor[:1], self.data_processors[:1]
         dataset = BaseDataset(rows, preprocessors, processors, is_training=split == TRAIN)
         with _tokenizing_at_once(processors[0][TEXT], rows[preprocessors[0].text_feature_names]):
-            samples = [_sample(dataset, row) for row in range(len(dataset))]
+            rows_read, samples = zip(*(_sample(dataset, row) for row in range(len(dataset))), strict=True)
         lengths = torch.tensor([max(np.size(part) for part in sample.values()) for sample in samples])
-        return TokenizedRows(
-            get_collate_fn(preprocessors, processors, self.per_gpu_batch_size)(samples), lengths
-        )
+        whole = get_collate_fn(preprocessors, processors, self.per_gpu_batch_size)(list(samples))
+        return TokenizedRows(whole, lengths, torch.tensor(rows_read))
 
     def _fingerprint(self, rows: pd.DataFrame, split: str) -> str:
         """A hash of all that decides the samples: the rows, the classes, and the processors with their
@@ -136,10 +139,8 @@ class PretokenizedDataModule(BaseDataModule):
         """
         classes = self.df_preprocessor[0].label_generator.classes_
         rows_digest = digest_rows(rows, list(rows.columns))
-        digest = hashlib.sha256(repr((rows_digest, split, classes, self.per_gpu_batch_size)).encode())
-        for processor in self.data_processors[0][TEXT]:
-            digest.update(settings_of(processor).encode())
-        return digest.hexdigest()
+        processors = [settings_of(processor) for processor in self.data_processors[0][TEXT]]
+        return digest_of([rows_digest, split, repr(list(classes)), self.per_gpu_batch_size, *processors])
 
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         """Batches in AutoMM's random order; slices need no worker processes."""
@@ -158,21 +159,23 @@ class PretokenizedDataModule(BaseDataModule):
         return loader(rows, batch_size, collate_fn=_unchanged, **order)
 
 
-def _sample(dataset: BaseDataset, row: int) -> Batch:
-    """AutoMM's sample of a row.
+def _sample(dataset: BaseDataset, row: int) -> tuple[int, Batch]:
+    """AutoMM's sample of a row, and the number of the row that it read.
 
-    Where AutoMM can't make one it takes the next row instead, which would get the teacher's outputs for this
-    row; as if it had tried often enough already, it raises the error.
+    Where AutoMM can't make one it takes the next row instead (``data/dataset.py``), and so must the teacher's
+    outputs. Each attempt is made as if it were the last one, which raises the error.
     """
-    dataset._consecutive_errors = GET_ITEM_ERROR_RETRY
-    try:
-        sample: Batch = dataset[row]
-    except Exception as error:
-        raise KdbookError(
-            f"AutoMM can't read row {row} of the {'training' if dataset.is_training else 'validation'} data: "
-            f"{error}"
-        ) from error
-    return sample
+    for attempt in range(GET_ITEM_ERROR_RETRY):
+        read = (row + attempt) % len(dataset)
+        dataset._consecutive_errors = GET_ITEM_ERROR_RETRY
+        try:
+            return read, dataset[read]
+        except Exception as error:
+            reason = error
+    raise KdbookError(
+        f"AutoMM can't read row {row} of the {'training' if dataset.is_training else 'validation'} data: "
+        f"{reason}"
+    ) from reason
 
 
 def settings_of(processor: Any) -> str:
@@ -195,9 +198,14 @@ def _unchanged(batch: Any) -> Any:
     return batch
 
 
+def _is_unicode(text: str) -> bool:
+    """Whether a text has no half of a surrogate pair, which a tokenizer can't read."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 @contextmanager
 def _tokenizing_at_once(processors: list[Any], texts: pd.DataFrame) -> Iterator[None]:
-    distinct = pd.concat([texts[column] for column in texts]).unique().tolist()
+    distinct = pd.concat([texts[column] for column in texts]).dropna().astype(str).unique().tolist()
     tokenizers = [processor.tokenizer for processor in processors]
     for processor in processors:
         processor.tokenizer = BatchTokenizer(processor.tokenizer, distinct)

@@ -5,7 +5,8 @@ AutoMM runs the teacher in every training and validation step of every epoch (``
 pooled features are computed once, kept on disk by the teacher's key, and looked up by row from then on.
 """
 
-import os
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from kdbook.data import digest_rows, texts
 from kdbook.errors import KdbookError
+from kdbook.store.atomic import PARTIAL_SUFFIX, atomic
 from kdbook.store.run import hash_of, write
 from kdbook.training import automm
 
@@ -29,6 +31,7 @@ BATCH = 128
 FEATURES = "features"
 LOGITS = "logits"
 TEXTS = "texts"
+SECONDS_OF_A_WRITE = 3600  # at most; an older partial file has no writer
 
 
 class OutputCache(Protocol):
@@ -137,18 +140,25 @@ class OutputFile:
                 if (file.metadata() or {}).get(TEXTS) != digest_rows(rows, list(rows.columns)):
                     return None
                 return Outputs(file.get_tensor(FEATURES), file.get_tensor(LOGITS))
-        except OSError:
+        except (OSError, UnicodeDecodeError):
             return None
 
     def keep(self, rows: pd.DataFrame, outputs: Outputs) -> None:
         """Write the file, and a hash of it."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_suffix(f".{os.getpid()}")
+        self._sweep()
         tensors = {FEATURES: outputs.features, LOGITS: outputs.logits}
-        save_file(tensors, partial, {TEXTS: digest_rows(rows, list(rows.columns))})
-        self._seal.unlink(missing_ok=True)
-        partial.replace(self.path)
+        with atomic(self.path) as partial:
+            save_file(tensors, partial, {TEXTS: digest_rows(rows, list(rows.columns))})
+            self._seal.unlink(missing_ok=True)
         write(self._seal, hash_of(self.path))
+
+    def _sweep(self) -> None:
+        """Remove what writers of this file left that were killed before they renamed it."""
+        for partial in self.path.parent.glob(f"{self.path.name}.*{PARTIAL_SUFFIX}"):
+            with suppress(OSError):
+                if time.time() - partial.stat().st_mtime > SECONDS_OF_A_WRITE:
+                    partial.unlink()
 
     @property
     def _seal(self) -> Path:
@@ -179,7 +189,8 @@ def compute(teacher: "Learner", rows: pd.DataFrame) -> Outputs:
 
     preprocessor, processors = teacher._df_preprocessor, teacher._data_processors
     read = rows[preprocessor.text_feature_names]
-    order = read.map(len).sum(axis=1).to_numpy().argsort(kind="stable")
+    lengths = read.fillna("").astype(str).map(len)  # AutoMM takes a missing text for an empty one
+    order = lengths.sum(axis=1).to_numpy().argsort(kind="stable")
     # AutoMM transforms labels also where it does not use them
     known = preprocessor.label_generator.classes_[0]
     sorted_rows = read.iloc[order].assign(**{preprocessor.label_column: known})
