@@ -261,13 +261,6 @@ def test_records_are_plain_json_without_paths(tmp_path, trained):
             "takes at most 256 tokens, and model.hf_text.max_text_len is 512",
         ),
         ({"model.hf_text.max_text_len": 257}, "set it to 256 or less"),
-        (
-            {"optim.peft": "lora"},
-            "a fit with optim.peft = 'lora' .* can't be exported; set it for the teacher alone",
-        ),
-        ({"optim.peft": "bit_fit"}, "optim.peft = 'bit_fit'"),
-        ({"env.num_gpus": 2}, "env.num_gpus = 2, .* set it to 1, and train several runs side by side"),
-        ({"env.num_gpus": -1}, "env.num_gpus = -1, .* set it to 1"),
     ],
 )
 def test_settings_that_would_lose_a_run_are_refused_before_any_is_trained(

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, NonNegativeInt
+from pydantic import BeforeValidator, Field, Strict, field_validator
 
 from kdbook.settings import automm
-from kdbook.settings.data import ALL, Table
+from kdbook.settings.data import ALL, Seed, Table
 
 TEACHER = "teacher"
 BASELINE = "baseline"
@@ -24,13 +24,22 @@ class Model(Table):
     """A pretrained encoder (hub id, local directory, or ``embedded:NAME``) and AutoMM settings for
     fine-tuning it.
 
-    ``gpus`` is the number of GPUs, or the fraction of one, that a run takes on a cluster.
+    ``gpus`` is the share of a GPU that a run takes on a cluster, at most a whole one.
     """
 
-    checkpoint: str
-    seeds: tuple[NonNegativeInt, ...] = Field(min_length=1)
+    checkpoint: Annotated[str, Field(min_length=1)]
+    seeds: tuple[Seed, ...] = Field(min_length=1)
     hyperparameters: Hyperparameters = Field({})
-    gpus: Annotated[float, Field(ge=0)] = 0.0
+    gpus: Annotated[float, Strict(), Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
+
+    @field_validator("seeds")
+    @classmethod
+    def _seeds_are_distinct(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError(
+                f"{max(seeds, key=seeds.count)} occurs twice, and would train the same run twice"
+            )
+        return seeds
 
 
 class Variation(Table):
@@ -70,6 +79,13 @@ class Variation(Table):
         if self.rows == "all":
             return TRANSFER
         return DISTILLED if self.distils else BASELINE
+
+
+MAIN_STUDENTS = {
+    BASELINE: Variation(title="", lesson="labels"),
+    DISTILLED: Variation(title=""),
+    TRANSFER: Variation(title="", rows="all"),
+}
 
 
 class PrimaryComparison(Table):

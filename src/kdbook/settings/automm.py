@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic import JsonValue
 
-from kdbook.errors import KdbookError
-
 if TYPE_CHECKING:
     import pandas as pd
 
 GROUPS = ("distiller", "env", "model", "optim")
 DISTILLER_PREFIX = "distiller."  # how the keys of its settings begin
-# Names before AutoGluon 1.2 and today's; source: ``utils/config.py``, ``make_overrides_backward_compatible``.
+# Names before AutoGluon 1.3 and today's; source: ``utils/config.py``, ``make_overrides_backward_compatible``.
 OLD_NAMES = {
     "optimization.learning_rate": "optim.lr",
     "optimization.efficient_finetune": "optim.peft",
@@ -28,6 +26,7 @@ OLD_NAMES = {
     "env.num_workers_evaluation": "env.num_workers_inference",
     "env.eval_batch_size_ratio": "env.inference_batch_size_ratio",
 }
+AUGMENTATION = "model.hf_text.text_trivial_aug_maxscale"  # the largest share of words that it changes
 MAX_TEXT_LEN = "model.hf_text.max_text_len"  # tokens of a row, marks included
 PEFT = "optim.peft"  # which parameters a fit changes
 NUM_GPUS = "env.num_gpus"  # AutoMM's default is all
@@ -36,22 +35,39 @@ POOLING = "model.hf_text.pooling_mode"
 DISTILLER = {
     "distiller.temperature": "divides all logits in the soft-label loss; AutoMM does not scale it by T²",
     "distiller.hard_label_weight": "weight of the cross-entropy with the labels",
-    "distiller.soft_label_weight": "weight of the loss against the teacher's softened probabilities",
+    "distiller.soft_label_weight": "weight of the soft-label loss",
     "distiller.soft_label_loss_type": '"cross_entropy" or "mse"; if empty, cross-entropy for classes',
     "distiller.output_feature_loss_weight": "weight of the distance between both models' pooled features",
     "distiller.output_feature_loss_type": '"mse"; "cosine" raises a TypeError in the first step',
-    "distiller.softmax_regression_weight": "weight of the loss between the teacher's logits for both",
+    "distiller.softmax_regression_weight": "weight of the loss of the teacher's head for the student",
     "distiller.softmax_regression_loss_type": '"mse" or "cross_entropy"',
     "distiller.rkd_distance_loss_weight": "weight of the relational loss on distances within a micro-batch",
     "distiller.rkd_angle_loss_weight": "weight of the relational loss on angles within a micro-batch",
-    "distiller.matches": "meant for intermediate layers; nothing reads it",
+    "distiller.matches": "meant for intermediate layers; any value stops the fit with a TypeError",
 }
-# AutoMM's defaults of the settings that this package reads, for machines on which AutoMM is not installed.
+# AutoMM's defaults of the settings that this package reads, as on machines without AutoMM.
 FALLBACKS: dict[str, JsonValue] = {
     MAX_TEXT_LEN: 512,
+    AUGMENTATION: 0.1,
+    "model.hf_text.insert_sep": True,
+    "model.hf_text.stochastic_chunk": False,
     "optim.max_epochs": 20,
+    "optim.check_val_every_n_epoch": 1,
+    "optim.lr": 1e-4,
+    "optim.end_lr": 0,
+    "optim.lr_choice": "layerwise_decay",
+    "optim.lr_schedule": "cosine_decay",
+    "optim.warmup_steps": 0.1,
+    "optim.loss_func": "auto",
+    "optim.label_smoothing": 0,
+    PEFT: None,
+    "env.batch_size": 128,
     "env.per_gpu_batch_size": 8,
     "env.inference_batch_size_ratio": 4,
+    "distiller.hard_label_weight": 0.1,
+    "distiller.soft_label_weight": 1.0,
+    "distiller.rkd_distance_loss_weight": 0.0,
+    "distiller.rkd_angle_loss_weight": 0.0,
 }
 
 Settings = dict[str, JsonValue]
@@ -111,27 +127,6 @@ def flatten(nested: Any, prefix: str = "") -> Settings:
     return flat
 
 
-def check(settings: Mapping[str, JsonValue], where: str) -> None:
-    """Refuse unknown settings and values of a wrong type.
-
-    Raises
-    ------
-    KdbookError
-        If AutoMM has no such setting, or its default has another type.
-    """
-    known = defaults()
-    for key, value in settings.items() if known else ():
-        if key not in known:
-            raise KdbookError(f"{where}: unknown setting {key!r}. {_advice(key, list(known))}")
-        default = known[key]
-        both_are_numbers = isinstance(default, int | float) and isinstance(value, int | float)
-        if default is not None and not both_are_numbers and type(default) is not type(value):
-            raise KdbookError(
-                f"{where}: {key} = {value!r} should be of type {type(default).__name__}, like the default "
-                f"{default!r}"
-            )
-
-
 def distiller_weights(chosen: Mapping[str, JsonValue]) -> Settings:
     """Temperature and weights of the distiller in effect: AutoMM's defaults where none are chosen."""
     in_effect = defaults() | dict(chosen)
@@ -158,7 +153,8 @@ def distiller_table(chosen: Mapping[str, JsonValue]) -> "pd.DataFrame":
     return pd.DataFrame(rows).set_index("distiller.")
 
 
-def _advice(key: str, known: list[str]) -> str:
+def advice(key: str, known: list[str]) -> str:
+    """What to write instead of an unknown setting: its new name, or the settings of its group."""
     group, _, rest = key.partition(".")
     new_name = OLD_NAMES.get(key, f"optim.{rest}" if group == "optimization" else "")
     if new_name in known:

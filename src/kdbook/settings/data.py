@@ -2,14 +2,19 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 
 from kdbook.settings.names import Name
 
 GENERATED = "generated"
 ALL = "all"  # the test rows of all languages together
 
+MOST_ITEMS = 100_000_000
+MOST_GENERATED_ITEMS = 1_000_000
+
 Task = Literal["paraphrase", "classification"]
+Count = Annotated[int, Strict(), Field(ge=1, le=MOST_ITEMS)]
+Seed = Annotated[int, Strict(), Field(ge=0, le=2**32 - 1)]  # of NumPy's generators
 
 
 class Table(BaseModel):
@@ -45,20 +50,20 @@ class Data(Table):
     not in ``train_languages``. Of the items without labels, at most ``unlabelled_items`` are used.
     """
 
-    source: str
+    source: Annotated[str, Field(min_length=1)]
     columns: Columns | None = None
     configuration: str | None = None
     ignored_splits: tuple[Literal["validation", "test"], ...] = ()
     languages: Annotated[tuple[Name, ...], Field(min_length=1)] = ("en", "de")
     train_languages: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
-    train_items: PositiveInt | None = None
-    labelled_items: PositiveInt | None = None
-    unlabelled: bool = False
-    unlabelled_items: PositiveInt | None = None
-    validation_items: PositiveInt | None = None
-    test_items: PositiveInt | None = None
-    seed: NonNegativeInt = 0
-    train_label_noise: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+    train_items: Count | None = None
+    labelled_items: Count | None = None
+    unlabelled: Annotated[bool, Strict()] = False
+    unlabelled_items: Count | None = None
+    validation_items: Count | None = None
+    test_items: Count | None = None
+    seed: Seed = 0
+    train_label_noise: Annotated[float, Strict(), Field(ge=0, lt=0.5)] = 0.0
 
     @property
     def task(self) -> Task:
@@ -93,6 +98,13 @@ class Data(Table):
                 "unlabelled_items limits rows without labels, and there are none; set labelled_items or "
                 "unlabelled"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _generated_items_are_few_enough(self) -> Self:
+        items = sum(filter(None, (self.train_items, self.validation_items, self.test_items)))
+        if self.source == GENERATED and items > MOST_GENERATED_ITEMS:
+            raise ValueError(f"{items:,} items are more than the {MOST_GENERATED_ITEMS:,} that are generated")
         return self
 
     @model_validator(mode="after")

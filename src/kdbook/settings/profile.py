@@ -6,20 +6,20 @@ import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import (
     Field,
-    PositiveInt,
     ValidationError,
     model_validator,
 )
 
 from kdbook.errors import KdbookError
-from kdbook.settings import automm, environment
+from kdbook.settings import environment, limits
 from kdbook.settings.arms import (
     DISTILLED,
     MAIN_ARMS,
+    MAIN_STUDENTS,
     TEACHER,
     TRANSFER,
     Hyperparameters,
@@ -27,11 +27,13 @@ from kdbook.settings.arms import (
     PrimaryComparison,
     Variation,
 )
-from kdbook.settings.data import ALL, GENERATED, Data, Table
+from kdbook.settings.automm import DISTILLER_PREFIX, Settings
+from kdbook.settings.data import ALL, GENERATED, Count, Data, Table
 from kdbook.settings.names import Name
 from kdbook.settings.validation import explain
 
 PROFILES = "profiles"
+MOST_THREADS = 1_024
 
 Toml = dict[str, Any]  # what tomllib reads
 
@@ -50,7 +52,7 @@ class Profile(Table):
 
     name: str
     description: str
-    threads: PositiveInt | None = None
+    threads: Annotated[Count, Field(le=MOST_THREADS)] | None = None
     primary: PrimaryComparison = PrimaryComparison()
     data: Data
     hyperparameters: Hyperparameters
@@ -59,8 +61,8 @@ class Profile(Table):
     distiller: Hyperparameters = Field({})
     tuned: dict[Name, Hyperparameters] = Field({})
     controls: dict[Name, Variation] = Field({})
-    control_seeds: PositiveInt | None = None
-    ablation_seeds: PositiveInt = 1
+    control_seeds: Count | None = None
+    ablation_seeds: Count = 1
     ablations: dict[Name, Variation] = Field({})
 
     @property
@@ -142,6 +144,10 @@ class Profile(Table):
         ):
             if value not in choices:
                 raise ValueError(f"primary.{key} = {value!r} is unknown. Choose from: {', '.join(choices)}")
+        if self.primary.arm == self.primary.against:
+            raise ValueError(
+                f"primary.arm and primary.against are both {self.primary.arm!r}; compare two arms"
+            )
         return self
 
     @model_validator(mode="after")
@@ -158,8 +164,46 @@ class Profile(Table):
                 f"{kind}.{name}.hyperparameters": each.hyperparameters for name, each in variations.items()
             }
         for where, settings in tables.items():
-            automm.check(settings, f"profile {self.name!r}, table {where}")
+            if problem := limits.problem(settings):
+                raise ValueError(f"table {where}: {problem}")
+        for arm in self.arms:
+            if conflict := self._fit(arm).conflict():
+                raise ValueError(f"the arm {arm!r}: {conflict}")
         return self
+
+    def _fit(self, arm: str) -> limits.Fit:
+        """What a fit of an arm is."""
+        texts = len(self.data.columns.texts) if self.data.columns else 2
+        if arm == TEACHER:
+            return limits.Fit(self.teacher_settings, texts, is_teacher=True, teaches=True)
+        variation = self.variation(arm)
+        return limits.Fit(self.student_settings(arm), texts, is_teacher=False, distils=variation.distils)
+
+    @property
+    def teacher_settings(self) -> Settings:
+        """The AutoMM settings of the teacher."""
+        return self.hyperparameters | self.teacher.hyperparameters
+
+    def student_settings(self, arm: str) -> Settings:
+        """The AutoMM settings of a student's arm: a variation starts from those of the arm that it varies."""
+        variation = self.variation(arm)
+        if arm in MAIN_STUDENTS:
+            return {
+                **self.hyperparameters,
+                **self.student.hyperparameters,
+                **(self.distiller if variation.distils else {}),
+                **self.tuned.get(arm, {}),
+            }
+        varied = self.student_settings(variation.varied_arm)
+        if not variation.distils:
+            varied = {key: value for key, value in varied.items() if not key.startswith(DISTILLER_PREFIX)}
+        elif not self.variation(variation.varied_arm).distils:
+            varied = varied | self.distiller
+        return varied | variation.hyperparameters
+
+    def variation(self, arm: str) -> Variation:
+        """How the students of an arm are trained."""
+        return MAIN_STUDENTS.get(arm) or (self.controls | self.ablations)[arm]
 
 
 def names() -> list[str]:

@@ -2,16 +2,9 @@
 
 from collections.abc import Iterator
 
-from kdbook.settings.arms import BASELINE, DISTILLED, TEACHER, TRANSFER, Variation
-from kdbook.settings.automm import DISTILLER_PREFIX, Settings
+from kdbook.settings.arms import BASELINE, TEACHER
 from kdbook.settings.profile import Profile
 from kdbook.store.run import RunSpec
-
-MAIN_STUDENTS = {
-    BASELINE: Variation(title="", lesson="labels"),
-    DISTILLED: Variation(title=""),
-    TRANSFER: Variation(title="", rows="all"),
-}
 
 
 def expand(profile: Profile) -> dict[str, RunSpec]:
@@ -29,21 +22,20 @@ def expand(profile: Profile) -> dict[str, RunSpec]:
 
 
 def _teachers(profile: Profile) -> Iterator[RunSpec]:
-    hyperparameters = profile.hyperparameters | profile.teacher.hyperparameters
     for seed in profile.teacher.seeds:
         yield RunSpec(
             name=_name(TEACHER, seed),
             arm=TEACHER,
             seed=seed,
             checkpoint=profile.teacher.checkpoint,
-            hyperparameters=hyperparameters,
+            hyperparameters=profile.teacher_settings,
             metric=profile.primary.metric,
         )
 
 
 def _students(profile: Profile, arm: str, seeds: int | None = None) -> Iterator[RunSpec]:
     """The students of an arm, with all seeds of the student or the first of them."""
-    variation, hyperparameters = _variation(profile, arm), _settings(profile, arm)
+    variation, hyperparameters = profile.variation(arm), profile.student_settings(arm)
     for number, seed in enumerate(profile.student.seeds[:seeds]):
         paired = _name(TEACHER, profile.teacher_seed(number))
         teacher = paired if variation.teacher == "own" else _name(BASELINE, seed)
@@ -60,29 +52,6 @@ def _students(profile: Profile, arm: str, seeds: int | None = None) -> Iterator[
             metric=profile.primary.metric,
             title=variation.title,
         )
-
-
-def _settings(profile: Profile, arm: str) -> Settings:
-    """The AutoMM settings of a student's arm: a variation starts from those of the arm that it varies."""
-    variation = _variation(profile, arm)
-    if arm in MAIN_STUDENTS:
-        distiller = profile.distiller if variation.distils else {}
-        return {
-            **profile.hyperparameters,
-            **profile.student.hyperparameters,
-            **distiller,
-            **profile.tuned.get(arm, {}),
-        }
-    varied = _settings(profile, variation.varied_arm)
-    if not variation.distils:
-        varied = {key: value for key, value in varied.items() if not key.startswith(DISTILLER_PREFIX)}
-    elif not _variation(profile, variation.varied_arm).distils:
-        varied = varied | profile.distiller
-    return varied | variation.hyperparameters
-
-
-def _variation(profile: Profile, arm: str) -> Variation:
-    return MAIN_STUDENTS.get(arm) or (profile.controls | profile.ablations)[arm]
 
 
 def _name(arm: str, seed: int) -> str:

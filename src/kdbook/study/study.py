@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from kdbook.encoders import checkpoints
 from kdbook.errors import KdbookError
 from kdbook.settings import environment
-from kdbook.settings.arms import MAIN_ARMS, TEACHER, Rows
-from kdbook.settings.automm import MAX_TEXT_LEN, NUM_GPUS, PEFT, number
+from kdbook.settings.arms import MAIN_ARMS, Rows
+from kdbook.settings.automm import MAX_TEXT_LEN, number
 from kdbook.settings.profile import Profile
 from kdbook.store.local import Store
 from kdbook.store.run import Run, RunIdentity, RunRecord, RunSpec
@@ -149,32 +149,19 @@ class Study:
         return [status_of(run, self.store, self.profile.name) for run in self.resolved_runs()]
 
     def check(self, spec: RunSpec) -> None:
-        """Refuse settings with which a run would fail after it was trained, or while it is.
+        """Refuse a length of texts that the encoder of a run does not take.
 
         Raises
         ------
         KdbookError
-            If texts can be longer than the encoder takes, a run takes several GPUs, or a student could not be
-            exported.
+            If it does not.
         """
-        settings = spec.hyperparameters
-        if settings.get(NUM_GPUS, 1) not in (0, 1):
-            raise KdbookError(
-                f"{spec.name}: {NUM_GPUS} = {settings[NUM_GPUS]!r}, but on several GPUs AutoMM makes other "
-                "batches; set it to 1, and train several runs side by side with: kdbook run --executor ray"
-            )
-        longest = number(settings, MAX_TEXT_LEN)
+        longest = number(spec.hyperparameters, MAX_TEXT_LEN)
         positions = checkpoints.max_positions(self._checkpoint(spec.checkpoint).path)
         if positions is not None and longest > positions:
             raise KdbookError(
                 f"{spec.name}: {spec.checkpoint} takes at most {positions} tokens, and {MAX_TEXT_LEN} is "
                 f"{longest}; set it to {positions} or less"
-            )
-        peft = settings.get(PEFT)
-        if spec.arm != TEACHER and peft:
-            raise KdbookError(
-                f"{spec.name}: of a fit with {PEFT} = {peft!r} AutoMM keeps only the changed weights, so a "
-                "student can't be exported; set it for the teacher alone"
             )
 
     def train(
