@@ -108,6 +108,14 @@ def make_record(name: str = "baseline-0", spec: RunSpec | None = None, **changes
     )
 
 
+def write_results(path: Path, frame: pd.DataFrame) -> None:
+    """Write predictions and a history as a fit leaves them."""
+    for file in (PREDICTIONS, TRAIN_PREDICTIONS):
+        frame.to_parquet(path / file)
+    history = {"epoch": [1], "seconds": [1.0], "train_loss": [1.0], "validation_score": [0.5]}
+    pd.DataFrame(history).to_parquet(path / HISTORY)
+
+
 def make_run(
     folder: Path,
     name: str,
@@ -119,10 +127,7 @@ def make_run(
     """Write the small files of a run named ``<arm>-<seed>``."""
     path = folder / name
     path.mkdir(parents=True)
-    for file in (PREDICTIONS, TRAIN_PREDICTIONS):
-        frame.to_parquet(path / file)
-    history = {"epoch": [1], "seconds": [1.0], "train_loss": [1.0], "validation_score": [0.5]}
-    pd.DataFrame(history).to_parquet(path / HISTORY)
+    write_results(path, frame)
     spec = spec or make_spec(name, teacher, paired_teacher=teacher)
     (path / RECORD).write_text(make_record(name, spec, **changes).model_dump_json())
     return Run(path)

@@ -87,7 +87,7 @@ def said(*arguments: object) -> Said:
         except SystemExit as end:
             code = int(end.code or 0)
     errors.flush()
-    text = errors.buffer.getvalue().decode()
+    text = errors.buffer.getvalue().decode().lstrip("\n")  # a bar that is removed leaves an empty line
     assert code in (0, 1, 2) and "Traceback" not in text
     if code == 1:
         line = text.removesuffix("\n")
@@ -146,7 +146,8 @@ def write_rows(path: Path, header, rows, end: str = "\n") -> Path:
         if path.suffix == ".tsv":
             text.write("".join("\t".join(row) + end for row in cells))
         else:
-            csv.writer(text, lineterminator=end).writerows(cells)
+            every = csv.QUOTE_ALL if any("\r" in cell for row in cells for cell in row) else csv.QUOTE_MINIMAL
+            csv.writer(text, lineterminator=end, quoting=every).writerows(cells)
         path.write_bytes(text.getvalue().encode())
     return path
 
@@ -312,10 +313,9 @@ def table_of_labels(path: Path, labels, number: int = 84) -> Path:
 
 @pytest.mark.parametrize(("odd", "plain"), LOOK_ALIKE, ids=[ascii(odd) for odd, _ in LOOK_ALIKE])
 def test_labels_that_look_alike_are_remarked_on(tmp_path, odd, plain):
-    for suffix in (".csv", ".jsonl"):
-        done = new(table_of_labels(tmp_path / f"rows{suffix}", [odd, plain, "other"]))
-        assert done.code == 0 and done.used == 84
-        assert any(re.search(ALIKE, remark) and plain in remark for remark in done.remarks), done.text
+    done = new(table_of_labels(tmp_path / "rows.csv", [odd, plain, "other"]))
+    assert done.code == 0 and done.used == 84
+    assert any(re.search(ALIKE, remark) and plain in remark for remark in done.remarks), done.text
 
 
 @pytest.mark.parametrize(
@@ -523,7 +523,7 @@ def test_a_column_has_one_part(tmp_path, chosen):
 def test_a_column_that_looks_like_the_wanted_one_is_taken_or_the_difference_is_told(
     tmp_path, suffix, there, wanted, code
 ):
-    for order in (1, -1):
+    for order in (1, -1) if "\ufeff" in there else (1,):
         rows = [row[::order] for row in good_rows()]
         path = write_rows(folder_in(tmp_path) / f"rows{suffix}", (there, "label")[::order], rows)
         done = new(path, text=wanted)
@@ -537,6 +537,14 @@ def test_blanks_around_the_name_of_a_column_do_not_matter(tmp_path, suffix, ther
         return
     done = new(write_rows(tmp_path / f"rows{suffix}", (there, "label"), good_rows()))
     assert done.code == 0 and done.used == 40
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\x0b", "\x85", "\u2028", "\x1b[2K"], ids=ascii)
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_names_of_columns_with_line_ends_leave_the_message_one_line(tmp_path, suffix, end):
+    path = write_rows(tmp_path / f"rows{suffix}", (f"te{end}xt", "label"), good_rows())
+    done = new(path)
+    assert done.code == 1 and "\x1b" not in done.text
 
 
 def test_two_columns_that_differ_in_blanks_are_one_line(tmp_path):
@@ -854,37 +862,34 @@ def test_a_column_of_any_kind_that_nobody_asks_for_does_no_harm(tmp_path, name):
     assert done.code == 0 and done.used == 40
 
 
-@pytest.mark.parametrize("role", ["text", "label", "lang", "id"])
+@pytest.mark.parametrize("role", ["text", "label"])  # other roles below
 @pytest.mark.parametrize("name", KINDS)
 def test_a_column_of_any_kind_is_used_or_refused_in_one_line(tmp_path, role, name):
-    path = odd_parquet(tmp_path / "rows.parquet", role, name)
-    more = {"lang": ("--language", "lang"), "id": ("--id", "id")}.get(role, ())
-    done = new(path, *more, languages="" if role == "lang" else "en")
+    done = new(odd_parquet(tmp_path / "rows.parquet", role, name))
     assert done.code == 1 or done.used + done.dropped == 40, done.text
 
 
 @pytest.mark.parametrize("name", KINDS)
-@pytest.mark.parametrize("target", [".csv", ".tsv"])
-def test_predict_passes_columns_of_any_kind_on_as_text(tmp_path, student, name, target):
-    path, output = odd_parquet(tmp_path / "rows.parquet", "more", name, 3), tmp_path / f"out{target}"
-    done = said("predict", path, output, "--student", tmp_path)
-    if done.code == 1 and (name in ("not utf-8", "line ends") and (target, name) != (".csv", "line ends")):
+def test_predict_passes_columns_of_any_kind_on_as_text(tmp_path, student, name):
+    done, answers = predicted(tmp_path, odd_parquet(tmp_path / "rows.parquet", "more", name, 3))
+    if done.code == 1 and name == "not utf-8":
         return
     assert done.code == 0, done.text
-    header, *rows = read_back(output)
-    cells = [row[header.index("more")] for row in rows]
+    cells = [row[answers[0].index("more")] for row in answers[1:]]
     assert len(cells) == 3
-    values = ARRAYS[name](3)
     if name not in ("null", "half null", "empty text", "float32 no numbers"):
         assert all(cells) and len(set(cells)) == 2, cells
-    assert "b'" not in "".join(cells), f"bytes of {values.type} are no text"
+    assert "b'" not in "".join(cells), "bytes are no text"
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_predict_reads_a_text_of_any_kind_or_refuses_it_in_one_line(tmp_path, student, name):
-    path, output = odd_parquet(tmp_path / "rows.parquet", "text", name, 300), tmp_path / "out.csv"
+    path, output = (
+        odd_parquet(tmp_path / "rows.parquet", "text", name, 3 if name == "long text" else 300),
+        tmp_path / "out.csv",
+    )
     done = said("predict", path, output, "--student", tmp_path)
-    assert done.code == 1 or len(read_back(output)) == 301
+    assert done.code == 1 or len(read_back(output)) in (301, 4)
 
 
 @pytest.mark.parametrize(
@@ -1105,7 +1110,7 @@ def test_half_a_character_is_one_line_or_escaped(tmp_path, student, row, target)
     assert done.code == 1 or len(answers) == 302
     if done.code == 1:
         assert "rows.jsonl" in done.text and (
-            len(row) == 2 and "x" in row.values() or "line 301" in done.text
+            (len(row) == 2 and "x" in row.values()) or "line 301" in done.text
         )
 
 
@@ -1233,6 +1238,7 @@ def cases(draw) -> Case:
         draw(st.sampled_from(["", "", "int", "float", "text", "apart"])),
     )
     per_item = 2 if case.language else 1
+    mores = draw(st.lists(st.sampled_from(["x", 'a "b"', "c, d", "é"]), min_size=1, max_size=4))
     case.header += ["lang"] * case.language + ["n"] * bool(case.ids)
     mark = draw(mostly("", *INVISIBLE, "CASE", "\u0435"))
     for i in range(ROWS * per_item):
@@ -1243,7 +1249,7 @@ def cases(draw) -> Case:
             case.alike = case.alike or ("labels" if label != str(labels[0]) else "")
         as_id = {"float": float(item) if language == "de" else item, "text": f"id {item}", "int": item}
         number = as_id.get(case.ids, item if language == "en" else 1000 + item)
-        row = [f"item {i} is number {item * item}", label, draw(st.sampled_from(["x", 'a "b"', "c, d", "é"]))]
+        row = [f"item {i} is number {item * item}", label, mores[i % len(mores)]]
         case.rows.append([*row, *[language] * case.language, *[number] * bool(case.ids)])
     for column in draw(
         st.lists(st.sampled_from(["text", "label", "text", "label", "more", *case.header]), max_size=2)
@@ -1278,7 +1284,7 @@ def odd_name(name: str, mark: str) -> str:
     return name.replace("e", mark) if mark == "\u0435" else name + mark
 
 
-@many
+@settings(many, max_examples=CASES // 2)
 @given(cases())
 def any_table(tally, path, case):
     folder = folder_in(path)
@@ -1302,14 +1308,15 @@ def any_table(tally, path, case):
 
 def check_table(case: Case, names: list[str], done: Said) -> None:
     if done.code:
-        excused = not case.plain or case.unusable or case.repeats or any(name in done.text for name in names)
-        assert excused, f"good data are refused: {done.text}"
+        if case.plain and not case.unusable and not any(name in done.text for name in names):
+            places = [case.place(position) for position in case.repeats]
+            assert places and any(place in done.text for place in places), f"refused: {done.text}"
         return
-    accounted = done.used + done.dropped - 10 * len([name for name in names if was_read(name, done)])
+    accounted = done.used + done.dropped
     headers = sum(case.place(position) in done.text for position in case.repeats)
     assert len(case.rows) - headers <= accounted <= len(case.rows), done.text
     for name in names:
-        assert name in done.text or was_read(name, done), f"{name} is passed over in silence"
+        assert name in done.text, f"{name} is passed over in silence"
     if case.alike:
         assert re.search(ALIKE, done.text), done.text
     for position in case.repeats:
@@ -1318,11 +1325,6 @@ def check_table(case: Case, names: list[str], done: Said) -> None:
         assert any(re.search(r"\bids?\b", remark) for remark in done.remarks), done.text
     if case.ids and case.ids != "apart" and not case.repeats:
         assert not any(re.search(r"\bshare\b.*\bid", remark) for remark in done.remarks), done.text
-
-
-def was_read(name: str, done: Said) -> bool:
-    """Whether a split in another form is taken as that split after all."""
-    return name not in done.text and done.used > 3 * ROWS
 
 
 def test_any_table_is_used_whole_or_refused_in_one_line(tmp_path, tally):
@@ -1395,7 +1397,7 @@ def rows_in(suffix: str, content: bytes) -> int:
     return len([line for line in text.split("\n") if line.removesuffix("\r")]) - 1
 
 
-@many
+@settings(many, max_examples=CASES // 2)
 @given(spoilt())
 def any_bytes(tally, path, file):
     suffix, content = file
@@ -1492,7 +1494,7 @@ def any_predictions(tally, path, table, suffix, target):
             write_json(source, (dict(zip(names, row, strict=True)) for row in rows))
         else:
             write_rows(source, names, rows)
-        if suffix in (".csv", ".tsv"):
+        if suffix == ".tsv":
             rows = [row for row in rows if len(row) > 1 or row[0]]  # an empty line is no row
         done, answers = predicted(folder, source, target)
         check_predictions(names, rows, suffix, target, done, answers)
@@ -1524,9 +1526,14 @@ def test_any_predictions_can_be_read_back(tmp_path, tally, student):
     any_predictions(tally, tmp_path)
 
 
-@settings(many, max_examples=CASES // 2)
-@given(st.sampled_from(KINDS), st.sampled_from(["text", "label", "lang", "id", "more"]), st.integers(1, 300))
-def any_columns(tally, path, name, role, number):
+@settings(many, max_examples=CASES // 4)
+@given(
+    st.sampled_from(KINDS),
+    st.sampled_from(["text", "label", "lang", "id", "more"]),
+    st.integers(1, 60),
+    st.sampled_from([".csv", ".tsv"]),
+)
+def any_columns(tally, path, name, role, number, target):
     folder = folder_in(path)
     number = min(number, 5) if name == "long text" else number
     with tally.trial("columns of any kind of Parquet"):
@@ -1535,9 +1542,10 @@ def any_columns(tally, path, name, role, number):
         more = {"lang": ("--language", "lang"), "id": ("--id", "id")}.get(role, ())
         done = new(folder, *more, languages="" if role == "lang" else "en")
         assert done.code == 1 or done.used + done.dropped == number + 8, done.text
-        done, answers = predicted(folder, source)
+        done, answers = predicted(folder, source, target)
         assert done.code == 1 or len(answers) == number + 1
-        assert done.code == 0 or role == "text" or name == "not utf-8", done.text
+        excused = role == "text" or name == "not utf-8" or (name, target) == ("line ends", ".tsv")
+        assert done.code == 0 or excused, done.text
     shutil.rmtree(folder)
 
 

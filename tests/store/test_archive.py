@@ -5,7 +5,7 @@ import stat
 import zipfile
 
 import pytest
-from runs import make_record
+from runs import make_record, predictions, write_results
 
 from kdbook.errors import KdbookError
 from kdbook.store import archive
@@ -22,6 +22,7 @@ def run(tmp_path) -> Run:
     with store.writing(key) as directory:
         (directory / "predictor").mkdir()
         (directory / "predictor" / "model.ckpt").write_bytes(bytes(1000))
+        write_results(directory, predictions([("en", 0, 1), ("de", 1, 1)]))
         store.finish(directory, RECORD)
     result = store.get(key)
     assert result
@@ -109,7 +110,7 @@ def test_a_run_under_the_key_of_another_is_refused(run, tmp_path):
     rewritten(
         path,
         lambda entries: [
-            entries.update({name.replace(run.key, "abc123"): entries.pop(name)}) for name in list(entries)
+            entries.update({name.replace(run.key, "abc123" * 3 + "ab"): entries.pop(name)}) for name in list(entries)
         ],
     )
     with pytest.raises(KdbookError, match="another run"):
@@ -145,7 +146,7 @@ def test_a_link_is_refused(run, tmp_path):
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
     with zipfile.ZipFile(path, "a") as file:
         file.writestr(link, "/etc/passwd")
-    with pytest.raises(KdbookError, match="no plain file"):
+    with pytest.raises(KdbookError, match="not a plain file"):
         archive.import_runs(path, Store(tmp_path / "there"))
 
 

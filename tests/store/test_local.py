@@ -17,6 +17,7 @@ from kdbook.store.location import open_store
 from kdbook.store.run import PREDICTIONS, Run, key_of, read_manifest
 
 RECORD = make_record("run-0")
+KEY, OTHER = "0" * 20, "1" * 20
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: st.dictionaries(st.text(max_size=3), inner, max_size=3),
@@ -40,54 +41,54 @@ def test_the_order_of_settings_does_not_matter():
 
 def test_a_finished_run_is_found(tmp_path):
     store = Store(tmp_path)
-    with store.writing("key") as directory:
+    with store.writing(KEY) as directory:
         (directory / "weights").write_text("w")
-        assert store.get("key") is None
+        assert store.get(KEY) is None
         store.finish(directory, RECORD)
-    run = store.get("key")
+    run = store.get(KEY)
     assert run and run.record == RECORD and (run.path / "weights").read_text() == "w"
-    assert [run.key for run in store] == ["key"]
-    assert not store.was_begun("key")
+    assert [run.key for run in store] == [KEY]
+    assert not store.was_begun(KEY)
 
 
 def test_a_failed_run_is_not_found_but_known_as_interrupted(tmp_path):
     store = Store(tmp_path)
-    with pytest.raises(ZeroDivisionError), store.writing("key") as directory:
+    with pytest.raises(ZeroDivisionError), store.writing(KEY) as directory:
         (directory / "weights").write_text("half")
         raise ZeroDivisionError
-    assert store.get("key") is None and list(store) == [] and store.was_begun("key")
-    assert [path.name for path in store.leftovers()] == ["key"]
-    with store.writing("key") as directory:
+    assert store.get(KEY) is None and list(store) == [] and store.was_begun(KEY)
+    assert [path.name for path in store.leftovers()] == [KEY]
+    with store.writing(KEY) as directory:
         assert (directory / "weights").read_text() == "half"  # for a writer that can go on
         store.finish(directory, RECORD)
-    assert store.get("key") and not store.was_begun("key")
+    assert store.get(KEY) and not store.was_begun(KEY)
 
 
 def test_a_writer_that_began_nothing_leaves_nothing(tmp_path):
-    with Store(tmp_path).writing("key"):
+    with Store(tmp_path).writing(KEY):
         pass
-    assert not Store(tmp_path).was_begun("key")
+    assert not Store(tmp_path).was_begun(KEY)
 
 
 def test_a_run_that_was_sealed_before_its_writer_died_is_kept(tmp_path):
     store = Store(tmp_path)
-    partial = tmp_path / PARTIAL / "key"
-    partial.mkdir(parents=True)
+    partial = store.ensure_folder(PARTIAL) / KEY
+    partial.mkdir()
     store.finish(partial, RECORD)
-    with store.writing("key"):
-        assert store.get("key")
-    assert store.get("key")
+    with store.writing(KEY):
+        assert store.get(KEY)
+    assert store.get(KEY)
 
 
 @pytest.fixture
 def finished(tmp_path) -> Run:
     store = Store(tmp_path)
-    with store.writing("key") as directory:
+    with store.writing(KEY) as directory:
         (directory / "predictor").mkdir()
         (directory / "predictor" / "weights").write_bytes(bytes(1000))
         (directory / PREDICTIONS).write_bytes(bytes(100))
         store.finish(directory, RECORD)
-    return Run(tmp_path / "key")
+    return Run(tmp_path / KEY)
 
 
 @given(st.data())
@@ -113,25 +114,25 @@ def test_a_run_with_damaged_results_is_never_read(finished, harm):
     path = finished.path / (PREDICTIONS if harm != "add" else "foreign")
     path.unlink() if harm == "remove" else path.write_bytes(b"x")
     store = Store(finished.path.parent)
-    assert store.get("key") is None and list(store) == [] and len(store.problems("key")) == 1
+    assert store.get(KEY) is None and list(store) == [] and len(store.problems(KEY)) == 1
 
 
 def test_verify_sets_a_run_with_damaged_weights_aside(finished):
     store = Store(finished.path.parent)
-    assert store.verify("key") == []
+    assert store.verify(KEY) == []
     (finished.predictor / "weights").write_bytes(bytes(999) + b"x")
-    assert store.get("key")  # weights are not hashed when results are read
-    assert store.verify("key") == ["predictor/weights was changed"]
-    assert store.get("key") is None and store.problems("key") and store.keys() == []
-    with store.writing("key") as directory:
+    assert store.get(KEY)  # weights are not hashed when results are read
+    assert store.verify(KEY) == ["predictor/weights was changed"]
+    assert store.get(KEY) is None and store.problems(KEY) and store.keys() == []
+    with store.writing(KEY) as directory:
         store.finish(directory, RECORD)
-    assert store.get("key") and store.leftovers() == []
+    assert store.get(KEY) and store.leftovers() == []
 
 
 def test_remove(finished):
     store = Store(finished.path.parent)
-    store.remove("key")
-    assert store.get("key") is None and store.keys() == [] and store.problems("key") == []
+    store.remove(KEY)
+    assert store.get(KEY) is None and store.keys() == [] and store.problems(KEY) == []
 
 
 @pytest.mark.parametrize(
@@ -148,8 +149,8 @@ def test_two_writers_of_one_key_work_one_after_the_other(tmp_path):
 
     def work() -> None:
         store = Store(tmp_path)
-        with store.writing("key", wait=lambda: waited.append(1)) as directory:
-            if store.get("key"):
+        with store.writing(KEY, wait=lambda: waited.append(1)) as directory:
+            if store.get(KEY):
                 return
             time.sleep(0.2)
             trained.append(1)
@@ -165,13 +166,13 @@ def test_two_writers_of_one_key_work_one_after_the_other(tmp_path):
 
 def test_unwritable_store_is_a_clear_error(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(KdbookError, match="KDBOOK_STORE"), Store(tmp_path / "file" / "store").writing("key"):
+    with pytest.raises(KdbookError, match="KDBOOK_STORE"), Store(tmp_path / "file" / "store").writing(KEY):
         pass
 
 
 def test_a_store_of_another_layout_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("KDBOOK_STORE", str(tmp_path))
-    with open_store().writing("key"):
+    with open_store().writing(KEY):
         pass
     assert open_store()
     (tmp_path / "layout").write_text("99")
@@ -190,7 +191,7 @@ def test_a_failure_on_a_full_disk_says_so_and_others_are_left_alone(tmp_path, mo
 def test_a_run_that_is_added_is_seen_by_a_store_that_was_read(tmp_path, finished):
     reader = Store(finished.path.parent)
     assert len(list(reader)) == 1
-    with Store(reader.root).writing("other") as directory:
+    with Store(reader.root).writing(OTHER) as directory:
         Store(reader.root).finish(directory, make_record("other-1"))
     assert {run.name for run in reader} == {"other-1", "run-0"}
 

@@ -31,6 +31,7 @@ pytestmark = pytest.mark.training
 BUCKET = "runs"
 RECORD_OF = make_record()
 KEY = RECORD_OF.identity.key
+A, B = "a" * 20, "b" * 20
 
 
 def free_port() -> int:
@@ -136,7 +137,7 @@ def keep(store: Store, key: str, numbers=(1, 2, 3)) -> None:
 @pytest.mark.parametrize("url", ["s3://typo-in-the-name/runs", "s3://"])
 def test_a_bucket_that_does_not_exist_is_named_before_anything_is_trained(bucket, tmp_path, url):
     store = RemoteStore(url, tmp_path / "one")
-    for read in (lambda: store.get("a"), store.keys, lambda: list(store)):
+    for read in (lambda: store.get(A), store.keys, lambda: list(store)):
         with pytest.raises(KdbookError, match="'typo-in-the-name' .* does not exist|names no bucket"):
             read()
 
@@ -150,43 +151,43 @@ def test_missing_rights_are_named(bucket, tmp_path, monkeypatch):
 
     monkeypatch.setattr(system, "cat_file", denied)
     with pytest.raises(KdbookError, match="denies access .Access Denied.; it needs the rights to list"):
-        store.get("a")
+        store.get(A)
 
 
 def test_what_one_machine_keeps_another_reads(bucket, tmp_path):
     one, other = RemoteStore(bucket, tmp_path / "one"), RemoteStore(bucket, tmp_path / "other")
-    assert other.get("a") is None and list(other) == [] and other.keys() == []
-    keep(one, "a")
-    run = other.get("a")
-    assert run.record == one.get("a").record and run.predictions["a"].tolist() == [1, 2, 3]
+    assert other.get(A) is None and list(other) == [] and other.keys() == []
+    keep(one, A)
+    run = other.get(A)
+    assert run.record == one.get(A).record and run.predictions["a"].tolist() == [1, 2, 3]
     assert not (run.path / "predictor").exists()  # weights come when they are asked for
     assert (run.predictor / "model.ckpt").read_bytes() == (
-        one.root / "a" / "predictor" / "model.ckpt"
+        one.root / A / "predictor" / "model.ckpt"
     ).read_bytes()
-    assert other.verify("a") == [] and [run.key for run in RemoteStore(bucket, tmp_path / "third")] == ["a"]
+    assert other.verify(A) == [] and [run.key for run in RemoteStore(bucket, tmp_path / "third")] == [A]
 
 
 def test_the_first_of_two_markers_stays(bucket, tmp_path, server):
     one, other = RemoteStore(bucket, tmp_path / "one"), RemoteStore(bucket, tmp_path / "other")
-    with other.writing("a") as directory:  # looked when nothing was there
-        keep(one, "a", (1,))
+    with other.writing(A) as directory:  # looked when nothing was there
+        keep(one, A, (1,))
         pd.DataFrame({"a": (2,)}).to_parquet(directory / "predictions.parquet")
         other.finish(directory, make_record())
-    assert RemoteStore(bucket, tmp_path / "third").get("a").predictions["a"].tolist() == [1]
+    assert RemoteStore(bucket, tmp_path / "third").get(A).predictions["a"].tolist() == [1]
     assert len(files(server).ls(f"{bucket}/{FILES}")) == 1
 
 
 def test_two_that_send_at_once_leave_a_whole_run(bucket, tmp_path):
     stores = [RemoteStore(bucket, tmp_path / str(n)) for n in range(4)]
-    threads = [threading.Thread(target=keep, args=(store, "a", (n,))) for n, store in enumerate(stores)]
+    threads = [threading.Thread(target=keep, args=(store, A, (n,))) for n, store in enumerate(stores)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     reader = RemoteStore(bucket, tmp_path / "reader")
-    run = reader.get("a")
+    run = reader.get(A)
     assert [run.measurements.interruptions] == run.predictions["a"].tolist()  # of one and the same writer
-    assert run.predictor and reader.verify("a") == []
+    assert run.predictor and reader.verify(A) == []
 
 
 @pytest.mark.parametrize("after", [0, 300, 5_000, 50_000, 150_000])
@@ -196,67 +197,67 @@ def test_a_cut_connection_is_one_clear_line_and_nothing_is_lost(bucket, cable, t
     with pytest.raises(
         KdbookError, match=r"can't be reached: .*kept in .* and uploaded once it can"
     ) as raised:
-        keep(one, "a")
+        keep(one, A)
     assert cable.cuts and "\n" not in str(raised.value)
     cable.cut_after = None
-    assert RemoteStore(bucket, tmp_path / "other").get("a") is None  # no half of it
-    assert one.get("a").predictions["a"].tolist() == [1, 2, 3]  # is sent now
+    assert RemoteStore(bucket, tmp_path / "other").get(A) is None  # no half of it
+    assert one.get(A).predictions["a"].tolist() == [1, 2, 3]  # is sent now
     other = RemoteStore(bucket, tmp_path / "third")
-    assert other.get("a").measurements.interruptions == 1
+    assert other.get(A).measurements.interruptions == 1
     cable.cut_after = after
     with pytest.raises(KdbookError, match="can't be reached"):
-        assert other.get("a").predictor and other.get("b")
+        assert other.get(A).predictor and other.get(B)
     cable.cut_after = None
-    assert other.get("a").predictor and other.verify("a") == []
+    assert other.get(A).predictor and other.verify(A) == []
     assert not list((other.root / "partial").iterdir())
 
 
 @pytest.mark.parametrize("name", [RECORD, "predictor/model.ckpt"])
 def test_what_was_changed_on_the_server_is_never_read(bucket, tmp_path, server, name):
-    keep(RemoteStore(bucket, tmp_path / "one"), "a")
+    keep(RemoteStore(bucket, tmp_path / "one"), A)
     there = files(server)
     (folder,) = there.ls(f"{bucket}/{FILES}")
     there.pipe_file(f"{folder}/{name}", there.cat_file(f"{folder}/{name}")[:-1] + b"!")
     other = RemoteStore(bucket, tmp_path / "other")
     with pytest.raises(KdbookError, match=f"{name} of a-.* is not what its commit marker says"):
-        assert other.get("a").predictor
+        assert other.get(A).predictor
     if name != RECORD:
-        assert other.verify("a") and not there.exists(f"{bucket}/{MARKERS}/a.json")
+        assert other.verify(A) and not there.exists(f"{bucket}/{MARKERS}/{A}.json")
 
 
 @pytest.mark.parametrize(
     "change",
     [
         lambda marker: {},
-        lambda marker: marker | {"folder": "../../a"},
+        lambda marker: marker | {"folder": f"../../{A}"},
         lambda marker: marker | {"layout": "99"},
         lambda marker: [marker],
     ],
 )
 def test_a_marker_that_is_none(bucket, tmp_path, server, change):
-    keep(RemoteStore(bucket, tmp_path / "one"), "a")
-    there, marker = files(server), f"{bucket}/{MARKERS}/a.json"
+    keep(RemoteStore(bucket, tmp_path / "one"), A)
+    there, marker = files(server), f"{bucket}/{MARKERS}/{A}.json"
     there.pipe_file(marker, json.dumps(change(json.loads(there.cat_file(marker)))).encode())
-    with pytest.raises(KdbookError, match="the commit marker of the run a in .* can't be read"):
-        RemoteStore(bucket, tmp_path / "other").get("a")
+    with pytest.raises(KdbookError, match="the commit marker of the run a+ in .* can't be read"):
+        RemoteStore(bucket, tmp_path / "other").get(A)
 
 
 def test_a_removed_run_is_gone_everywhere(bucket, tmp_path, server):
     one = RemoteStore(bucket, tmp_path / "one")
-    keep(one, "a")
-    one.remove("a")
-    assert one.get("a") is None and RemoteStore(bucket, tmp_path / "other").get("a") is None
+    keep(one, A)
+    one.remove(A)
+    assert one.get(A) is None and RemoteStore(bucket, tmp_path / "other").get(A) is None
     assert not files(server).exists(f"{bucket}/{FILES}")
 
 
 def test_a_run_damaged_here_is_copied_anew(bucket, tmp_path):
     one = RemoteStore(bucket, tmp_path / "one")
-    keep(one, "a")
-    (one.root / "a" / "predictor" / "model.ckpt").write_bytes(b"!")
-    assert RemoteStore(bucket, tmp_path / "one").verify("a")
+    keep(one, A)
+    (one.root / A / "predictor" / "model.ckpt").write_bytes(b"!")
+    assert RemoteStore(bucket, tmp_path / "one").verify(A)
     assert (
-        RemoteStore(bucket, tmp_path / "one").get("a").predictor
-        and RemoteStore(bucket, tmp_path / "one").verify("a") == []
+        RemoteStore(bucket, tmp_path / "one").get(A).predictor
+        and RemoteStore(bucket, tmp_path / "one").verify(A) == []
     )
 
 
@@ -272,7 +273,7 @@ def test_urls_that_lead_nowhere(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("KDBOOK_STORE", "nothing://bucket")
     with pytest.raises(KdbookError, match="the run store nothing://bucket can't be used"):
-        open_store().get("a")
+        open_store().get(A)
 
 
 def test_two_builds_at_once_on_machines_of_their_own_end_alike(bucket, smoke, tmp_path):

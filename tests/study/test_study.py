@@ -4,7 +4,7 @@ import json
 
 import pytest
 from helpers import SMOKE_RUNS
-from runs import make_measurements
+from runs import make_measurements, write_results
 
 from kdbook.errors import KdbookError
 from kdbook.execution.schedule import train_in_process
@@ -26,7 +26,7 @@ def trained(monkeypatch) -> list[int]:
     def train_run(directory, data, settings, teaching, threads, measure_latency, report):
         seeds.append(settings.seed)
         rows = data["test"][["id", "language", "label"]]
-        rows.assign(probability_0=0.1, probability_1=0.9, prediction=1).to_parquet(directory / PREDICTIONS)
+        write_results(directory, rows.assign(probability_0=0.1, probability_1=0.9, prediction=1))
         (directory / PREDICTOR).mkdir()
         (directory / PREDICTOR / "assets.json").write_text("{}")
         assert teaching.teacher is None or teaching.teacher.predictor.is_dir()

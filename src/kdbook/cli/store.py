@@ -1,6 +1,5 @@
 """Commands for the run store."""
 
-import shutil
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -12,26 +11,38 @@ from rich.progress import track
 from kdbook.cli.console import JsonOption, ProfileOption, print_json, print_table, say
 from kdbook.errors import KdbookError
 from kdbook.execution.schedule import open_study
+from kdbook.paths import exists
 from kdbook.store import archive
 from kdbook.store.local import DAMAGED, PARTIAL
 from kdbook.store.location import open_store
+from kdbook.store.run import bytes_of
 from kdbook.study.unreached import unreached
 
-WHY_LEFT = {PARTIAL: "interrupted", DAMAGED: "damaged"}
+WHY_LEFT = {PARTIAL: "left by an interrupted training, download or import", DAMAGED: "damaged"}
 
 
 def verify(as_json: JsonOption = False) -> None:
     """Hash every file of the store again; damaged runs are named and set aside, and retrained when needed."""
     store = open_store()
-    keys = track(store.keys(), "verifying", console=Console(stderr=True), transient=True)
-    problems_by_key = {key: store.verify(key) for key in keys}
-    damaged = {key: problems for key, problems in problems_by_key.items() if problems}
+    damaged: dict[str, list[str]] = {}
+    unreadable: dict[str, str] = {}  # unreachable or forbidden, which is not damage
+    keys = store.keys()
+    for key in track(keys, "verifying", console=Console(stderr=True), transient=True):
+        try:
+            if problems := store.verify(key):
+                damaged[key] = problems
+        except KdbookError as error:
+            unreadable[key] = str(error)
+    verified = len(keys) - len(unreadable)
     if as_json:
-        print_json({"verified": len(problems_by_key), "damaged": damaged})
+        print_json({"verified": verified, "damaged": damaged, "not verified": unreadable})
     for key, problems in damaged.items():
         say(f"{key}: {'; '.join(problems)}")
-    say(f"{len(problems_by_key)} runs verified, {len(damaged)} damaged")
-    if damaged:
+    for key, reason in unreadable.items():
+        say(f"{key}: {reason}")
+    rest = f"; {len(unreadable)} could not be read, and stay as they are" if unreadable else ""
+    say(f"{verified} runs verified, {len(damaged)} damaged{rest}")
+    if damaged or unreadable:
         sys.exit(1)
 
 
@@ -50,16 +61,15 @@ def gc(
         say(f"keeping all runs of the profile {profile}, which can't be read: {reason}")
     leftovers = store.leftovers()
     rows = [
-        {"run": run.name, "profile": run.record.profile, "key": run.key, "MB": f"{run.bytes / 1e6:.1f}"}
+        {
+            "key": run.key,
+            "MB": f"{run.bytes / 1e6:.1f}",
+            "why": f"no profile asks for {run.name} of {run.record.profile} any more",
+        }
         for run in runs
     ]
     rows += [
-        {
-            "run": f"leftover of {WHY_LEFT[path.parent.name]} training",
-            "profile": "",
-            "key": path.name,
-            "MB": "",
-        }
+        {"key": path.name, "MB": f"{bytes_of(path) / 1e6:.1f}", "why": WHY_LEFT[path.parent.name]}
         for path in leftovers
     ]
     if not rows:
@@ -71,15 +81,18 @@ def gc(
     for run in runs:
         store.remove(run.key)
     for path in leftovers:
-        shutil.rmtree(path)
-    say(f"removed {len(rows)}")
+        store.discard(path)
+    kept = [path for path in leftovers if path.exists()]
+    say(f"removed {len(rows) - len(kept)}")
+    for path in kept:
+        say(f"{path} has files that are not kdbook's, which stay")
 
 
 def export(
     file: Annotated[Path, typer.Argument(help="The zip file to write.")], name: ProfileOption = None
 ) -> None:
     """Write the finished runs of a profile into one file, for kdbook import on another machine."""
-    if file.exists():
+    if exists(file):
         raise KdbookError(f"{str(file)!r} exists already; name a new file")
     study = open_study(name)
     runs = [run for _, run in study.completed_runs()]
@@ -103,7 +116,8 @@ def import_runs(
 ) -> None:
     """Put the runs of such a file into the store, with all hashes checked.
 
-    Their results are read, and nothing in them is executed. To distil another student from an imported
+    Hashes show that nothing changed on the way, not who computed the results. These are read, and nothing in
+    them is executed. To distil another student from an imported
     teacher, AutoMM unpickles it, which can run arbitrary code: that takes --trust.
     """
     archive.import_runs(

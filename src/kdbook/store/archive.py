@@ -3,13 +3,15 @@
 import shutil
 import stat
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from kdbook.errors import KdbookError
+from kdbook.paths import writing
 from kdbook.store.atomic import atomic
-from kdbook.store.local import Store
-from kdbook.store.run import MANIFEST, Manifest, Run, read_manifest
+from kdbook.store.local import PARTIAL, UNPACKED, Store
+from kdbook.store.run import MANIFEST, Manifest, Run, file_names, is_key, read_manifest
 
 MAX_MANIFEST_BYTES = 2**20
 MAX_COMPRESSION = 100  # ratio of sizes; weights, tables and text compress less
@@ -17,7 +19,6 @@ SMALL_FILE_BYTES = 2**20  # whose compression does not matter
 SUFFIXES = frozenset(
     {".ckpt", ".json", ".model", ".parquet", ".pkl", ".txt", ".yaml"}
 )  # of the files that a run consists of
-KEY_CHARACTERS = frozenset("0123456789abcdef")
 
 
 def export(runs: Iterable[Run], path: Path, report: Callable[[Run], None] = lambda run: None) -> None:
@@ -26,9 +27,10 @@ def export(runs: Iterable[Run], path: Path, report: Callable[[Run], None] = lamb
     Raises
     ------
     KdbookError
-        If a run is damaged; then there is no file.
+        If a run is damaged, or the file can't be written; then there is no file.
     """
     with (
+        writing(path),
         atomic(path) as partial,
         zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
     ):
@@ -40,8 +42,8 @@ def export(runs: Iterable[Run], path: Path, report: Callable[[Run], None] = lamb
                 )
             if run.download_weights:
                 run.download_weights()
-            for file in sorted(file for file in run.path.rglob("*") if file.is_file()):
-                archive.write(file, f"{run.key}/{file.relative_to(run.path).as_posix()}")
+            for name in sorted([*file_names(run.path), MANIFEST]):
+                archive.write(run.path / name, f"{run.key}/{name}")
             report(run)
 
 
@@ -54,8 +56,8 @@ def import_runs(
     """Put the runs of a zip file into a store, after checking every name and hash.
 
     Only names that a run's manifest lists are written, so no file can land outside the run's own directory.
-    Nothing in an imported run is unpickled unless ``trust`` allows it. ``report`` gets each key and whether
-    it was new.
+    Nothing in an imported run is unpickled unless ``trust`` allows it. The hashes show that nothing changed
+    on the way; who computed the results they can't show. ``report`` gets each key and whether it was new.
 
     Raises
     ------
@@ -63,21 +65,36 @@ def import_runs(
         If the file is no such archive, or a run in it is incomplete or changed; that run and those after it
         are not imported.
     """
+    with _explaining_errors(path), zipfile.ZipFile(path) as archive:
+        _refuse_bombs(archive, path, store)
+        keys = list(dict.fromkeys(_key(name, path) for name in archive.namelist()))
+        if not keys:
+            raise KdbookError(f"{str(path)!r} has no run in it")
+        for key in keys:
+            manifest = _manifest(archive, key, path)
+            new = store.get(key) is None
+            if new:
+                with _unpacked(archive, key, manifest, store, path) as run:
+                    store.put(run, imported=not trust)
+            elif trust:
+                store.trust(key)
+            report(key, new)
+
+
+@contextmanager
+def _explaining_errors(path: Path) -> Iterator[None]:
+    """Turn whatever a file that is no good archive raises into one line.
+
+    Besides its own error, ``zipfile`` raises those of the system and of its decompressors, and several
+    built-in ones: for encrypted entries, unknown methods, names that can't be decoded.
+    """
     try:
-        with zipfile.ZipFile(path) as archive:
-            _refuse_bombs(archive, path, store)
-            for key in dict.fromkeys(_key(name, path) for name in archive.namelist()):
-                manifest = _manifest(archive, key, path)
-                new = store.get(key) is None
-                if trust:
-                    store.trust(key)
-                elif new:
-                    store.mark_imported(key, archive.read(f"{key}/{MANIFEST}").decode("utf-8"))
-                if new:
-                    _import_run(archive, key, manifest, store, path)
-                report(key, new)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise KdbookError(f"{str(path)!r} can't be read as an export of kdbook: {error}") from error
+        yield
+    except KdbookError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise KdbookError(f"{str(path)!r} can't be read as an export of kdbook: {reason}") from error
 
 
 def _refuse_bombs(archive: zipfile.ZipFile, path: Path, store: Store) -> None:
@@ -86,18 +103,17 @@ def _refuse_bombs(archive: zipfile.ZipFile, path: Path, store: Store) -> None:
     for entry in entries:
         if entry.is_dir() or stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG):
             raise KdbookError(
-                f"{str(path)!r} is not an export of kdbook: {entry.filename!r} is no plain file"
+                f"{str(path)!r} is not an export of kdbook: {entry.filename!r} is not a plain file"
             )
         if PurePosixPath(entry.filename).suffix not in SUFFIXES:
-            raise KdbookError(f"{str(path)!r} is not an export of kdbook: it holds {entry.filename!r}")
+            raise KdbookError(f"{str(path)!r} is not an export of kdbook: {entry.filename[:60]!r} is in it")
         if entry.file_size > max(SMALL_FILE_BYTES, MAX_COMPRESSION * entry.compress_size):
             raise KdbookError(
                 f"{str(path)!r}: {entry.filename!r} would grow to {entry.file_size / 1e6:,.0f} MB, as no "
                 "file of a run does"
             )
-    store.root.mkdir(parents=True, exist_ok=True)
     needed = sum(entry.file_size for entry in entries)
-    free = shutil.disk_usage(store.root).free
+    free = shutil.disk_usage(store.ensure_folder(PARTIAL)).free
     if needed > free:
         raise KdbookError(
             f"{str(path)!r} needs {needed / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free at {store.root}"
@@ -106,8 +122,8 @@ def _refuse_bombs(archive: zipfile.ZipFile, path: Path, store: Store) -> None:
 
 def _key(name: str, path: Path) -> str:
     key = PurePosixPath(name).parts[0] if name else ""
-    if not key or set(key) - KEY_CHARACTERS or "/" not in name:
-        raise KdbookError(f"{str(path)!r} is not an export of kdbook: it holds {name!r}")
+    if not is_key(key) or "/" not in name:
+        raise KdbookError(f"{str(path)!r} is not an export of kdbook: {name[:60]!r} is in it")
     return key
 
 
@@ -126,19 +142,25 @@ def _manifest(archive: zipfile.ZipFile, key: str, path: Path) -> Manifest:
     return manifest
 
 
-def _import_run(archive: zipfile.ZipFile, key: str, manifest: Manifest, store: Store, path: Path) -> None:
-    with store.writing(key) as directory:
-        shutil.rmtree(directory)
-        for file in (*manifest, MANIFEST):
-            target = directory / file
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with archive.open(f"{key}/{file}") as source, target.open("wb") as sink:
-                shutil.copyfileobj(source, sink)  # zipfile reads no more than the announced size
-        imported = Run(directory)
-        if problem := _problem(imported, key):
-            shutil.rmtree(directory)
-            directory.mkdir()
-            raise KdbookError(f"{str(path)!r}: the run {key} was changed after its export: {problem}")
+@contextmanager
+def _unpacked(
+    archive: zipfile.ZipFile, key: str, manifest: Manifest, store: Store, path: Path
+) -> Iterator[Path]:
+    """The files of a run in a folder of the store, checked; the folder is removed in the end."""
+    with store.locked(f"{key}{UNPACKED}"):
+        folder = store.ensure_folder(PARTIAL) / f"{key}{UNPACKED}"
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            for file in (*manifest, MANIFEST):
+                target = folder / key / file
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with archive.open(f"{key}/{file}") as source, target.open("wb") as sink:
+                    shutil.copyfileobj(source, sink)  # zipfile reads no more than the announced size
+            if problem := _problem(Run(folder / key), key):
+                raise KdbookError(f"{str(path)!r}: the run {key} was changed after its export: {problem}")
+            yield folder / key
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _problem(run: Run, key: str) -> str:
@@ -147,4 +169,6 @@ def _problem(run: Run, key: str) -> str:
         return problems[0]
     if not run.has_record():
         return "its record can't be read by this version of kdbook"
-    return "" if run.record.identity.key == key else "its key is that of another run"
+    if run.record.identity.key != key:
+        return "its key is that of another run"
+    return "" if run.has_results() else "its results are not tables of predictions"

@@ -6,16 +6,19 @@ a reader never sees half of one, and an interrupted run is never taken for a fin
 
 import json
 import os
+import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from kdbook.errors import KdbookError
-from kdbook.store.atomic import atomic
+from kdbook.store.atomic import PARTIAL_SUFFIX, atomic
 from kdbook.store.run import (
+    KEY,
+    KEY_LENGTH,
     MANIFEST,
     PROGRESS,
     RECORD,
@@ -25,6 +28,9 @@ from kdbook.store.run import (
     RunRecord,
     file_names,
     hash_of,
+    is_key,
+    is_of_system,
+    read_manifest,
     write,
 )
 
@@ -36,6 +42,11 @@ DIGESTS = "digests"
 IMPORTED = "imported"
 UNSENT = "unsent"
 FOLDERS = (PARTIAL, DAMAGED, LOCKS, OUTPUTS, DIGESTS, IMPORTED, UNSENT)
+COPY = ".copy"  # marks the copy of a remote run, and its lock
+UNPACKED = ".import"  # marks a run that is being unpacked
+# interrupted and damaged runs, copies and downloads of remote ones, unpacked ones
+LEFTOVER = re.compile(rf"{KEY.pattern}({COPY}|{UNPACKED}|-[0-9a-z]+\.[0-9a-z]+)?")
+DIGEST = re.compile(r"[0-9a-f]{64}")
 DISK_FULL_BELOW_BYTES = 2_000_000
 LAYOUT = "layout"  # a file with the version of the layout
 OUR_LAYOUT = "2"
@@ -80,13 +91,17 @@ class Store:
 
     def keys(self) -> list[str]:
         """The keys of all runs that were finished, damaged ones included."""
-        entries = self.root.iterdir() if self.root.is_dir() else ()
-        return sorted(path.name for path in entries if path.is_dir() and path.name not in FOLDERS)
+        return sorted(path.name for path in _entries(self.root) if _is_own_folder(path))
 
     def verify(self, key: str) -> list[str]:
         """Hash every file of a run again.
 
         A damaged run is quarantined and will be retrained. Returns what is wrong.
+
+        Raises
+        ------
+        KdbookError
+            If a file can't be read; then the run stays.
         """
         problems = Run(self.root / key).problems()
         if problems:
@@ -115,6 +130,19 @@ class Store:
             elif not any(partial.iterdir()):
                 partial.rmdir()
 
+    def put(self, run: Path, imported: bool) -> None:
+        """Move a finished run, in a folder on the same disk, into the store, unless it is there by now."""
+        key = run.name
+        with self.writing(key) as directory:
+            if self.get(key):
+                return
+            if imported:
+                self.mark_imported(key, (run / MANIFEST).read_text("utf-8"))
+            else:
+                self.trust(key)
+            shutil.rmtree(directory)
+            run.rename(directory)
+
     @contextmanager
     def explaining_full_disk(self) -> Iterator[None]:
         """Turn any failure inside this context into a clear message if the disk is full."""
@@ -139,10 +167,10 @@ class Store:
     def cached_digest(self, origin: str, compute: Callable[[], str]) -> str:
         """The digest of the data of this origin, computed once and remembered where the store is writable."""
         path = self.root / DIGESTS / origin
-        try:
-            return path.read_text("utf-8")
-        except OSError:
-            digest = compute()
+        with suppress(OSError, UnicodeDecodeError):
+            if DIGEST.fullmatch(kept := path.read_text("utf-8")):
+                return kept
+        digest = compute()
         with suppress(OSError, KdbookError):
             self.ensure_folder(DIGESTS)
             with atomic(path) as partial:
@@ -176,18 +204,33 @@ class Store:
         return False
 
     def leftovers(self) -> list[Path]:
-        """Directories of interrupted and damaged runs that no process is writing."""
-        folders = [self.root / name for name in (PARTIAL, DAMAGED) if (self.root / name).is_dir()]
-        paths = [path for folder in folders for path in folder.iterdir()]
-        return sorted(path for path in paths if not self.is_locked(path.name))
+        """What is left of interrupted, damaged and downloaded runs, and is not being written."""
+        found = [path for name in (PARTIAL, DAMAGED) for path in _entries(self.root / name)]
+        ours = [path for path in found if LEFTOVER.fullmatch(path.name) and not path.is_symlink()]
+        locks = (f"{path.name[:KEY_LENGTH]}{lock}" for path in ours for lock in ("", COPY, UNPACKED))
+        locked = {name[:KEY_LENGTH] for name in locks if self.is_locked(name)}
+        return sorted(path for path in ours if path.name[:KEY_LENGTH] not in locked)
+
+    def discard(self, path: Path) -> None:
+        """Delete one of the :meth:`leftovers`, but for files that are not the store's."""
+        if not path.is_dir():
+            path.unlink(missing_ok=True)
+            return
+        try:
+            manifest = read_manifest((path / MANIFEST).read_text("utf-8"))
+        except (OSError, ValueError):
+            manifest = {}  # it was never finished, so all of it is the store's
+        if manifest and set(file_names(path)) - manifest.keys():
+            _remove_listed(path, manifest)
+        else:
+            shutil.rmtree(path)
 
     def remove(self, key: str) -> None:
         """Delete a run. It is renamed first, so that no reader ever sees a part of it."""
-        self._quarantine(key)
-        shutil.rmtree(self.root / DAMAGED / key)
+        self.discard(self._quarantine(key))
         self.trust(key)
-        for path in (self.root / OUTPUTS).glob(f"{key}.*"):
-            path.unlink()
+        for path in (self.outputs(key), self.outputs(key).with_suffix(".sha256")):
+            path.unlink(missing_ok=True)
 
     def outputs(self, key: str) -> Path:
         """The file for the outputs of the teacher of this key; see :mod:`kdbook.training.teacher_outputs`."""
@@ -247,13 +290,51 @@ class Store:
             If the store can't be written.
         """
         path = self.root / name
+        self.check()
         try:
-            path.mkdir(parents=True, exist_ok=True)
-            if not (self.root / LAYOUT).is_file():
-                write(self.root / LAYOUT, OUR_LAYOUT)
+            self.root.mkdir(parents=True, exist_ok=True)
+            if self._layout() != OUR_LAYOUT:
+                with atomic(self.root / LAYOUT) as partial:
+                    write(partial, OUR_LAYOUT)
+            path.mkdir(exist_ok=True)
         except OSError as error:
             raise self._unwritable(error) from error
         return path
+
+    def check(self) -> None:
+        """Refuse a folder that is not a run store and has other things in it.
+
+        Raises
+        ------
+        KdbookError
+            If it is one, or a store that another version of kdbook made.
+        """
+        try:
+            layout = self._layout()
+            entries = (
+                _entries(self.root) if layout != OUR_LAYOUT else []
+            )  # a store may have thousands of them
+        except OSError as error:
+            raise KdbookError(f"the run store {self.root} can't be read: {error.strerror}") from error
+        if layout and layout != OUR_LAYOUT:
+            raise KdbookError(
+                f"the run store {self.root} has the layout {layout[:20]!r} of another version of kdbook, and "
+                f"this one reads {OUR_LAYOUT!r}. Choose another folder with KDBOOK_STORE"
+            )
+        was_store = layout == ""  # an empty file is what a full disk left
+        ours = [path for path in entries if _is_layout(path) or (was_store and _is_of_store(path))]
+        if foreign := sorted(path.name for path in entries if path not in ours):
+            raise KdbookError(
+                f"the folder {self.root} is not a run store, and has {foreign[0]!r} in it. Choose a new or "
+                "empty folder with KDBOOK_STORE"
+            )
+
+    def _layout(self) -> str | None:
+        """The version of the layout; empty if its file is, None if there is no such file."""
+        try:
+            return (self.root / LAYOUT).read_bytes().decode("utf-8", "replace").strip()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
 
     def _run(self, key: str) -> Run:
         return Run(self.root / key)
@@ -271,21 +352,67 @@ class Store:
 
     def _commit(self, finished: Path) -> None:
         """Rename a committed run into place; a damaged one of the same key makes room."""
+        damaged = self.root / DAMAGED / finished.name
         if (self.root / finished.name).exists():
-            self._quarantine(finished.name)
+            damaged = self._quarantine(finished.name)
         finished.replace(self.root / finished.name)
-        shutil.rmtree(self.root / DAMAGED / finished.name, ignore_errors=True)
+        if _is_own_folder(damaged):
+            self.discard(damaged)
 
-    def _quarantine(self, key: str) -> None:
-        target = self.ensure_folder(DAMAGED) / key
-        shutil.rmtree(target, ignore_errors=True)
-        (self.root / key).replace(target)
+    def _quarantine(self, key: str) -> Path:
+        """Move a run aside, and return its new place; a damaged one that was there before is deleted.
+
+        Raises
+        ------
+        KdbookError
+            If something else bears the name of the run, or of the place.
+        """
+        run, target = self.root / key, self.ensure_folder(DAMAGED) / key
+        if not _is_own_folder(run) or target.is_symlink():
+            raise KdbookError(f"{run} or {target} is a link, which kdbook never makes; it stays as it is")
+        if target.exists():
+            self.discard(target)
+        if target.exists():
+            raise KdbookError(f"{target} has files that are not kdbook's; move them elsewhere")
+        run.replace(target)
         self._checked.pop(key, None)
+        return target
 
     def _unwritable(self, error: OSError) -> KdbookError:
         return KdbookError(
             f"the run store {self.root} can't be written: {error.strerror}. Choose another with KDBOOK_STORE"
         )
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What is in a folder, but for what systems leave; nothing if it does not exist."""
+    try:
+        return [path for path in folder.iterdir() if not is_of_system(path.name)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _is_own_folder(path: Path) -> bool:
+    """Whether a path is the directory of a run, and not a link to somebody's."""
+    return is_key(path.name) and path.is_dir() and not path.is_symlink()
+
+
+def _is_of_store(path: Path) -> bool:
+    return path.name in FOLDERS or _is_own_folder(path)
+
+
+def _is_layout(path: Path) -> bool:
+    """Whether a file is the layout, or the one that another process is writing."""
+    return path.name == LAYOUT or (path.name.startswith(f"{LAYOUT}.") and path.suffix == PARTIAL_SUFFIX)
+
+
+def _remove_listed(folder: Path, names: Iterable[str]) -> None:
+    """Delete some files of a folder, its manifest, and the folders that are empty then."""
+    for name in (*names, MANIFEST):
+        (folder / name).unlink(missing_ok=True)
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_dir() and not path.is_symlink() and not any(path.iterdir()):
+            path.rmdir()
 
 
 def _committed_runs(root: Path) -> list[str]:
@@ -295,6 +422,8 @@ def _committed_runs(root: Path) -> list[str]:
     """
     times: dict[str, float] = {}
     for entry in os.scandir(root):
+        if not is_key(entry.name) or entry.is_symlink():
+            continue
         with suppress(OSError):
             times[entry.name] = os.stat(f"{entry.path}/{MANIFEST}").st_mtime  # noqa: PTH116  # fast
     return sorted(times, key=times.__getitem__, reverse=True)

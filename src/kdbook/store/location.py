@@ -1,12 +1,15 @@
 """Where the runs of this process are kept."""
 
+import re
 from pathlib import Path
 
 from kdbook.errors import KdbookError
+from kdbook.paths import expanded
 from kdbook.settings import environment
-from kdbook.store.local import LAYOUT, OUR_LAYOUT, Store
+from kdbook.store.local import Store
 
 DEFAULT_ROOT = ".runs"
+SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")  # of a URL; a single letter is a drive of Windows
 
 
 def open_store() -> Store:
@@ -17,21 +20,22 @@ def open_store() -> Store:
     Raises
     ------
     KdbookError
-        If another version of kdbook made it, with another layout.
+        If it is neither a path nor a URL, or a folder with other things in it, or if another version of
+        kdbook made it, with another layout.
     """
     name = environment.read().store
     if name and environment.is_url(name):
         from kdbook.store.remote import RemoteStore  # imports fsspec
 
         return RemoteStore(name)
-    root = Path(name).expanduser().absolute() if name else project_root() / DEFAULT_ROOT
-    layout = (root / LAYOUT).read_text("utf-8").strip() if (root / LAYOUT).is_file() else OUR_LAYOUT
-    if layout != OUR_LAYOUT:
+    if name and SCHEME.match(name):
         raise KdbookError(
-            f"the run store {root} has the layout {layout!r} of another version of kdbook, and this one "
-            f"reads {OUR_LAYOUT!r}. Remove it, or choose another with KDBOOK_STORE"
+            f"KDBOOK_STORE = {name!r} is neither a path nor a URL; write s3://bucket/folder, or, for a path, "
+            f"./{name}"
         )
-    return Store(root)
+    store = Store(expanded(name).absolute() if name else project_root() / DEFAULT_ROOT)
+    store.check()
+    return store
 
 
 def project_root() -> Path:

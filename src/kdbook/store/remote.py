@@ -8,6 +8,7 @@ same run, the first marker stays.
 The small files of a run are downloaded when the run is looked up, the weights when they are needed.
 """
 
+import errno
 import hashlib
 import json
 import shutil
@@ -23,8 +24,18 @@ import platformdirs
 from pydantic import BaseModel
 
 from kdbook.errors import KdbookError
-from kdbook.store.local import OUR_LAYOUT, PARTIAL, UNSENT, Store
-from kdbook.store.run import MANIFEST, RESULTS, Manifest, Run, hash_of, read_manifest, write
+from kdbook.store.local import COPY, OUR_LAYOUT, PARTIAL, UNSENT, Store
+from kdbook.store.run import (
+    MANIFEST,
+    RESULTS,
+    DamagedError,
+    Manifest,
+    Run,
+    hash_of,
+    is_key,
+    read_manifest,
+    write,
+)
 
 MARKERS = "commits"
 FILES = "files"
@@ -54,7 +65,8 @@ class Bucket:
         with self._explaining_errors():
             files, base = self._files
             with suppress(FileNotFoundError):
-                return sorted(Path(name).stem for name in files.ls(f"{base}/{MARKERS}", detail=False))
+                names = [Path(name) for name in files.ls(f"{base}/{MARKERS}", detail=False)]
+                return sorted(name.stem for name in names if is_key(name.stem) and name.suffix == ".json")
         return []
 
     def marker(self, key: str) -> CommitMarker | None:
@@ -90,12 +102,26 @@ class Bucket:
             files.pipe_file(f"{base}/{MARKERS}/{run.name}.json", marker.model_dump_json().encode())
 
     def download(self, marker: CommitMarker, name: str, target: Path) -> None:
-        """Download one file of a run, and check its content."""
-        with self._explaining_errors():
-            files, base = self._files
-            files.get_file(f"{base}/{FILES}/{marker.folder}/{name}", str(target))
-            if hash_of(target) != marker.manifest[name]:
-                raise OSError(f"{name} of {marker.folder} is not what its commit marker says")
+        """Download one file of a run, and check its content.
+
+        Raises
+        ------
+        DamagedError
+            If it is not the content that was committed, and the same in a second download.
+        KdbookError
+            If it can't be downloaded whole.
+        """
+        hashes = []
+        for _ in range(2):  # what was cut off on the way differs from what was damaged there
+            with self._explaining_errors():
+                files, base = self._files
+                files.get_file(f"{base}/{FILES}/{marker.folder}/{name}", str(target))
+                hashes.append(hash_of(target))
+            if hashes[-1] == marker.manifest[name]:
+                return
+        if hashes[0] == hashes[1]:
+            raise DamagedError(f"{name} of {marker.folder} in {self.url} is not what was committed")
+        raise KdbookError(f"{name} of {marker.folder} does not arrive whole from {self.url}; try again")
 
     def retract(self, key: str) -> None:
         """Remove the commit marker of a run, if there is one."""
@@ -106,7 +132,7 @@ class Bucket:
 
     def delete(self, folder: str) -> None:
         """Remove the files of a run."""
-        with self._explaining_errors():
+        with self._explaining_errors(), suppress(FileNotFoundError):
             files, base = self._files
             files.rm(f"{base}/{FILES}/{folder}", recursive=True)
 
@@ -146,14 +172,21 @@ class Bucket:
                 f"the run store {self.url} denies access ({str(error) or 'no reason given'}); it needs the "
                 "rights to list the bucket and to read, write and delete objects"
             ) from error
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise self._unreachable(error) from error
+            raise KdbookError(f"the disk of {self.local_copy}, the copy of {self.url}, is full") from error
         except (
             Exception
         ) as error:  # of boto, aiohttp and others, which share no class and have retried already
-            raise KdbookError(
-                f"the run store {self.url} can't be reached: "
-                f"{(str(error) or type(error).__name__).splitlines()[0]}. "
-                f"Finished runs are kept in {self.local_copy} and uploaded once it can"
-            ) from error
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, error: Exception) -> KdbookError:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        return KdbookError(
+            f"the run store {self.url} can't be reached: {reason}. Finished runs are kept in "
+            f"{self.local_copy} and uploaded once it can"
+        )
 
 
 class RemoteStore(Store):
@@ -181,11 +214,16 @@ class RemoteStore(Store):
     def verify(self, key: str) -> list[str]:
         """Hash every file of a run again, weights included.
 
-        A damaged run is quarantined here and retracted remotely.
+        A damaged run is quarantined here; it is retracted only if it is damaged behind the URL.
+
+        Raises
+        ------
+        KdbookError
+            If a file can't be read or downloaded; then the run stays as it is in both places.
         """
         try:
             self._download_weights(key)
-        except KdbookError:
+        except DamagedError:
             self.bucket.retract(key)
         return super().verify(key)
 
@@ -227,18 +265,22 @@ class RemoteStore(Store):
         self._synced = True
 
     def _download_results(self, key: str) -> None:
-        """Download the small files of a run, if the store has it."""
+        """Download the small files of a run, if the store has it; one that is damaged there is retracted."""
         marker = self.bucket.marker(key)
         if not marker:
             return
-        with self.locked(f"{key}.copy"):
+        with self.locked(f"{key}{COPY}"):
             if (self.root / key).is_dir():
                 return
-            copy = self.ensure_folder(PARTIAL) / f"{key}.copy"
+            copy = self.ensure_folder(PARTIAL) / f"{key}{COPY}"
             shutil.rmtree(copy, ignore_errors=True)
             copy.mkdir()
-            for name in marker.manifest.keys() & set(RESULTS):
-                self._download(marker, name, copy)
+            try:
+                for name in marker.manifest.keys() & set(RESULTS):
+                    self._download(marker, name, copy)
+            except DamagedError:
+                self.bucket.retract(key)
+                return
             write(copy / MANIFEST, json.dumps(marker.manifest, indent=2))
             copy.rename(self.root / key)
 
@@ -253,7 +295,7 @@ class RemoteStore(Store):
         marker = self.bucket.marker(key) if missing else None
         if not marker:
             return
-        with self.locked(f"{key}.copy"):
+        with self.locked(f"{key}{COPY}"):
             for name in missing:
                 if marker.manifest.get(name) == manifest[name]:
                     self._download(marker, name, path)

@@ -6,6 +6,7 @@ of every file commits it; a run whose files differ from its manifest is damaged 
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter, ValidationError
 
+from kdbook.errors import KdbookError
 from kdbook.hashing import digest_of
 from kdbook.settings.arms import Lesson, Metric, Rows
 
@@ -28,9 +30,23 @@ PREDICTOR = "predictor"
 MANIFEST = "manifest.json"
 PROGRESS = "progress.json"
 RESULTS = (RECORD, PREDICTIONS, TRAIN_PREDICTIONS, HISTORY)  # small files, hashed whenever a run is looked up
+PREDICTION_COLUMNS = {"id", "language", "label", "prediction", "probability_0", "probability_1"}
+HISTORY_COLUMNS = {"epoch", "seconds", "train_loss", "validation_score"}
 KEY_LENGTH = 20
+KEY = re.compile(rf"[0-9a-f]{{{KEY_LENGTH}}}")
+# What Finder, Windows, NFS and file systems leave in folders; names that begin like the last ones as well.
+SYSTEM_FILES = frozenset(
+    {".DS_Store", "Thumbs.db", "desktop.ini", "lost+found", ".snapshot", ".snapshots", ".Spotlight-V100"}
+)
+SYSTEM_PREFIXES = ("._", ".nfs", ".Trash", ".fuse_hidden", ".fseventsd")
+MAX_NAME_BYTES = 255
+MAX_FOLDERS = 16  # of a file of a run, inside one another
 
 Manifest = dict[str, str]
+
+
+class DamagedError(KdbookError):
+    """A file whose content is not the one that was committed."""
 
 
 class _Record(BaseModel):
@@ -251,7 +267,7 @@ class Run:
     @cached_property
     def bytes(self) -> int:
         """Size of all files."""
-        return sum(path.stat().st_size for path in self.path.rglob("*") if path.is_file())
+        return bytes_of(self.path)
 
     def has_record(self) -> bool:
         """Whether the record can be read."""
@@ -260,14 +276,36 @@ class Run:
         except (OSError, ValueError):
             return False
 
+    def has_results(self) -> bool:
+        """Whether predictions and history can be read as such tables."""
+        try:
+            tables = [self.predictions, self.train_predictions, self.history]
+        except Exception:  # of pyarrow and pandas, which share no class
+            return False
+        *predictions, history = (set(table.columns) for table in tables)
+        return history >= HISTORY_COLUMNS and all(columns >= PREDICTION_COLUMNS for columns in predictions)
+
     def problems(self, only: Collection[str] | None = None) -> list[str]:
         """How the files differ from the manifest.
 
         Only the contents of the named files are checked, if any are named.
+
+        Raises
+        ------
+        KdbookError
+            If a file can't be read, as where access is denied; that is not damage.
         """
         try:
+            return self._differences(only)
+        except OSError as error:
+            raise KdbookError(
+                f"the run {self.key} can't be read: {error.strerror} ({error.filename})"
+            ) from error
+
+    def _differences(self, only: Collection[str] | None) -> list[str]:
+        try:
             manifest = read_manifest((self.path / MANIFEST).read_text("utf-8"))
-        except (OSError, ValueError):
+        except (FileNotFoundError, NotADirectoryError, ValueError):
             return [f"{MANIFEST} can't be read"]
         present = set(file_names(self.path))
         elsewhere = {name for name in manifest if self.download_weights and name.startswith(f"{PREDICTOR}/")}
@@ -304,8 +342,11 @@ def read_manifest(text: str) -> Manifest:
     if RECORD not in manifest:
         raise ValueError(f"no {RECORD} in it")
     for name in manifest:
-        if name == MANIFEST or "\\" in name or any(part in ("", ".", "..") for part in name.split("/")):
-            raise ValueError(f"{name!r} can't be a file of a run")
+        parts = name.split("/")
+        is_inside = not any(part in ("", ".", "..") for part in parts) and "\\" not in name
+        is_short = len(parts) <= MAX_FOLDERS and all(len(part.encode()) <= MAX_NAME_BYTES for part in parts)
+        if name == MANIFEST or not (is_inside and is_short):
+            raise ValueError(f"{name[:60]!r} can't be a file of a run")
     return manifest
 
 
@@ -313,9 +354,28 @@ _MANIFEST = TypeAdapter(Manifest, config=ConfigDict(strict=True))
 
 
 def file_names(directory: Path) -> Iterator[str]:
-    """Names of all files of a run except its manifest."""
-    names = (path.relative_to(directory).as_posix() for path in directory.rglob("*") if not path.is_dir())
-    return (name for name in names if name != MANIFEST)
+    """Names of all files in the directory of a run except its manifest and what the system left."""
+    paths = (path for path in directory.rglob("*") if path.is_symlink() or not path.is_dir())
+    names = (path.relative_to(directory) for path in paths)
+    return (
+        name.as_posix() for name in names if not any(map(is_of_system, name.parts)) and str(name) != MANIFEST
+    )
+
+
+def bytes_of(path: Path) -> int:
+    """Size of a file, or of all files in a folder."""
+    files = [path] if path.is_file() else path.rglob("*")
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def is_of_system(name: str) -> bool:
+    """Whether a file or folder of this name is one that an operating system leaves in folders."""
+    return name in SYSTEM_FILES or name.startswith(SYSTEM_PREFIXES)
+
+
+def is_key(name: str) -> bool:
+    """Whether a name is one that a run can have in a store."""
+    return KEY.fullmatch(name) is not None
 
 
 def write(path: Path, text: str) -> None:
