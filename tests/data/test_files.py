@@ -77,7 +77,7 @@ def test_numbers_and_missing_values_become_text(tmp_path):
     (tmp_path / "a.jsonl").write_text(
         '{"a": 1, "b": null}\n{"b": 1.5}\n\n{"a": true, "b": "x"}\n{"a": NaN, "b": -Infinity}\n'
     )
-    expected = [["1", ""], ["", "1.5"], ["True", "x"], ["", ""]]
+    expected = [["1", ""], ["", "1.5"], ["true", "x"], ["", ""]]
     assert [row.cells for row in files.read(tmp_path / "a.jsonl").rows(HEADER)] == expected
     pd.DataFrame({"a": [1.5, math.nan, math.inf], "b": ["x", None, "nan"]}).to_parquet(tmp_path / "a.parquet")
     expected = [["1.5", "x"], ["", ""], ["", "nan"]]  # the text "nan" is a text
@@ -98,7 +98,7 @@ def test_columns_that_nobody_asked_for_may_hold_anything(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.xlsx", b"", "is no .csv, .tsv, .jsonl, .parquet file"),
+        ("a.xlsx", b"", "is not a .csv, .tsv, .jsonl, .parquet file"),
         ("a.csv", b"", "is empty"),
         ("a.csv", b"a,a\n1,2\n", "has 2 columns 'a'; it has a, a"),
         (
@@ -110,7 +110,7 @@ def test_columns_that_nobody_asked_for_may_hold_anything(tmp_path):
         ("a.tsv", b'"a"\t"b"\n"1"\t"2"\n', "quotes are plain text; save it as .csv"),
         ("a.tsv", b'a\tb\n1\t"2\n3"\n', "line 3: 1 cells .* quotes do not enclose cells"),
         ("a.csv", b"a,b\n1\n", "line 2: 1 cells where the header has 2"),
-        ("a.csv", b'a,b\n1,"2\n', "unexpected end of data"),
+        ("a.csv", b'a,b\n1,"2\n', "never ends"),
         ("a.tsv", b"a\tb\n1\t\xff\n", "line 2: byte 3 is not UTF-8"),
         ("a.csv", b"a,b\n1,2\n1,\xff\n", "line 3: byte 3 is not UTF-8"),
         ("a.csv", "a,b\n1,2\n".encode("utf-16"), "line 1: the file is in UTF-16"),
@@ -118,10 +118,10 @@ def test_columns_that_nobody_asked_for_may_hold_anything(tmp_path):
         ("a.jsonl", b'{"a": 1}\n{"c": 1}\n', "has no column 'b'; it has a, c"),
         ("a.jsonl", b'{"a": 1, "b": "x \\ud83d"}\n', "line 1: .* half of a surrogate pair"),
         ("a.jsonl", b'{"a": 1, "b": 1, "a": 2}\n', "line 1: not valid JSON .the field 'a' occurs twice"),
-        ("a.jsonl", b'{"a": 1}\n[1]\n', "line 2: '.1.' is no JSON object"),
+        ("a.jsonl", b'{"a": 1}\n[1]\n', "line 2: '.1.' is not a JSON object"),
         ("a.jsonl", b'{"a": 1\n', "line 1: not valid JSON"),
         ("a.jsonl", b'{"a": {"b": 1}, "b": 1}\n', "line 1: .* neither text nor number"),
-        ("a.parquet", b"PAR1", "is no readable Parquet file"),
+        ("a.parquet", b"PAR1", "can't be read as a Parquet file"),
     ],
 )
 def test_what_is_no_table_is_one_clear_line(tmp_path, name, content, message):

@@ -62,14 +62,14 @@ def test_odd_names_are_written_as_toml_reads_them():
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("mine.txt", {}, "does not end in .toml"),
+        ("mine.txt", {}, "is not the name of a profile"),
         ("there.toml", {}, "exists already"),
         ("smoke.toml", {}, "ships with this package"),
         ("mine.toml", {"languages": ("all", "de")}, "can't be called 'all'"),
         ("mine.toml", {"languages": ("de", "de")}, "has 'de' twice"),
         ("mine.toml", {"label": "nothing"}, "has no column 'nothing'"),
         ("mine.toml", {"language": None}, "name the languages"),
-        ("mine.toml", {"base": "nothing"}, "is no shipped profile"),
+        ("mine.toml", {"base": "nothing"}, "is not a shipped profile"),
         ("mine.toml", {"source": "nowhere.csv"}, "does not exist"),
         ("no/folder/mine.toml", {"languages": ("en",)}, "can't be written"),
     ],
@@ -84,9 +84,11 @@ def test_what_can_t_be_used_is_not_written(folder, name, change, message):
 def test_the_command_says_what_it_wrote(folder, monkeypatch):
     monkeypatch.chdir(folder)
     options = ("--data", "rows.csv", "--text", "review", "--label", "mood")
-    done = kdbook_here("new", "mine", *options, "--language", "language", "--base", "smoke", store=folder)
+    done = kdbook_here(
+        "new", "mine", *options, "--language", "language", "--base", "smoke", store=folder / "store"
+    )
     assert "3 classes: bad, fair, good" in done.stderr and "make book PROFILE=mine.toml" in done.stderr
-    assert "to train: 11," in kdbook_here("status", "--profile", "mine.toml", store=folder).stderr
+    assert "to train: 11," in kdbook_here("status", "--profile", "mine.toml", store=folder / "store").stderr
     assert (
         "give --languages or --language"
         in kdbook_here("new", "other", *options, store=folder, expect=1).stderr
@@ -116,7 +118,7 @@ def test_what_is_dropped_or_odd_is_said(folder, monkeypatch):
     said = kdbook_here(
         "new", "mine", *options, "--languages", "en,de", "--base", "smoke", store=folder
     ).stderr
-    assert "rows are dropped: it has no label" in said
+    assert "rows are dropped: no label" in said
     assert "in the language 'EN' are left out; should it be 'en'?" in said
     assert "1 of" in said and "have more than 64 words, and models read at most 64 tokens" in said
 

@@ -37,7 +37,7 @@ def labelled(folder: Path, content: str | bytes, source="pairs.csv", target="ans
     path, output = folder / source, folder / target
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     output.unlink(missing_ok=True)
-    count = predict.predict_file(path, output, folder)
+    count = predict.predict_file(path, output, folder).rows
     rows = list(csv.reader(io.StringIO(output.read_text("utf-8"), newline="")))
     assert len(rows) == count + 1
     return rows
@@ -72,7 +72,8 @@ def test_no_row_is_lost_or_changed(tmp_path, rows):
     output_rows = labelled(tmp_path, text.getvalue())
     assert [tuple(row[:3]) for row in output_rows[1:]] == rows
     assert [row[3] for row in output_rows[1:]] == [
-        "same" if len(first) == len(second) else "other" for first, second, _ in rows
+        ("same" if len(first) == len(second) else "other") if first.strip() and second.strip() else ""
+        for first, second, _ in rows
     ]
 
 
@@ -83,10 +84,9 @@ def test_no_row_is_lost_or_changed(tmp_path, rows):
         ("sentence1;sentence2\na;b\n", "has no column 'sentence1'"),
         ("", "is empty"),
         ("sentence1,sentence2\na,b\nc\n", "line 3: 1 cells where the header has 2"),
-        ('sentence1,sentence2\na,"b\n', "line 2: unexpected end of data"),
+        ('sentence1,sentence2\na,"b\n', "line 2: .* never ends"),
         ("sentence1,sentence2,prediction\na,b,c\n", "has a column 'prediction' already"),
         (b"sentence1,sentence2\nGr\xfc\xdfe,b\n", "line 2: byte 3 is not UTF-8"),
-        ("sentence1,sentence2\n" + "a" * 1_100_000 + ",b\n", "line 2: field larger than field limit"),
     ],
 )
 def test_a_bad_file_is_one_clear_line_and_leaves_nothing(tmp_path, content, message):
@@ -103,7 +103,7 @@ def test_a_cell_that_a_tsv_file_can_t_hold(tmp_path):
 def test_files_of_other_kinds_and_files_that_are_there(tmp_path):
     (tmp_path / "pairs.csv").write_text("sentence1,sentence2\n")
     for source, target, message in (
-        ("pairs.xlsx", "new.csv", "is no .csv, .tsv, .jsonl, .parquet file"),
+        ("pairs.xlsx", "new.csv", "is not a .csv, .tsv, .jsonl, .parquet file"),
         ("pairs.csv", "new.txt", "neither"),
         ("pairs.csv", "pairs.csv", "exists already"),
         ("nowhere.csv", "new.csv", "does not exist"),

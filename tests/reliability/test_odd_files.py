@@ -62,7 +62,8 @@ class Said:
     @property
     def dropped(self) -> int:
         """The rows that a remark counts as dropped; those of other languages are counted by reason as well."""
-        counts = (re.match(r"([\d,]+) rows? (?:is|are) dropped", remark) for remark in self.remarks)
+        counted = r"([\d,]+) rows? (?:is|are) (?:dropped|left out that repeat)"
+        counts = (re.search(counted, remark) for remark in self.remarks)
         return sum(_number(found[1]) for found in counts if found)
 
 
@@ -89,6 +90,7 @@ def said(*arguments: object) -> Said:
     errors.flush()
     text = errors.buffer.getvalue().decode().lstrip("\n")  # a bar that is removed leaves an empty line
     assert code in (0, 1, 2) and "Traceback" not in text
+    assert "kdbook: unexpected " not in text, text  # a traceback that is put into a file
     if code == 1:
         line = text.removesuffix("\n")
         assert line.startswith("kdbook: ") and len(line.splitlines()) == 1, text
@@ -184,8 +186,8 @@ def test_rows_without_text_or_label_are_counted(tmp_path, suffix):
 
 OTHER_FORMS = (
     *("test.csv.gz", "test.csv.bz2", "test.xlsx", "test.json", "test.ndjson", "test.arrow", "test.txt"),
-    *("Test.CSV", "TEST.csv", "test.CSV.gz", "dev.json", "validation.xlsx", "val.csv.gz", "test.feather"),
-    *("test-00000-of-00001.parquet", "test-00001-of-00002.parquet", "test.zip"),
+    *("test.CSV.gz", "dev.json", "validation.xlsx", "val.csv.gz", "test.feather"),
+    *("test data.xlsx", "test-00000-of-00001.parquet", "test-00001-of-00002.parquet", "test.zip"),
     *(
         "test/",
         "test.csv/",
@@ -224,6 +226,14 @@ def test_a_split_in_another_form_is_named(tmp_path, form):
     assert done.code == 1 or done.used in (40, 50)
 
 
+@pytest.mark.parametrize("name", ["Test.CSV", "TEST.csv", "Dev.Csv"])
+def test_a_split_whose_name_is_written_otherwise_is_read_or_named(tmp_path, name):
+    write_rows(tmp_path / "train.csv", ("text", "label"), good_rows())
+    put(tmp_path, name)
+    done = new(tmp_path)
+    assert done.used == 50 or name in done.text
+
+
 @pytest.mark.parametrize("form", ["test.json", "test.csv.gz", "test/", "link to nothing: test.csv"])
 def test_a_split_in_another_form_is_named_where_each_language_has_a_folder(tmp_path, form):
     for language in ("en", "de"):
@@ -251,7 +261,8 @@ def test_files_that_are_no_splits_do_no_harm(tmp_path):
 def test_a_folder_without_a_training_file_names_what_is_there(tmp_path, name):
     (tmp_path / name).mkdir() if name.endswith("/") else (tmp_path / name).write_text(good_table())
     done = new(tmp_path)
-    assert (done.code == 0 and done.used == 40) or (done.code == 1 and name.rstrip("/") in done.text)
+    there = done.text.split("train.parquet")[-1]  # behind the names that are expected
+    assert (done.code == 0 and done.used == 40) or (done.code == 1 and name.rstrip("/") in there), done.text
 
 
 @pytest.mark.parametrize("under", ["", "data"])
@@ -264,7 +275,7 @@ def test_shards_are_all_read_or_named(tmp_path, under):
     named = "train-00000-of-00002.parquet" in done.text or (
         under and under in done.text.split("expected")[-1]
     )
-    assert done.used == 60 if done.code == 0 else named
+    assert done.used == 60 if done.code == 0 else named, done.text
 
 
 def test_a_folder_of_parts_that_is_called_like_a_file_names_what_is_there(tmp_path):
@@ -315,7 +326,9 @@ def table_of_labels(path: Path, labels, number: int = 84) -> Path:
 def test_labels_that_look_alike_are_remarked_on(tmp_path, odd, plain):
     done = new(table_of_labels(tmp_path / "rows.csv", [odd, plain, "other"]))
     assert done.code == 0 and done.used == 84
-    assert any(re.search(ALIKE, remark) and plain in remark for remark in done.remarks), done.text
+    assert any(
+        re.search(ALIKE, remark) and (plain in remark or ascii(plain) in remark) for remark in done.remarks
+    ), done.text
 
 
 @pytest.mark.parametrize(
@@ -385,7 +398,7 @@ def test_a_repeated_header_in_the_test_rows_is_remarked_on(tmp_path):
     write_rows(tmp_path / "train.csv", ("text", "label"), good_rows(40))
     write_rows(tmp_path / "test.csv", ("text", "label"), [*good_rows(10, 50), ("text", "label")])
     done = new(tmp_path)
-    assert re.search(r"test\.csv, line 12\b", done.text), done.text
+    assert re.search(r"test\.csv.*\bline 12\b", done.text), done.text
 
 
 def test_a_text_that_is_called_like_its_column_is_no_header(tmp_path):
@@ -499,10 +512,11 @@ def test_ids_of_a_column_of_languages_that_share_none_are_remarked_on(tmp_path):
 def test_a_column_has_one_part(tmp_path, chosen):
     rows = [(text, label, "en") for text, label in good_rows(40)]
     path = write_rows(tmp_path / "rows.csv", ("text", "label", "lang"), rows)
-    done = said("new", tmp_path / "x", "--data", path, *chosen, "--languages", "en", "--base", "smoke")
-    assert done.code in (1, 2) and not (tmp_path / "x.toml").exists()
     names = [chosen[i + 1] for i in range(0, len(chosen), 2)]
-    assert any(repr(name) in done.text for name in names if names.count(name) > 1), done.text
+    for more in (["--languages", "en"], [] if "--language" in chosen else ["--language", "lang"]):
+        done = said("new", tmp_path / "x", "--data", path, *chosen, *more, "--base", "smoke")
+        assert done.code in (1, 2) and not (tmp_path / "x.toml").exists()
+        assert any(repr(name) in done.text for name in names if names.count(name) > 1), done.text
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -536,7 +550,26 @@ def test_blanks_around_the_name_of_a_column_do_not_matter(tmp_path, suffix, ther
     if suffix == ".tsv" and "\t" in there:
         return
     done = new(write_rows(tmp_path / f"rows{suffix}", (there, "label"), good_rows()))
-    assert done.code == 0 and done.used == 40
+    if done.code:
+        assert not there.isascii() and "U+" in done.text, done.text
+    else:
+        assert done.used == 40
+
+
+def test_unnamed_columns_behind_the_others_do_not_matter(tmp_path):
+    table = "".join(f"{text},{label},, \n" for text, label in good_rows())
+    (tmp_path / "rows.csv").write_text("text , label,, \n" + table)
+    done = new(tmp_path / "rows.csv")
+    assert done.code == 0 and done.used == 40, done.text
+
+
+@pytest.mark.parametrize("name", ["te\x07xt", "te\nxt", "\ud800", "", "x" * 5000])
+def test_names_of_columns_that_none_can_have_are_one_line(tmp_path, name):
+    rows = [(text, label, "en") for text, label in good_rows(40)]
+    path = write_rows(tmp_path / "rows.csv", ("text", "label", "lang"), rows)
+    for languages in ("", "en"):
+        assert new(path, "--language", "lang", text=name, languages=languages).code in (1, 2)
+        assert new(path, "--language", name or "x", languages=languages).code in (1, 2)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\x0b", "\x85", "\u2028", "\x1b[2K"], ids=ascii)
@@ -550,7 +583,7 @@ def test_names_of_columns_with_line_ends_leave_the_message_one_line(tmp_path, su
 def test_two_columns_that_differ_in_blanks_are_one_line(tmp_path):
     rows = [(text, "x", label) for text, label in good_rows()]
     done = new(write_rows(tmp_path / "rows.jsonl", ("text", "text ", "label"), rows))
-    assert done.code == 1 and "'text'" in done.text
+    assert done.used == 40 if done.code == 0 else "'text'" in done.text
 
 
 # --- dialects ---------------------------------------------------------------------------------------------
@@ -593,7 +626,17 @@ def with_a_line(place: int, line: str) -> str:
 def test_backslashes_before_quotes_are_one_line_with_its_place(tmp_path):
     (tmp_path / "rows.csv").write_text(with_a_line(12, r'"they said \"good\", and left",good'))
     done = new(tmp_path / "rows.csv")
-    assert done.code == 1 and re.search(r"line 12\b|backslash", done.text), done.text
+    assert done.code == 1 and re.search(r"line 12\b", done.text), done.text
+
+
+@pytest.mark.parametrize(
+    "row", [r'"they said \"good\"; well",good', '"a 5" screen; big",good', '"a; b" ,good']
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_faulty_quote_is_not_blamed_on_the_separator(tmp_path, row, end):
+    (tmp_path / "rows.csv").write_text(with_a_line(12, row).replace("\n", end), newline="")
+    done = new(tmp_path / "rows.csv")
+    assert done.code == 1 and "line 12" in done.text and "separated by" not in done.text, done.text
 
 
 @pytest.mark.parametrize("place", [2, 12, 61])
@@ -1317,7 +1360,7 @@ def check_table(case: Case, names: list[str], done: Said) -> None:
     assert len(case.rows) - headers <= accounted <= len(case.rows), done.text
     for name in names:
         assert name in done.text, f"{name} is passed over in silence"
-    if case.alike:
+    if case.alike and (case.encoding == "utf-8" or case.suffix == ".parquet"):  # others lose the character
         assert re.search(ALIKE, done.text), done.text
     for position in case.repeats:
         assert re.search(rf"{case.place(position)}\b", done.text), done.text

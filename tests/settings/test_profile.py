@@ -207,7 +207,7 @@ def test_a_profile_changes_what_it_names_of_its_base(tmp_path):
 def test_a_base_that_is_no_profile(base, tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text(f"base = {base}\n")
-    with pytest.raises(KdbookError, match="is no shipped profile. Choose from: embedded"):
+    with pytest.raises(KdbookError, match="is not a shipped profile. Choose from: embedded"):
         profile.load(str(path))
 
 

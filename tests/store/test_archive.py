@@ -110,7 +110,8 @@ def test_a_run_under_the_key_of_another_is_refused(run, tmp_path):
     rewritten(
         path,
         lambda entries: [
-            entries.update({name.replace(run.key, "abc123" * 3 + "ab"): entries.pop(name)}) for name in list(entries)
+            entries.update({name.replace(run.key, "abc123" * 3 + "ab"): entries.pop(name)})
+            for name in list(entries)
         ],
     )
     with pytest.raises(KdbookError, match="another run"):

@@ -1,6 +1,10 @@
 """The ``kdbook`` command."""
 
+import os
 import sys
+import tempfile
+import traceback
+from typing import NoReturn
 
 import typer
 
@@ -48,18 +52,45 @@ data_app.command("check", epilog="Example: kdbook data check x-final")(data.chec
 
 
 def main() -> None:
-    """Run the command; an error that the user can fix, such as a package that is not installed, is one line,
-    without a traceback.
+    """Run the command. An error is one line: what the user can do, where it is known, else a file with the
+    details.
     """
     try:
         app()
     except KdbookError as error:
         say(f"kdbook: {error}")
         sys.exit(1)
+    except BrokenPipeError:  # the reader of a pipe, such as head, has ended
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        place = error.filename or "the system"
+        say(f"kdbook: {place}: {error.strerror or error}; details are in {_details()}")
+        sys.exit(1)
     except ModuleNotFoundError as error:
         package = str(error.name).partition(".")[0]
         if package not in EXTRAS:
-            raise
+            _fail_unexpectedly(error)
         command = f'pip install "kdbook[{EXTRAS[package]}]"'
         say(f"kdbook: this needs the package {package}; install it with: {command}")
         sys.exit(1)
+    except Exception as error:
+        _fail_unexpectedly(error)
+
+
+def _fail_unexpectedly(error: Exception) -> NoReturn:
+    reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+    say(f"kdbook: unexpected {type(error).__name__}: {reason}; details for a report are in {_details()}")
+    sys.exit(1)
+
+
+def _details() -> str:
+    """The name of a new file with the traceback of the present error, if there can be one."""
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="kdbook-", suffix=".log", delete=False, encoding="utf-8", errors="backslashreplace"
+        ) as file:
+            file.write(traceback.format_exc())
+            return file.name
+    except OSError:
+        return "no file, since no temporary one can be written"

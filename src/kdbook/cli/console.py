@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 from rich.console import Console
@@ -25,20 +25,38 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machine
 
 def say(text: str) -> None:
     """Print a line for the user, on standard error."""
-    Console(stderr=True).print(text, highlight=False, markup=False, soft_wrap=True)
+    printable = _printable(" ".join(text.splitlines()), sys.stderr)
+    Console(stderr=True).print(printable, highlight=False, markup=False, soft_wrap=True)
 
 
 def print_json(value: object) -> None:
     """Print a value for machines, on standard output."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    print(_printable(json.dumps(value, indent=2, ensure_ascii=False), sys.stdout))
 
 
 def print_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> None:
     """Print some columns of some rows as a table, on standard output."""
     table = Table(*(Column(Text(column)) for column in columns))
     for row in rows:
-        table.add_row(*(Text(str(row[column])) for column in columns))
-    Console().print(table)
+        table.add_row(*(Text(_printable(str(row[column]), sys.stdout)) for column in columns))
+    Console(safe_box=not _can_print(BOX, sys.stdout)).print(table)
+
+
+BOX = "━┃┏│─"  # of tables
+
+
+def _can_print(text: str, stream: TextIO) -> bool:
+    try:
+        text.encode(stream.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _printable(text: str, stream: TextIO) -> str:
+    """A text with escapes in place of what the encoding of a terminal, or any encoding, does not have."""
+    encoding = stream.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def ask(option: str, question: str) -> str:

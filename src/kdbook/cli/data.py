@@ -1,5 +1,6 @@
 """Commands for data."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,7 @@ import typer
 
 from kdbook.cli.console import JsonOption, ProfileOption, ask, print_json, print_table, say
 from kdbook.errors import KdbookError
+from kdbook.paths import is_dir
 from kdbook.settings import profile
 from kdbook.settings.automm import MAX_TEXT_LEN, number
 from kdbook.settings.data import ALL
@@ -55,18 +57,18 @@ def new(
     path = Path(name if name.endswith(".toml") else f"{name}.toml")
     ignored = tuple(without or ())
     request = ProfileRequest(
-        source,
-        columns,
-        label,
-        language,
-        item,
-        chosen,
-        base,
-        teacher,
-        student,
-        configuration,
-        ignored,
-        unlabelled,
+        source=source,
+        texts=columns,
+        label=label,
+        language=language,
+        id=item,
+        languages=chosen,
+        base=base,
+        teacher=teacher,
+        student=student,
+        configuration=configuration,
+        ignored_splits=ignored,
+        unlabelled=unlabelled,
     )
     rows = write(path, request)
     sizes = ", ".join(f"{count:,} {split}" for split, count in rows.sizes().loc[ALL].items())
@@ -82,7 +84,8 @@ def new(
         *proposed,
     ]:
         say(f"- {remark}")
-    say(f"Build its book with: make book PROFILE={path}; or train only, with: kdbook run --profile {path}")
+    shown = shlex.quote(str(path))
+    say(f"Build its book with: make book PROFILE={shown}; or train only, with: kdbook run --profile {shown}")
 
 
 def _languages(column: str | None, chosen: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
@@ -107,7 +110,7 @@ def check(
     """Count the usable and unusable rows of a data directory, in the languages of a profile."""
     from kdbook.data import load  # imports pandas, which takes seconds
 
-    if not directory.is_dir():
+    if not is_dir(directory):
         raise KdbookError(f"the data directory {str(directory)!r} does not exist")
     settings = profile.load(name, str(directory.absolute())).data
     limits = ("train_items", "labelled_items", "unlabelled_items", "validation_items", "test_items")

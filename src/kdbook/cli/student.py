@@ -46,8 +46,9 @@ def predict(
     """Predict the rows of a file with an exported student; needs neither AutoMM nor torch."""
     from kdbook.export.predict import predict_file  # imports onnxruntime
 
-    rows = predict_file(file, output, folder)
-    say(f"{rows:,} rows predicted in {output}")
+    counts = predict_file(file, output, folder)
+    missing = f"; {counts.without_text:,} have no text, and so no prediction" if counts.without_text else ""
+    say(f"{counts.rows:,} rows in {output}{missing}")
 
 
 def pretrain(

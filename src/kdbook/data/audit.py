@@ -8,11 +8,11 @@ import pandas as pd
 PLACEHOLDER = "NS"  # PAWS-X writes it where translators had no sentence
 TEXTS = ("sentence1", "sentence2")  # columns of text; data of single texts have the first alone
 REASONS = {
-    "other language": "its language is none of those that the profile names",
-    "unlabelled": "it has no label",
+    "other language": "language not among those of the profile",
+    "unlabelled": "no label",
     "placeholder": f'a text is the placeholder "{PLACEHOLDER}"',
     "blank": "a text is blank",
-    "conflict": "another language has a different label for this id",
+    "conflict": "another label in another language for the same id",
 }
 
 

@@ -79,7 +79,7 @@ def classes_of(frames: Mapping[str, pd.DataFrame], settings: Data) -> tuple[str,
 
 
 def _is_number(text: str) -> bool:
-    return re.fullmatch(r"[-+]?\d+(\.\d*)?", text, re.ASCII) is not None
+    return re.fullmatch(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?", text, re.ASCII) is not None
 
 
 def _numeric(text: str) -> tuple[float, str]:

@@ -8,7 +8,7 @@ so that the same text never occurs in two splits.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,10 +19,11 @@ from kdbook.data.audit import TEXTS
 from kdbook.data.classes import check_labels, classes_of, usable_rows
 from kdbook.data.dataset import UNLABELLED
 from kdbook.data.split_off import in_three
-from kdbook.data.table import Row, Table, UniqueIds, in_order_of_languages
+from kdbook.data.table import Row, Table, UniqueIds, id_text, in_order_of_languages
 from kdbook.errors import KdbookError
+from kdbook.paths import expanded, is_dir, is_file
 from kdbook.settings.data import Columns, Data
-from kdbook.settings.names import name_problem
+from kdbook.settings.names import name_problem, skeleton
 
 SPLIT_NAMES = {
     "train": ("train", "training"),
@@ -32,9 +33,14 @@ SPLIT_NAMES = {
 }
 SUFFIXES_OF_FILES = {  # no hub id ends like this
     *(".arrow", ".csv", ".feather", ".gz", ".json", ".jsonl", ".ndjson", ".ods", ".parquet", ".pkl", ".tsv"),
-    *(".txt", ".xls", ".xlsx", ".xml", ".zip"),
+    *(".txt", ".xls", ".xlsx", ".xml", ".zip", ".parq", ".sqlite", ".db", ".doc", ".docx", ".pdf", ".html"),
+    *(".zst", ".bz2", ".xz", ".7z", ".tar", ".tgz", ".orc", ".avro", ".h5", ".npz", ".npy", ".sav", ".dta"),
 }
 QUOTED_CELL = re.compile(r'"(?:[^"]|"")*""(?:[^"]|"")*"')  # as a spreadsheet writes a text with quotes
+ENCLOSED_CELL = re.compile(r'"[^"]*"')
+HUB_ID = re.compile(r"\w[\w.-]*(/[\w.-]+)?", re.ASCII)
+URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+MOST_NAMED = 8  # files in a message
 
 
 @dataclass(frozen=True)
@@ -53,10 +59,11 @@ class SourceRows:
 
 @dataclass(frozen=True)
 class _Source:
-    """The tables of a source by split, and remarks on what is not read."""
+    """The tables of a source by split, remarks on what is not read, and the names of some files in it."""
 
     tables: dict[str, Table]
     notes: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
 
 
 def load(settings: Data) -> SourceRows:
@@ -86,6 +93,7 @@ def load(settings: Data) -> SourceRows:
         notes.append(
             f"{settings.source}: {rows:,} rows without labels are not used (data.unlabelled = true would)"
         )
+    notes += _without_translations(frames, settings)
     check_labels(frames, settings)
     splits = in_three(frames, usable_rows(frames["train"], settings).index, bool(columns.id), settings.source)
     classes = classes_of(splits, settings)
@@ -95,6 +103,21 @@ def load(settings: Data) -> SourceRows:
         for split, frame in splits.items()
     }
     return SourceRows(ordered, classes, tuple(notes))
+
+
+def _without_translations(frames: Mapping[str, pd.DataFrame], settings: Data) -> list[str]:
+    """The languages that share no id with any other, though ids stand for translations."""
+    assert settings.columns
+    if not settings.columns.id or len(settings.languages) == 1:
+        return []
+    rows = pd.concat(frames.values())[["id", "language"]].drop_duplicates()
+    translated = rows[rows["id"].duplicated(keep=False)]["language"]
+    alone = [name for name in settings.languages if name in set(rows["language"]) - set(translated)]
+    if not alone:
+        return []
+    return [
+        f"no id in {', '.join(alone)} occurs in another language; translations of a text need the same id"
+    ]
 
 
 def languages(settings: Data) -> tuple[str, ...]:
@@ -137,7 +160,10 @@ def _sources(settings: Data) -> Iterator[tuple[str, _Source]]:
 
 def _require_training_rows(settings: Data, source: _Source, where: str) -> None:
     if "train" not in source.tables:
-        raise KdbookError(f"{where} has no training file; expected train{', train'.join(files.FORMATS)}")
+        there = f"; it has {', '.join(source.names)}" if source.names else "; it is empty"
+        raise KdbookError(
+            f"{where} has no training file; expected train{', train'.join(files.FORMATS)}{there}"
+        )
 
 
 def _open(settings: Data, language: str | None, only_source: bool) -> _Source:
@@ -152,11 +178,13 @@ def _open(settings: Data, language: str | None, only_source: bool) -> _Source:
     only_source
         Whether the source may also have no folders or configurations.
     """
-    path = Path(settings.source).expanduser()
-    if path.is_dir():
-        has_folder = language is not None and (not only_source or (path / language).is_dir())
+    if URL.match(settings.source):
+        raise KdbookError(f"URLs such as {settings.source!r} are not read; download the file and name it")
+    path = expanded(settings.source)
+    if is_dir(path):
+        has_folder = language is not None and (not only_source or is_dir(path / language))
         return _without_ignored(_open_folder(path / str(language) if has_folder else path), settings)
-    if path.is_file():
+    if is_file(path):
         if not only_source:
             raise KdbookError(f"{path} holds several languages; name their column in data.columns.language")
         return _Source({"train": files.read(path)})
@@ -170,18 +198,40 @@ def _open(settings: Data, language: str | None, only_source: bool) -> _Source:
 
 def _open_folder(folder: Path) -> _Source:
     """The tables of a directory, and the names of files that are none of a split."""
-    if not folder.is_dir():
+    if not is_dir(folder):
         raise KdbookError(
             f"{folder.parent} has no directory for the language {folder.name!r}; give it one, or name the "
             "column of the language in data.columns.language"
         )
-    chosen = {split: file for split, stems in SPLIT_NAMES.items() if (file := _file(folder, stems))}
-    unused = [
-        f"{path} is not read, since its name is that of no split"
-        for path in sorted(folder.iterdir())
-        if path.is_file() and path.suffix.lower() in files.FORMATS and path not in chosen.values()
-    ]
-    return _Source({split: files.read(file) for split, file in chosen.items()}, unused)
+    try:
+        entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise KdbookError(f"the directory {folder} can't be read: {error.strerror}") from error
+    found = ((split, _file(folder, entries, stems)) for split, stems in SPLIT_NAMES.items())
+    chosen = {split: file for split, file in found if file}
+    unused = [path for path in entries if path not in chosen.values() and _may_have_rows(path)]
+    notes = [f"{path} is not read, since {_why_not_read(path)}" for path in unused[:MOST_NAMED]]
+    if rest := len(unused) - len(notes):
+        notes.append(f"{folder}: {rest:,} more files are not read")
+    names = [path.name for path in entries[:MOST_NAMED]] + ["…"] * (len(entries) > MOST_NAMED)
+    return _Source({split: files.read(file) for split, file in chosen.items()}, notes, names)
+
+
+def _may_have_rows(path: Path) -> bool:
+    """Whether somebody may take a file or folder for a split, in another form or under another name."""
+    first_word = re.split(r"[._-]", path.name.lower())[0]
+    has_split_name = any(first_word in stems for stems in SPLIT_NAMES.values())
+    return has_split_name or (path.is_file() and path.suffix.lower() in files.FORMATS)
+
+
+def _why_not_read(path: Path) -> str:
+    if path.is_symlink() and not path.exists():
+        return "it is a link that leads nowhere"
+    if path.is_dir():
+        return "it is a directory"
+    if path.suffix.lower() in files.FORMATS:
+        return "its name is not that of a split"
+    return f"it is not a {', '.join(files.FORMATS)} file"
 
 
 def _without_ignored(source: _Source, settings: Data) -> _Source:
@@ -198,12 +248,13 @@ def _without_ignored(source: _Source, settings: Data) -> _Source:
 def looks_like_a_path(source: str) -> bool:
     """Whether a source can't be a hub id."""
     suffix = Path(source).suffix.lower()
-    return source.startswith((".", "/", "~")) or source.count("/") > 1 or suffix in SUFFIXES_OF_FILES
+    return not HUB_ID.fullmatch(source) or suffix in SUFFIXES_OF_FILES or ("/" not in source and suffix != "")
 
 
-def _file(folder: Path, stems: Iterable[str]) -> Path | None:
-    choices = [folder / f"{stem}{suffix}" for stem in stems for suffix in files.FORMATS]
-    existing = [path for path in choices if path.is_file()]
+def _file(folder: Path, entries: Iterable[Path], stems: Sequence[str]) -> Path | None:
+    """The file of a split, whatever the case of its name."""
+    names = {f"{stem}{suffix}" for stem in stems for suffix in files.FORMATS}
+    existing = [path for path in entries if path.name.lower() in names and path.is_file()]
     if len(existing) > 1:
         raise KdbookError(f"{folder} has {existing[0].name} and {existing[1].name}; keep one of them")
     return existing[0] if existing else None
@@ -215,7 +266,8 @@ class _RowReader:
     def __init__(self, table: Table, split: str, columns: Columns, language: str) -> None:
         self.table, self.split, self.columns, self.language = table, split, columns, language
         self.names: set[str] = set()  # that were checked
-        self.quoted_cells = 0
+        self.rows = self.quoted_rows = self.enclosed_rows = 0
+        self.repeated_headers: list[str] = []
 
     def read(self) -> Iterator[list[str]]:
         """The cells of each row, checked; the label is empty where it is missing."""
@@ -223,10 +275,14 @@ class _RowReader:
         ids = UniqueIds()
         optional = [column for column in (columns.id, columns.language) if column]
         label_column = [] if self.split == UNLABELLED else [columns.label]
-        for number, row in enumerate(self.table.rows([*columns.texts, *optional, *label_column]), start=1):
+        header = [*columns.texts, *optional, *label_column]
+        for number, row in enumerate(self.table.rows(header), start=1):
             cells = [cell.strip() for cell in row.cells]
+            if len(header) > 1 and list(map(skeleton, cells)) == list(map(skeleton, header)):
+                self.repeated_headers.append(row.where.rpartition(", ")[2])
+                continue
             content, rest = cells[: len(columns.texts)], cells[len(columns.texts) :]
-            item = rest.pop(0) if columns.id else f"{self.split}-{self.language}-{number}"
+            item = id_text(rest.pop(0)) if columns.id else f"{self.split}-{self.language}-{number}"
             language = self._language(row, rest.pop(0)) if columns.language else self.language
             label = rest.pop(0) if label_column else ""
             if not item:
@@ -235,15 +291,24 @@ class _RowReader:
                 )
             ids.add(row, item, language, advice="an id may occur only once per language")
             self._check_name(row, label)
-            self.quoted_cells += any(QUOTED_CELL.fullmatch(cell) for cell in content)
+            self.rows += 1
+            self.quoted_rows += any(QUOTED_CELL.fullmatch(cell) for cell in content)
+            self.enclosed_rows += all(ENCLOSED_CELL.fullmatch(cell) for cell in content)
             yield [item, language, *content, label]
 
     def notes(self) -> list[str]:
         """What looks like an oversight in the rows that were read."""
-        if not self.quoted_cells or not self.table.name.lower().endswith(".tsv"):
-            return []
-        problem = f"{self.quoted_cells} texts are quoted as in a .csv file"
-        return [f"{self.table.name}: {problem}; in a .tsv file quotes are part of the text"]
+        notes = []
+        if self.repeated_headers:
+            places = ", ".join(self.repeated_headers[:3]) + ", …" * (len(self.repeated_headers) > 3)
+            number = len(self.repeated_headers)
+            rows = "row is" if number == 1 else "rows are"
+            notes.append(f"{self.table.name}: {number:,} {rows} left out that repeat the header ({places})")
+        quoted_rows = self.enclosed_rows if 2 * self.enclosed_rows > self.rows else self.quoted_rows
+        if quoted_rows and self.table.name.lower().endswith(".tsv"):
+            problem = f"{quoted_rows:,} texts are quoted as in a .csv file"
+            notes.append(f"{self.table.name}: {problem}; in a .tsv file quotes are part of the text")
+        return notes
 
     def _language(self, row: Row, language: str) -> str:
         if not language:

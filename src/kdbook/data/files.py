@@ -9,16 +9,25 @@ import codecs
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from kdbook.data.table import MAX_CELL_CHARACTERS, Record, Table, quoted
+import numpy as np
+
+from kdbook.data.table import Record, Table, quoted, separator_hint
 from kdbook.errors import KdbookError
+from kdbook.paths import is_file
+
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+BLANKS_OF_NAMES = " \t\r\n\ufeff"  # around the name of a column; the last one is a byte order mark
+LARGEST_FIELD = 2**31 - 1  # of the csv module
+SEPARATOR_OF_EXCEL = re.compile(r"sep=(.)\s*")
 
 Opener = Callable[[Path], BinaryIO]
 DelimitedRows = Callable[[Opener, Path], Iterator[tuple[str, list[str]]]]  # place and cells, the header first
@@ -54,18 +63,26 @@ def read(path: Path, opener: Opener = _open) -> Table:
     """
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
-        raise KdbookError(f"{str(path)!r} is no {', '.join(FORMATS)} file")
-    if not path.is_file():
+        raise KdbookError(f"{str(path)!r} is not a {', '.join(FORMATS)} file")
+    if not is_file(path):
         raise KdbookError(f"the file {str(path)!r} does not exist")
     file_format = FORMATS[suffix]
     try:
+        _refuse_pointer(path)
         header = file_format.header(path)
     except OSError as error:
         raise _unreadable(path, error) from error
     if not header:
         raise KdbookError(f"{path} is empty; its first line names its columns")
-    columns = [name.strip() for name in header]
+    stripped = [name.strip(BLANKS_OF_NAMES) for name in header]
+    columns = stripped if len(set(stripped)) == len(set(header)) else list(header)
     return Table(str(path), columns, partial(_explaining_os_errors, file_format, opener, path, header))
+
+
+def _refuse_pointer(path: Path) -> None:
+    with path.open("rb") as file:
+        if file.read(len(LFS_POINTER)) == LFS_POINTER:
+            raise KdbookError(f"{path} is a pointer of Git LFS in place of the data; run: git lfs pull")
 
 
 def lines(file: BinaryIO, path: Path) -> Iterator[tuple[str, str]]:
@@ -86,7 +103,12 @@ def lines(file: BinaryIO, path: Path) -> Iterator[tuple[str, str]]:
             is_utf16 = number == 1 and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
             problem = "the file is in UTF-16" if is_utf16 else f"byte {error.start + 1} is not UTF-8"
             raise KdbookError(f"{where}: {problem}; save the file as UTF-8") from error
-        yield where, text.removesuffix("\n").removesuffix("\r")
+        text = text.removesuffix("\n").removesuffix("\r")
+        if number == 1 and text.strip().count("\r"):
+            raise KdbookError(
+                f"{path}: its lines end with carriage returns (CR); save it with line feeds (LF)"
+            )
+        yield where, text
 
 
 def _explaining_os_errors(
@@ -104,7 +126,7 @@ def _unreadable(path: Path, error: OSError) -> KdbookError:
 
 def _chosen(where: str, cells: Sequence[str], width: int, positions: Sequence[int]) -> Record:
     if len(cells) != width:
-        has_quotes = any('"' in cell for cell in cells)
+        has_quotes = ".tsv" in where.lower() and any('"' in cell for cell in cells)
         hint = " In a .tsv file, quotes do not enclose cells" if has_quotes else ""
         raise KdbookError(
             f"{where}: {len(cells)} cells where the header has {width}; is the separator right?{hint}"
@@ -118,10 +140,11 @@ def _tsv_rows(opener: Opener, path: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def _csv_rows(opener: Opener, path: Path) -> Iterator[tuple[str, list[str]]]:
-    csv.field_size_limit(MAX_CELL_CHARACTERS)
+    csv.field_size_limit(LARGEST_FIELD)
     with opener(path) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
         reader = csv.reader(text, strict=True)
         while True:
+            first_line = reader.line_num + 1
             try:
                 cells = next(reader)
             except StopIteration:
@@ -130,9 +153,28 @@ def _csv_rows(opener: Opener, path: Path) -> Iterator[tuple[str, list[str]]]:
                 _refuse_encoding(path)
                 raise
             except csv.Error as error:
-                raise KdbookError(f"{path}, line {reader.line_num}: {error}") from error
+                raise _csv_error(path, first_line, reader.line_num, error) from error
+            if first_line == 1 and len(cells) <= 2 and SEPARATOR_OF_EXCEL.fullmatch(",".join(cells)):
+                raise KdbookError(
+                    f"{path}, line 1: {','.join(cells)!r} names a separator for Excel; remove the line, and "
+                    "separate the cells by commas"
+                )
             if cells:
                 yield f"{path}, line {reader.line_num}", cells
+
+
+def _csv_error(path: Path, first_line: int, line: int, error: csv.Error) -> KdbookError:
+    """What is wrong with a row that begins and breaks off at these lines."""
+    if "unexpected end of data" in str(error):
+        return KdbookError(f"{path}, line {first_line}: a quote begins in this row and never ends")
+    with path.open("rb") as file:
+        text = next(islice(file, line - 1, None), b"").decode("utf-8", "replace")
+        file.seek(0)
+        header = next(file, b"").decode("utf-8-sig", "replace").strip()
+    hint = separator_hint([header])
+    if not hint and '\\"' in text:
+        hint = ". In a .csv file, a quote within a cell is doubled, without a backslash"
+    return KdbookError(f"{path}, line {line}: {error}{hint}")
 
 
 def _refuse_encoding(path: Path) -> None:
@@ -168,7 +210,7 @@ def _json_objects(opener: Opener, path: Path) -> Iterator[tuple[str, dict[str, o
                 raise KdbookError(f"{where}: not valid JSON ({error})") from error
             if not isinstance(value, dict):
                 raise KdbookError(
-                    f"{where}: {quoted(text)!r} is no JSON object; give each row as one object per line"
+                    f"{where}: {quoted(text)!r} is not a JSON object; give each row as one object per line"
                 )
             yield where, value
 
@@ -209,10 +251,27 @@ def _parquet_records(
     number = 0
     with _explaining_arrow_errors(path), opener(path) as file:
         for batch in parquet.ParquetFile(file).iter_batches():
-            chosen = [batch.columns[position].to_pylist() for position in positions]
+            chosen = [_python_values(batch.columns[position]) for position in positions]
             for values in zip(*chosen, strict=True):
                 number += 1
                 yield Record(f"{path}, row {number}", values)
+
+
+def _python_values(column: Any) -> list[object]:
+    """The values of a column of Arrow; those that Python has no type for, such as the year 10000, as text."""
+    import pyarrow as arrow
+
+    try:
+        values: list[object] = column.to_pylist()
+    except (OverflowError, ValueError, LookupError):  # of dates; of time zones, which share no class
+        try:
+            values = column.cast(arrow.string()).to_pylist()
+        except arrow.ArrowException:
+            values = column.view(arrow.int64()).cast(arrow.string()).to_pylist()
+    if arrow.types.is_float32(column.type) or arrow.types.is_float16(column.type):
+        shortest = np.float32 if arrow.types.is_float32(column.type) else np.float16
+        return [None if value is None else float(str(shortest(float(str(value))))) for value in values]
+    return values
 
 
 @contextmanager
@@ -221,8 +280,9 @@ def _explaining_arrow_errors(path: Path) -> Iterator[None]:
 
     try:
         yield
-    except (arrow.ArrowException, UnicodeDecodeError) as error:
-        raise KdbookError(f"{path} is no readable Parquet file: {str(error).splitlines()[0]}") from error
+    except (arrow.ArrowException, ValueError, LookupError, OverflowError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise KdbookError(f"{path} can't be read as a Parquet file: {reason}") from error
 
 
 FORMATS: dict[str, Format] = {

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Mapping
 from functools import lru_cache
-from pathlib import Path
 
 import pandas as pd
 
@@ -14,6 +13,7 @@ from kdbook.data.dataset import SPLITS, UNLABELLED, TextData
 from kdbook.data.generated import corpus
 from kdbook.data.table import in_order_of_languages
 from kdbook.errors import KdbookError
+from kdbook.paths import expanded, is_dir
 from kdbook.settings.data import GENERATED, Data
 
 MAX_CONFLICTING_SHARE = 0.2  # of the ids; PAWS-X has about 0.02, and more can't be explained by translation
@@ -97,12 +97,16 @@ def _read(settings: Data) -> dict[str, pd.DataFrame]:
     """All rows of every split of PAWS-X or the generated corpus, all languages in one frame."""
     if settings.source == GENERATED:
         return _generate(settings)
-    directory = Path(settings.source).expanduser()
-    if not directory.is_dir() and custom.looks_like_a_path(settings.source):
+    if custom.URL.match(settings.source):
+        raise KdbookError(
+            f"URLs such as {settings.source!r} are not read; download the files and name the folder"
+        )
+    directory = expanded(settings.source)
+    if not is_dir(directory) and custom.looks_like_a_path(settings.source):
         raise KdbookError(f"the data directory {settings.source!r} does not exist")
     by_language = {
         language: pawsx.from_directory(directory, language)
-        if directory.is_dir()
+        if is_dir(directory)
         else pawsx.from_hub(settings.source, language)
         for language in settings.languages
     }

@@ -6,15 +6,18 @@ from pathlib import Path
 
 import tomli_w
 
+from kdbook.atomic import atomic
 from kdbook.data import custom
 from kdbook.data.dataset import TextData
 from kdbook.data.load import load
 from kdbook.errors import KdbookError
+from kdbook.paths import exists, expanded, is_dir, writing
 from kdbook.settings import profile
 from kdbook.settings.arms import Metric
 from kdbook.settings.data import Columns, Data
 
 MAJORITY = 0.7  # of the training rows; beyond it accuracy says little about the other classes
+PATHS = (".", "/", "~")  # how a checkpoint begins that is a directory
 HEAD = "# Models and settings come from the base; what is set here replaces what is set there.\n"
 
 
@@ -52,23 +55,20 @@ def write(path: Path, request: ProfileRequest) -> TextData:
         If the file exists, or the data can't be read: the message says why.
     """
     if path.suffix != ".toml":
-        raise KdbookError(f"{str(path)!r} does not end in .toml, as profiles do")
-    if path.exists():
+        raise KdbookError(f"{str(path)!r} is not the name of a profile; write NAME or NAME.toml")
+    if not is_dir(path.parent):
+        raise KdbookError(f"{path} can't be written: the folder {path.parent} does not exist")
+    if exists(path):
         raise KdbookError(f"{str(path)!r} exists already; name a new file")
     profile.refuse_shipped_name(path)
-    request = replace(request, source=_as_seen_from(path.parent, request.source))
-    partial = path.with_name(f".{path.stem}.partial.toml")
-    try:
-        languages = _languages(request, path.parent)
-        partial.write_text(toml(request, languages), "utf-8")
-        rows = load(profile.load(str(partial), profile.located(request.source, path.parent)).data)
-        if rows["train"]["label"].value_counts(normalize=True).max() > MAJORITY:
-            partial.write_text(toml(request, languages, "balanced accuracy"), "utf-8")
-        partial.rename(path)
-    except OSError as error:
-        raise KdbookError(f"{path} can't be written: {error.strerror}") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    request = _as_seen_from(path.parent, request)
+    languages = _languages(request, path.parent)
+    settings = profile.parsed(toml(request, languages), str(path))
+    rows = load(profile.with_source(settings, profile.located(request.source, path.parent)).data)
+    is_unbalanced = rows["train"]["label"].value_counts(normalize=True).max() > MAJORITY
+    text = toml(request, languages, "balanced accuracy" if is_unbalanced else "accuracy")
+    with writing(path), atomic(path) as partial:
+        partial.write_text(text, "utf-8")
     return rows
 
 
@@ -99,10 +99,22 @@ def toml(request: ProfileRequest, languages: tuple[str, ...], metric: Metric = "
     return f"{HEAD}{tomli_w.dumps(table)}"
 
 
-def _as_seen_from(folder: Path, source: str) -> str:
-    """A data source as a profile in this folder names it; a path is relative to the profile, if it is one."""
-    path = Path(source).expanduser()
-    return os.path.relpath(path, folder) if path.exists() and not path.is_absolute() else source
+def _as_seen_from(folder: Path, request: ProfileRequest) -> ProfileRequest:
+    """A request with its paths as a profile in this folder names them: relative to the profile."""
+
+    def relative(name: str) -> str:
+        path = expanded(name)
+        return f"./{os.path.relpath(path, folder)}" if exists(path) and not path.is_absolute() else name
+
+    def checkpoint(name: str | None) -> str | None:
+        return relative(name) if name and name.startswith(PATHS) else name
+
+    return replace(
+        request,
+        source=relative(request.source),
+        teacher=checkpoint(request.teacher),
+        student=checkpoint(request.student),
+    )
 
 
 def _languages(request: ProfileRequest, folder: Path) -> tuple[str, ...]:

@@ -40,7 +40,8 @@ def in_three(
     for split in missing:
         if not (split_of_row == split).any():
             raise KdbookError(
-                f"{source}: {len(usable)} rows are too few to split off {split} rows; give more, or a "
+                f"{source}: {len(usable)} rows with {items[usable].nunique()} distinct "
+                f"{'ids' if by_id else 'texts'} are too few to split off {split} rows; give more, or a "
                 f"{split} file"
             )
     taken = {split: train[split_of_row == split] for split in missing}

@@ -1,6 +1,7 @@
 """Rows of text from any source: one door for files of every format and for data sets of the hub."""
 
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -8,6 +9,7 @@ from decimal import Decimal
 import pandas as pd
 
 from kdbook.errors import KdbookError
+from kdbook.settings.names import difference, skeleton
 
 MAX_QUOTED_CHARACTERS = 60  # of what a message quotes
 MAX_CELL_CHARACTERS = 1_000_000
@@ -53,9 +55,15 @@ class Table:
         number = self.columns.count(column)
         if number == 1:
             return self.columns.index(column)
+        alike = [name for name in self.columns if skeleton(name) == skeleton(column)]
+        if number == 0 and len(alike) == 1:
+            raise KdbookError(
+                f"{self.name} has no column {column!r}, but {alike[0]!a}, in which "
+                f"{difference(column, alike[0])}; rename it"
+            )
         names = quoted(", ".join(self.columns)) or "none"
         problem = f"has {number} columns" if number else "has no column"
-        raise KdbookError(f"{self.name} {problem} {column!r}; it has {names}{_separator_hint(self.columns)}")
+        raise KdbookError(f"{self.name} {problem} {column!r}; it has {names}{separator_hint(self.columns)}")
 
     def rows(self, columns: Sequence[str]) -> Iterator[Row]:
         """The cells of these columns, in their order; other columns may hold anything.
@@ -67,6 +75,15 @@ class Table:
         """
         positions = [self.position(column) for column in columns]
         return (checked(record, range(len(positions))) for record in self.read(positions))
+
+
+WHOLE_NUMBER = re.compile(r"([-+]?\d+)\.0+")
+
+
+def id_text(cell: str) -> str:
+    """An id as text: a whole number is the same with and without a point, which tables add beside a gap."""
+    number = WHOLE_NUMBER.fullmatch(cell)
+    return number[1] if number else cell
 
 
 class UniqueIds:
@@ -90,8 +107,8 @@ class UniqueIds:
         self._places[key] = row.where.rpartition(", ")[2]
 
 
-def checked(record: Record, positions: Iterable[int]) -> Row:
-    """The cells at some positions of a record.
+def checked(record: Record, positions: Iterable[int], longest: int | None = MAX_CELL_CHARACTERS) -> Row:
+    """The cells at some positions of a record, of at most so many characters.
 
     Raises
     ------
@@ -99,13 +116,15 @@ def checked(record: Record, positions: Iterable[int]) -> Row:
         If one is no text: the message says where, and what to do.
     """
     try:
-        return Row(record.where, [cell_text(record.values[position]) for position in positions])
+        return Row(record.where, [cell_text(record.values[position], longest) for position in positions])
     except ValueError as error:
         raise KdbookError(f"{record.where}: {error}") from error
 
 
-def cell_text(value: object) -> str:
+def cell_text(value: object, longest: int | None = None) -> str:
     """A value as text; empty if it is missing: null, not a number, or infinite.
+
+    Truth values are written as in JSON.
 
     Raises
     ------
@@ -118,18 +137,26 @@ def cell_text(value: object) -> str:
         raise ValueError(
             f"{quoted(str(value))!r} is neither text nor number; choose a column with one value per row"
         )
-    text = str(value)
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    if longest and len(text) > longest:
+        raise ValueError(
+            f"a cell has {len(text):,} characters; more than {longest:,} are implausible; check the line ends"
+        )
+    return writable(text)
+
+
+def writable(text: str) -> str:
+    """A text that can be written to a file.
+
+    Raises
+    ------
+    ValueError
+        If it has characters that no text has: the message says what to do.
+    """
     if "\0" in text:
         raise ValueError("a cell contains a character of code 0; remove it")
-    if len(text) > MAX_CELL_CHARACTERS:
-        raise ValueError(
-            f"a cell has {len(text):,} characters; more than {MAX_CELL_CHARACTERS:,} are implausible; check "
-            "the line ends"
-        )
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        raise ValueError(
-            f"{quoted(text)!r} contains half of a surrogate pair, which is no character; repair it"
-        )
+        raise ValueError(f"{quoted(text)!r} contains half of a surrogate pair, not a character; repair it")
     return text
 
 
@@ -155,9 +182,9 @@ def _is_no_number(value: object) -> bool:
     )
 
 
-def _separator_hint(columns: Sequence[str]) -> str:
+def separator_hint(columns: Sequence[str]) -> str:
     """What to do where the header looks like that of another format."""
-    if columns and all(len(name) > 1 and name[0] == name[-1] == '"' for name in columns):
+    if len(columns) > 1 and all(len(name) > 1 and name[0] == name[-1] == '"' for name in columns):
         return ". In a .tsv file quotes are plain text; save it as .csv if they enclose the cells"
     if len(columns) == 1:
         for separator, name in SEPARATORS.items():

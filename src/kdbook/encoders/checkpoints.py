@@ -8,6 +8,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from kdbook.errors import KdbookError
+from kdbook.paths import expanded, is_dir
 from kdbook.store.run import hash_of, key_of
 
 EMBEDDED = "embedded:"
@@ -44,8 +45,8 @@ def locate(name: str) -> Checkpoint:
     """
     if name.startswith(EMBEDDED):
         return _local(_embedded(name), name)
-    path = Path(name).expanduser()
-    if path.is_dir():
+    path = expanded(name)
+    if is_dir(path):
         return _local(path.absolute(), name)
     if name.startswith((".", "/", "~")):
         raise KdbookError(f"the checkpoint directory {name!r} does not exist")

@@ -28,11 +28,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # as everywhere
 from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
 
+from kdbook.atomic import atomic
 from kdbook.data.generated import corpus, vocabulary
 from kdbook.encoders.architectures import ARCHITECTURES
 from kdbook.encoders.sampling import IGNORED, Batch, PretrainingSettings, Sampler
 from kdbook.errors import KdbookError
-from kdbook.store.atomic import atomic
 
 REPORT_EVERY = 100  # steps
 PARTS = ("trainer", "optimizer", "schedule")

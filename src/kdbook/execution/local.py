@@ -49,10 +49,11 @@ class ProcessPool:
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self.pool.shutdown(wait=False, cancel_futures=True)
-        if isinstance(error, BrokenProcessPool):
+        if isinstance(error, BrokenProcessPool | KeyboardInterrupt):
             for child in active_children():  # the pool only asks them to end, and Lightning may not listen
                 if child not in self.others:
                     child.kill()
+        if isinstance(error, BrokenProcessPool):
             names = " or ".join(self.running.values())
             raise KdbookError(
                 f"a process that trained {names} was killed, perhaps for lack of memory. "

@@ -6,6 +6,7 @@ continues from what the lost one had reached. The processes meet only in the run
 see the same one.
 """
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +20,7 @@ from kdbook.store.local import Store
 from kdbook.study.study import Study
 
 RETRIES = 2
+SECONDS_TO_CONNECT = 10
 RAY_CHARACTERS = len("/ray/session_2026-01-01_00-00-00_000000_1234567/sockets/plasma_store")
 QUIET: Any = {"include_dashboard": False, "logging_level": "ERROR", "log_to_driver": False}
 
@@ -146,12 +148,26 @@ def _connected(jobs: int, profile: Profile) -> Iterator[None]:
 def _join(address: str) -> None:
     import ray
 
+    _refuse_unreachable(address)
     try:
         ray.init(address=address, **QUIET)
     except (ConnectionError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise KdbookError(
             f"the Ray cluster {address!r} can't be reached: {reason}. Check RAY_ADDRESS"
+        ) from error
+
+
+def _refuse_unreachable(address: str) -> None:
+    """Try the port of a head node first; Ray itself waits for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), SECONDS_TO_CONNECT).close()
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise KdbookError(
+            f"the Ray cluster {address!r} can't be reached: {error}. Check RAY_ADDRESS"
         ) from error
 
 

@@ -2,33 +2,37 @@
 
 import csv
 import json
+import math
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol, TextIO
 
 import rich.progress
 from rich.console import Console
 
+from kdbook.atomic import atomic
 from kdbook.data import files
-from kdbook.data.table import Record, checked
+from kdbook.data.table import Record, checked, writable
 from kdbook.errors import KdbookError
 from kdbook.export.student import Student
+from kdbook.paths import exists, writing
 from kdbook.settings import machine
-from kdbook.store.atomic import atomic
 
 PREDICTION = "prediction"
 BATCH = 256
+READ = 1_000_000  # characters of a text; no student reads as many
+END_OF_ROW = "\r\n"
 
 
 class _Csv(csv.excel):
-    lineterminator = "\n"
+    lineterminator = END_OF_ROW
 
 
 class _Tsv(csv.excel_tab):
     """Tabs between cells; quotes are plain text."""
 
-    lineterminator = "\n"
+    lineterminator = END_OF_ROW
     quoting = csv.QUOTE_NONE
     quotechar = None
 
@@ -40,20 +44,29 @@ class _Writer(Protocol):
     def writerow(self, row: Sequence[str], /) -> object: ...
 
 
-def predict_file(path: Path, output: Path, folder: Path) -> int:
-    """Append the student's predictions to each row of a file; returns the number of rows.
+class Counts(NamedTuple):
+    """Rows of a file, and those of them without a text, which have no prediction."""
+
+    rows: int
+    without_text: int
+
+
+def predict_file(path: Path, output: Path, folder: Path) -> Counts:
+    """Append the student's predictions to each row of a file.
 
     Every column stays; ``prediction``, the name of the class, and ``probability of`` each class are added.
-    The file is of any format that :mod:`kdbook.data.files` reads, with the text columns that the student was
-    trained on; the output is a ``.csv`` or a ``.tsv`` file. It is read and written batch by batch; ``output``
-    appears when it is complete.
+    They are empty where a text is missing or blank: such rows are not used in training either. The file is of
+    any format that :mod:`kdbook.data.files` reads, with the text columns that the student was trained on; the
+    output is a ``.csv`` or a ``.tsv`` file. It is read and written batch by batch; ``output`` appears when it
+    is complete.
 
     Raises
     ------
     KdbookError
-        If the file can't be read as such a table: the message names file and line and says what to do.
+        If the file can't be read as such a table, or the output can't be written: the message names file and
+        line and says what to do.
     """
-    if output.exists():
+    if exists(output):
         raise KdbookError(f"{str(output)!r} exists already; name a new file")
     dialect = DIALECTS.get(output.suffix.lower())
     if dialect is None:
@@ -64,26 +77,40 @@ def predict_file(path: Path, output: Path, folder: Path) -> int:
     positions = [table.position(name) for name in student.columns]
     if taken := [name for name in added if name in table.columns]:
         raise KdbookError(f"{path} has a column {taken[0]!r} already; rename it")
+    for name in table.columns:
+        _refuse_half_characters(name, f"{path}: the name of a column")
     records = table.read(range(len(table.columns)))
-    rows = 0
-    try:
-        with atomic(output) as partial, partial.open("w", encoding="utf-8", newline="") as sink:
-            writer = csv.writer(sink, dialect)
-            _write(writer, output, [*table.columns, *added])
-            for cells, predicted in _predict(student, records, positions):
-                _write(writer, output, [*cells, *predicted])
-                rows += 1
-    except OSError as error:
-        raise KdbookError(f"{error.filename or output}: {error.strerror}") from error
-    return rows
+    rows = without_text = 0
+    with writing(output), atomic(output) as partial, partial.open("w", encoding="utf-8", newline="") as sink:
+        writer = csv.writer(_Lines(sink), dialect)
+        _write(writer, output, [*table.columns, *added])
+        for cells, predicted in _predict(student, records, positions):
+            _write(writer, output, [*cells, *predicted])
+            rows += 1
+            without_text += not predicted[0]
+    return Counts(rows, without_text)
+
+
+class _Lines:
+    """Writes rows with a line feed at their end; a csv writer quotes a carriage return only if its own line
+    ends have one.
+    """
+
+    def __init__(self, sink: TextIO) -> None:
+        self.sink = sink
+
+    def write(self, row: str) -> int:
+        """Write a row that ends with a carriage return and a line feed."""
+        return self.sink.write(f"{row.removesuffix(END_OF_ROW)}\n")
 
 
 def _open_student(folder: Path) -> Student:
     try:
         return Student(folder, threads=machine.cores())
     except Exception as error:  # onnxruntime and tokenizers share no class
+        reason = " ".join(str(error).split())[:200]
         raise KdbookError(
-            f"there is no readable student in {str(folder)!r}; make one with: kdbook export-student {folder}"
+            f"the student in {str(folder)!r} can't be used ({reason}); make one with: kdbook export-student NEW"
         ) from error
 
 
@@ -99,19 +126,40 @@ def _predict(
     student: Student, records: Iterator[Record], positions: Sequence[int]
 ) -> Iterator[tuple[list[str], list[str]]]:
     """The cells of each row, and what is added to them."""
+    nothing = [""] * (len(student.classes) + 1)
     while batch := list(islice(records, BATCH)):
-        rows = [checked(record, positions).cells for record in batch]
-        columns = ([cells[number] for cells in rows] for number in range(len(positions)))
-        for record, shares in zip(batch, student.probabilities(*columns), strict=True):
-            predicted = [student.classes[shares.argmax()], *(f"{share:.4f}" for share in shares)]
-            yield [_as_read(value) for value in record.values], predicted
+        texts = [checked(record, positions, longest=None).cells for record in batch]
+        has_text = [all(cell.strip() for cell in cells) for cells in texts]
+        complete = [cells for cells, is_complete in zip(texts, has_text, strict=True) if is_complete]
+        columns = ([cells[number][:READ] for cells in complete] for number in range(len(positions)))
+        shares = iter(student.probabilities(*columns) if complete else ())
+        for record, is_complete in zip(batch, has_text, strict=True):
+            predicted = _prediction(student, next(shares)) if is_complete else nothing
+            yield [_as_read(value, record.where) for value in record.values], predicted
 
 
-def _as_read(value: object) -> str:
+def _prediction(student: Student, shares: Any) -> list[str]:
+    return [student.classes[shares.argmax()], *(f"{share:.4f}" for share in shares)]
+
+
+def _as_read(value: object, where: str) -> str:
     """A value of a column that is only passed on; what is neither text nor number becomes JSON."""
-    if isinstance(value, list | dict):
-        return json.dumps(value, ensure_ascii=False, default=str)
-    return "" if value is None else str(value)
+    if isinstance(value, list | dict | tuple):
+        value = json.dumps(value, ensure_ascii=False, default=str)
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "backslashreplace")
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    _refuse_half_characters(text, where)
+    return text
+
+
+def _refuse_half_characters(text: str, where: str) -> None:
+    try:
+        writable(text)
+    except ValueError as error:
+        raise KdbookError(f"{where}: {error}") from error
 
 
 def _write(writer: _Writer, output: Path, cells: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ line it takes one text, or two if the student reads pairs:
 """
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ MODEL = "model.onnx"
 QUANTIZED = "model_int8.onnx"
 TOKENIZER = "tokenizer.json"
 SETTINGS = "settings.json"
+KEYS = ("texts", "classes", "start", "end", "longest", "pad")  # of the settings
 IDS = "input_ids"
 MASK = "attention_mask"
 SEGMENTS = "token_type_ids"
@@ -44,15 +46,34 @@ class Student:
     def __init__(self, folder: Path | str, quantized: bool = True, threads: int = 1) -> None:
         folder = Path(folder)
         self.model = folder / (QUANTIZED if quantized else MODEL)
+        for path in (self.model, folder / TOKENIZER, folder / SETTINGS):
+            if not path.is_file():
+                raise FileNotFoundError(f"{path} is missing")
         self.threads, self.batch_size = threads, BATCH
-        self._pool = ThreadPoolExecutor(threads)
-        self._sessions: dict[int, onnxruntime.InferenceSession] = {}
+        self._start()
         self.inputs = [each.name for each in self._session(1).get_inputs()]
         self.tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
         self.tokenizer.no_truncation()
         self.tokenizer.no_padding()
         self.tokenizer.post_processor = None  # marks are added below
         self.settings = json.loads((folder / SETTINGS).read_text("utf-8"))
+        self._check(folder / SETTINGS)
+
+    def _start(self) -> None:
+        """Begin without threads and sessions; those of a parent process do not work in a forked child."""
+        self._process = os.getpid()
+        self._pool = ThreadPoolExecutor(self.threads)
+        self._sessions: dict[int, onnxruntime.InferenceSession] = {}
+
+    def _check(self, path: Path) -> None:
+        """Refuse settings or a tokenizer that do not belong to the model."""
+        missing = [name for name in KEYS if name not in self.settings]
+        if missing:
+            raise ValueError(f"{path} lacks {missing[0]!r}")
+        last = self.tokenizer.get_vocab_size() - 1
+        classes = self._compute([([self.settings["start"], last, self.settings["end"]], 2)]).shape[1]
+        if classes != len(self.classes):
+            raise ValueError(f"{path} names {len(self.classes)} classes, and the model has {classes}")
 
     @property
     def columns(self) -> list[str]:
@@ -74,8 +95,16 @@ class Student:
         ----------
         texts
             The texts of all rows; for pairs, the first texts and the second texts.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If these are not as many lists of texts as the student has columns, all of one length.
         """
-        rows = self._tokenize(texts)
+        columns = self._checked(texts)
+        if self._process != os.getpid():
+            self._start()
+        rows = self._tokenize(columns)
         by_length = sorted(range(len(rows)), key=lambda number: len(rows[number][0]))
         starts = range(0, len(rows), self.batch_size)
         batches = [by_length[start : start + self.batch_size] for start in starts]
@@ -84,6 +113,21 @@ class Student:
         for batch, probabilities in zip(batches, computed, strict=True):
             result[batch] = probabilities
         return result
+
+    def _checked(self, texts: Sequence[Sequence[str]]) -> list[list[str]]:
+        """The texts as lists, one for each column."""
+        if any(isinstance(column, str | bytes) or hasattr(column, "columns") for column in texts):
+            raise TypeError("give lists of texts, not a single text or a table")
+        columns = [list(column) for column in texts]
+        names, lengths = ", ".join(self.columns), {len(column) for column in columns}
+        if len(columns) != len(self.columns):
+            raise ValueError(f"give {len(self.columns)} lists of texts ({names}), not {len(columns)}")
+        if len(lengths) > 1:
+            raise ValueError(f"the lists of texts ({names}) differ in length")
+        wrong = next((text for column in columns for text in column if not isinstance(text, str)), None)
+        if any(not isinstance(text, str) for column in columns for text in column):
+            raise TypeError(f"{wrong!r} is not a text")
+        return columns
 
     def _compute_all(self, batches: Sequence[Sequence[tuple[list[int], int]]]) -> Iterable[np.ndarray]:
         """Probabilities of shape (rows, classes) for each batch."""

@@ -31,6 +31,16 @@ class Columns(Table):
     language: Name | None = None
     id: Name | None = None
 
+    @model_validator(mode="after")
+    def _columns_are_distinct(self) -> Self:
+        used = [*self.texts, *filter(None, (self.label, self.language, self.id))]
+        duplicates = [name for name in used if used.count(name) > 1]
+        if duplicates:
+            raise ValueError(
+                f"the column {duplicates[0]!r} is named twice; text, label, language and id differ"
+            )
+        return self
+
 
 class Data(Table):
     """Where the rows come from, and the largest number of items to use from each split.

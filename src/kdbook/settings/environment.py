@@ -6,10 +6,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from kdbook.errors import KdbookError
+from kdbook.paths import exists, expanded
 
 DEFAULT_PROFILE = "embedded"
 SOCKET_BYTES = 103  # of the path of a socket on macOS; Linux has a few more
@@ -43,8 +44,20 @@ class Environment(BaseSettings):
 
 
 def read() -> Environment:
-    """The environment variables as they are now."""
-    return Environment()
+    """The environment variables as they are now.
+
+    Raises
+    ------
+    KdbookError
+        If one has a value that it can't have.
+    """
+    try:
+        return Environment()
+    except ValidationError as error:
+        first = error.errors()[0]
+        variable = f"KDBOOK_{str(first['loc'][0]).upper()}"
+        choice = "true or false" if "bool" in first["type"] else first["msg"]
+        raise KdbookError(f"{variable} is {first['input']!r}; write {choice}") from error
 
 
 def make_paths_absolute() -> None:
@@ -54,12 +67,12 @@ def make_paths_absolute() -> None:
     current = read()
     paths = {
         "profile": current.profile if Path(current.profile).suffix == ".toml" else None,
-        "data": current.data if current.data and Path(current.data).expanduser().exists() else None,
+        "data": current.data if current.data and exists(expanded(current.data)) else None,
         "store": current.store if current.store and not is_url(current.store) else None,
     }
     for variable, path in paths.items():
         if path:
-            os.environ[f"KDBOOK_{variable.upper()}"] = str(Path(path).expanduser().absolute())
+            os.environ[f"KDBOOK_{variable.upper()}"] = str(expanded(path).absolute())
 
 
 def is_url(name: str) -> bool:

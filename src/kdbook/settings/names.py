@@ -1,10 +1,14 @@
 """Names that come from users or data: of classes, languages, columns and arms."""
 
 import unicodedata
+from itertools import zip_longest
 from typing import Annotated
 
 from pydantic import AfterValidator
 
+LOOK_ALIKES = str.maketrans(
+    "АВЕЅІЈКМНОРСТУХаеѕіјкорсухһԁԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧοανιυ", "ABESIJKMHOPCTYXaesijkopcyxhdqwABEZHIKMNOPTYXoaviu"
+)
 UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}  # controls, halves of characters, and line and paragraph separators
 
 
@@ -17,6 +21,35 @@ def name_problem(name: str) -> str:
         if unicodedata.category(character) in UNPRINTABLE or _is_noncharacter(character):
             return f"the name {name[:60]!r} contains the character U+{ord(character):04X}; remove it"
     return ""
+
+
+def skeleton(name: str) -> str:
+    """The same text for names that look alike.
+
+    They may differ in case, in blanks, in the form of Unicode, in characters that can't be seen, in letters
+    of Greek or Cyrillic that look like Latin ones, or in how a number is written.
+    """
+    seen = (character for character in unicodedata.normalize("NFKC", name) if not _is_invisible(character))
+    folded = " ".join("".join(seen).translate(LOOK_ALIKES).casefold().replace("_", "-").split())
+    try:
+        return str(float(folded))
+    except ValueError:
+        return folded
+
+
+def difference(name: str, other: str) -> str:
+    """In words, the first character in which two names differ that look alike."""
+    pairs = zip_longest(name, other, fillvalue="")
+    number, (one, two) = next((number, pair) for number, pair in enumerate(pairs, 1) if pair[0] != pair[1])
+    return f"character {number} is {_code(two)} instead of {_code(one)}"
+
+
+def _code(character: str) -> str:
+    return f"U+{ord(character):04X}" if character else "missing"
+
+
+def _is_invisible(character: str) -> bool:
+    return unicodedata.category(character) == "Cf" or "\ufe00" <= character <= "\ufe0f"
 
 
 def _is_noncharacter(character: str) -> bool:

@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from kdbook.errors import KdbookError
+from kdbook.paths import exists, expanded, is_file
 from kdbook.settings import environment, limits
 from kdbook.settings.arms import (
     DISTILLED,
@@ -234,23 +235,45 @@ def load(name: str | None = None, source: str | None = None) -> Profile:
     if name not in names():
         refuse_shipped_name(Path(name))
     try:
-        table = _with_base(tomllib.loads(text(name)))
+        profile = parsed(text(name), name)
+    except (OSError, UnicodeDecodeError) as error:
+        raise KdbookError(f"profile {name!r} can't be read: {error}") from error
+    replacement = source or ("" if profile.data.columns else variables.data)
+    return with_source(profile, replacement or located(profile.data.source, Path(name).parent))
+
+
+def with_source(profile: Profile, source: str) -> Profile:
+    """A profile with another data source."""
+    return profile.model_copy(update={"data": profile.data.model_copy(update={"source": source})})
+
+
+def parsed(toml: str, name: str) -> Profile:
+    """The profile in a text, as that of a file of this name; directories of checkpoints are relative to it.
+
+    Raises
+    ------
+    KdbookError
+        If a key or value in it is unknown.
+    """
+    try:
+        table = _with_base(tomllib.loads(toml))
         if "name" in table:
             raise ValueError("a profile is named after its file; remove 'name'")
-        profile = Profile(name=Path(name).stem, **table)
+        for model in ("teacher", "student"):
+            _locate_checkpoint(table.get(model), Path(name).parent)
+        return Profile(name=Path(name).stem, **table)
     except ValidationError as error:
         raise KdbookError(f"profile {name!r}: {explain(error, Profile)}") from error
     except tomllib.TOMLDecodeError as error:
         raise KdbookError(f"profile {name!r} is not valid TOML: {error}") from error
-    except (
-        OSError,
-        RecursionError,
-        ValueError,
-    ) as error:  # not UTF-8, or numbers and tables out of all bounds
+    except (RecursionError, ValueError) as error:  # numbers and tables out of all bounds
         raise KdbookError(f"profile {name!r} can't be read: {error}") from error
-    replacement = source or ("" if profile.data.columns else variables.data)
-    source = replacement or located(profile.data.source, Path(name).parent)
-    return profile.model_copy(update={"data": profile.data.model_copy(update={"source": source})})
+
+
+def _locate_checkpoint(model: object, folder: Path) -> None:
+    """Make the directory of a checkpoint absolute where a profile names one; a hub id stays."""
+    if isinstance(model, dict) and str(model.get("checkpoint")).startswith((".", "~")):
+        model["checkpoint"] = str((folder / expanded(model["checkpoint"])).absolute())
 
 
 def refuse_shipped_name(path: Path) -> None:
@@ -267,8 +290,8 @@ def refuse_shipped_name(path: Path) -> None:
 
 def located(source: str, folder: Path) -> str:
     """The data source that a profile names; relative paths are resolved against the profile's ``folder``."""
-    path = folder / Path(source).expanduser()
-    return str(path.absolute()) if source != GENERATED and path.exists() else source
+    path = folder / expanded(source)
+    return str(path.absolute()) if source != GENERATED and exists(path) else source
 
 
 def text(name: str) -> str:
@@ -282,7 +305,7 @@ def text(name: str) -> str:
     path = Path(name)
     if name in names():
         return (files(__package__) / PROFILES / f"{name}.toml").read_text("utf-8")
-    if path.suffix == ".toml" and path.is_file():
+    if path.suffix == ".toml" and is_file(path):
         return path.read_text("utf-8-sig")
     raise KdbookError(
         f"there is no profile {name!r}. Choose from: {', '.join(names())}, or give the path of a .toml file"
@@ -295,7 +318,7 @@ def _with_base(table: Toml) -> Toml:
     if base is None:
         return table
     if base not in names():
-        raise ValueError(f"base = {base!r} is no shipped profile. Choose from: {', '.join(names())}")
+        raise ValueError(f"base = {base!r} is not a shipped profile. Choose from: {', '.join(names())}")
     below = _with_base(tomllib.loads(text(base)))
     data = table.get("data")
     if isinstance(data, dict) and "columns" in data:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
+from kdbook.atomic import atomic
 from kdbook.errors import KdbookError
 from kdbook.paths import writing
-from kdbook.store.atomic import atomic
 from kdbook.store.local import PARTIAL, UNPACKED, Store
 from kdbook.store.run import MANIFEST, Manifest, Run, file_names, is_key, read_manifest
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from kdbook.atomic import PARTIAL_SUFFIX, atomic
 from kdbook.errors import KdbookError
-from kdbook.store.atomic import PARTIAL_SUFFIX, atomic
 from kdbook.store.run import (
     KEY,
     KEY_LENGTH,

@@ -2,9 +2,9 @@
 
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from kdbook import fingerprint
+from kdbook.paths import expanded
 from kdbook.settings.data import GENERATED, Data
 from kdbook.store.run import RunIdentity, RunRecord, RunSpec, hash_of, key_of
 
@@ -78,7 +78,7 @@ def data_origin(settings: Data) -> str | None:
 
     None for data of the hub, whose content is known only after loading.
     """
-    path = Path(settings.source).expanduser()
+    path = expanded(settings.source)
     if settings.source == GENERATED:
         files = []  # the corpus is code and data files of this package
     elif path.is_file():

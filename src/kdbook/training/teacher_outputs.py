@@ -18,9 +18,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from kdbook.atomic import PARTIAL_SUFFIX, atomic
 from kdbook.data import digest_rows, texts
 from kdbook.errors import KdbookError
-from kdbook.store.atomic import PARTIAL_SUFFIX, atomic
 from kdbook.store.run import hash_of, write
 from kdbook.training import automm
 

@@ -1,6 +1,6 @@
 import pytest
 
-from kdbook.store.atomic import atomic
+from kdbook.atomic import atomic
 
 
 def test_a_file_appears_when_it_is_complete(tmp_path):
