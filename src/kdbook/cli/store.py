@@ -33,6 +33,7 @@ def verify(as_json: JsonOption = False) -> None:
                 damaged[key] = problems
         except KdbookError as error:
             unreadable[key] = str(error)
+    damaged |= {key: [reason] for key, reason in store.withdrawn.items()}
     verified = len(keys) - len(unreadable)
     if as_json:
         print_json({"verified": verified, "damaged": damaged, "not verified": unreadable})

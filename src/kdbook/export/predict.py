@@ -110,7 +110,8 @@ def _open_student(folder: Path) -> Student:
     except Exception as error:  # onnxruntime and tokenizers share no class
         reason = " ".join(str(error).split())[:200]
         raise KdbookError(
-            f"the student in {str(folder)!r} can't be used ({reason}); make one with: kdbook export-student NEW"
+            f"the student in {str(folder)!r} can't be used ({reason}); make one with: kdbook export-student "
+            "FOLDER"
         ) from error
 
 

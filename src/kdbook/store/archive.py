@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from kdbook.atomic import atomic
 from kdbook.errors import KdbookError
-from kdbook.paths import writing
+from kdbook.paths import is_file, writing
 from kdbook.store.local import PARTIAL, UNPACKED, Store
 from kdbook.store.run import MANIFEST, Manifest, Run, file_names, is_key, read_manifest
 
@@ -65,6 +65,8 @@ def import_runs(
         If the file is no such archive, or a run in it is incomplete or changed; that run and those after it
         are not imported.
     """
+    if not is_file(path):
+        raise KdbookError(f"the file {str(path)!r} does not exist")
     with _explaining_errors(path), zipfile.ZipFile(path) as archive:
         _refuse_bombs(archive, path, store)
         keys = list(dict.fromkeys(_key(name, path) for name in archive.namelist()))

@@ -57,6 +57,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.withdrawn: dict[str, str] = {}  # why runs were withdrawn from a shared store, by key
         self._checked: dict[str, list[str]] = {}
         self._index: tuple[int | None, list[Run]] = (None, [])
 
@@ -117,7 +118,9 @@ class Store:
         The directory holds what an interrupted writer left there. One process writes a key at a time;
         ``wait`` is called once if another one holds the lock.
         """
-        partial = self.root / PARTIAL / key
+        partial = self.ensure_folder(PARTIAL) / key
+        if partial.is_symlink():
+            raise self._is_link(partial)
         with self.locked(key, wait):
             self._checked.pop(key, None)
             if not Run(partial).problems():  # committed by a writer that was stopped before it moved its run
@@ -205,7 +208,8 @@ class Store:
 
     def leftovers(self) -> list[Path]:
         """What is left of interrupted, damaged and downloaded runs, and is not being written."""
-        found = [path for name in (PARTIAL, DAMAGED) for path in _entries(self.root / name)]
+        folders = [self.root / name for name in (PARTIAL, DAMAGED) if not (self.root / name).is_symlink()]
+        found = [path for folder in folders for path in _entries(folder)]
         ours = [path for path in found if LEFTOVER.fullmatch(path.name) and not path.is_symlink()]
         locks = (f"{path.name[:KEY_LENGTH]}{lock}" for path in ours for lock in ("", COPY, UNPACKED))
         locked = {name[:KEY_LENGTH] for name in locks if self.is_locked(name)}
@@ -230,7 +234,8 @@ class Store:
         self.discard(self._quarantine(key))
         self.trust(key)
         for path in (self.outputs(key), self.outputs(key).with_suffix(".sha256")):
-            path.unlink(missing_ok=True)
+            with suppress(NotADirectoryError):
+                path.unlink(missing_ok=True)
 
     def outputs(self, key: str) -> Path:
         """The file for the outputs of the teacher of this key; see :mod:`kdbook.training.teacher_outputs`."""
@@ -240,11 +245,12 @@ class Store:
         """Note, before it is moved in, that the run of this key, with this manifest, was trained
         elsewhere.
         """
-        write(self.ensure_folder(IMPORTED) / key, manifest)
+        self._note(IMPORTED, key, manifest)
 
     def trust(self, key: str) -> None:
         """Let an imported run be used like one that was trained here."""
-        (self.root / IMPORTED / key).unlink(missing_ok=True)
+        with suppress(NotADirectoryError):
+            (self.root / IMPORTED / key).unlink(missing_ok=True)
 
     def imported(self, key: str) -> bool:
         """Whether the run of this key was trained elsewhere.
@@ -252,10 +258,9 @@ class Store:
         One retrained here since then has another manifest.
         """
         try:
-            return (self.root / IMPORTED / key).read_text("utf-8") == (self.root / key / MANIFEST).read_text(
-                "utf-8"
-            )
-        except FileNotFoundError:
+            noted = (self.root / IMPORTED / key).read_text("utf-8")
+            return noted == (self.root / key / MANIFEST).read_text("utf-8")
+        except (FileNotFoundError, NotADirectoryError):
             return False
 
     @contextmanager
@@ -290,6 +295,8 @@ class Store:
             If the store can't be written.
         """
         path = self.root / name
+        if path.is_symlink():
+            raise self._is_link(path)
         self.check()
         try:
             self.root.mkdir(parents=True, exist_ok=True)
@@ -368,15 +375,27 @@ class Store:
             If something else bears the name of the run, or of the place.
         """
         run, target = self.root / key, self.ensure_folder(DAMAGED) / key
-        if not _is_own_folder(run) or target.is_symlink():
-            raise KdbookError(f"{run} or {target} is a link, which kdbook never makes; it stays as it is")
+        for path in (run, target):
+            if path.is_symlink():
+                raise self._is_link(path)
         if target.exists():
             self.discard(target)
         if target.exists():
             raise KdbookError(f"{target} has files that are not kdbook's; move them elsewhere")
-        run.replace(target)
         self._checked.pop(key, None)
+        if run.is_dir():
+            run.replace(target)
         return target
+
+    def _note(self, folder: str, key: str, text: str) -> None:
+        """Write a small file about a run."""
+        path = self.ensure_folder(folder) / key
+        if path.is_symlink():
+            raise self._is_link(path)
+        write(path, text)
+
+    def _is_link(self, path: Path) -> KdbookError:
+        return KdbookError(f"{path} is a link, which kdbook never makes in a run store; it stays as it is")
 
     def _unwritable(self, error: OSError) -> KdbookError:
         return KdbookError(
@@ -403,6 +422,8 @@ def _is_of_store(path: Path) -> bool:
 
 def _is_layout(path: Path) -> bool:
     """Whether a file is the layout, or the one that another process is writing."""
+    if path.is_symlink():
+        return False
     return path.name == LAYOUT or (path.name.startswith(f"{LAYOUT}.") and path.suffix == PARTIAL_SUFFIX)
 
 

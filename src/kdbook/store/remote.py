@@ -24,6 +24,7 @@ import platformdirs
 from pydantic import BaseModel
 
 from kdbook.errors import KdbookError
+from kdbook.hashing import digest_of
 from kdbook.store.local import COPY, OUR_LAYOUT, PARTIAL, UNSENT, Store
 from kdbook.store.run import (
     MANIFEST,
@@ -43,11 +44,16 @@ BUCKETS = {"s3", "s3a", "gs", "gcs"}  # protocols of which the first part of a p
 
 
 class CommitMarker(BaseModel):
-    """The object that commits a remote run: the folder of its files, and their hashes."""
+    """The object that commits a remote run: the folder of its files, their hashes, and a hash of these."""
 
     layout: str
     folder: str
     manifest: Manifest
+    digest: str | None = None  # earlier versions wrote none
+
+    def has_arrived_whole(self) -> bool:
+        """Whether nothing of it changed on the way."""
+        return self.digest in (None, digest_of(self.model_dump(exclude={"digest"})))
 
 
 class Bucket:
@@ -81,6 +87,8 @@ class Bucket:
             marker = CommitMarker.model_validate_json(text)
             read_manifest(json.dumps(marker.manifest))
             suffix = marker.folder.removeprefix(f"{key}-")
+            if not marker.has_arrived_whole():
+                raise ValueError("it was changed, perhaps on the way")
             if marker.layout != OUR_LAYOUT or suffix == marker.folder or not suffix.isalnum():
                 raise ValueError(f"layout {marker.layout!r}, folder {marker.folder!r}")
         except ValueError as error:
@@ -95,6 +103,7 @@ class Bucket:
         """Upload the files of a run, and commit it."""
         folder = f"{run.name}-{uuid.uuid4().hex[:8]}"
         marker = CommitMarker(layout=OUR_LAYOUT, folder=folder, manifest=manifest)
+        marker = marker.model_copy(update={"digest": digest_of(marker.model_dump(exclude={"digest"}))})
         with self._explaining_errors():
             files, base = self._files
             for name in manifest:
@@ -225,7 +234,17 @@ class RemoteStore(Store):
             self._download_weights(key)
         except DamagedError:
             self.bucket.retract(key)
+        except KdbookError:
+            if not self._is_outdated(key):
+                raise
         return super().verify(key)
+
+    def _is_outdated(self, key: str) -> bool:
+        """Whether the copy here is of other files than those that are committed."""
+        marker = self.bucket.marker(key)
+        return marker is not None and marker.manifest != read_manifest(
+            (self.root / key / MANIFEST).read_text("utf-8")
+        )
 
     def remove(self, key: str) -> None:
         """Delete a run, its commit marker first."""
@@ -243,7 +262,7 @@ class RemoteStore(Store):
         return super()._runs()
 
     def _commit(self, finished: Path) -> None:
-        write(self.ensure_folder(UNSENT) / finished.name, "")
+        self._note(UNSENT, finished.name, "")
         super()._commit(finished)
         self._upload(finished.name)
 
@@ -278,8 +297,9 @@ class RemoteStore(Store):
             try:
                 for name in marker.manifest.keys() & set(RESULTS):
                     self._download(marker, name, copy)
-            except DamagedError:
+            except DamagedError as error:
                 self.bucket.retract(key)
+                self.withdrawn[key] = str(error)
                 return
             write(copy / MANIFEST, json.dumps(marker.manifest, indent=2))
             copy.rename(self.root / key)
@@ -297,8 +317,12 @@ class RemoteStore(Store):
             return
         with self.locked(f"{key}{COPY}"):
             for name in missing:
-                if marker.manifest.get(name) == manifest[name]:
-                    self._download(marker, name, path)
+                if marker.manifest.get(name) != manifest[name]:
+                    raise KdbookError(
+                        f"another machine trained the run {key} again since it was copied here; fetch it "
+                        "with: kdbook verify"
+                    )
+                self._download(marker, name, path)
 
     def _download(self, marker: CommitMarker, name: str, folder: Path) -> None:
         """Download one file whole, or not at all."""
