@@ -1,7 +1,7 @@
 """Files and folders that appear whole or not at all."""
 
-import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +15,7 @@ def atomic(path: Path) -> Iterator[Path]:
 
     It is renamed to ``path`` at the end of the context, and removed if that ends with an exception.
     """
-    partial = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
+    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}{PARTIAL_SUFFIX}")
     _remove(partial)
     try:
         yield partial

@@ -1,6 +1,7 @@
 """What all commands share: their common options, and how they print."""
 
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, TextIO
@@ -42,6 +43,7 @@ def print_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) ->
     Console(safe_box=not _can_print(BOX, sys.stdout)).print(table)
 
 
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # but for tabs and line feeds
 BOX = "━┃┏│─"  # of tables
 
 
@@ -54,8 +56,9 @@ def _can_print(text: str, stream: TextIO) -> bool:
 
 
 def _printable(text: str, stream: TextIO) -> str:
-    """A text with escapes in place of what the encoding of a terminal, or any encoding, does not have."""
+    """A text with escapes in place of control characters and of what the encoding of a terminal lacks."""
     encoding = stream.encoding or "utf-8"
+    text = CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 

@@ -47,7 +47,11 @@ def predict(
     from kdbook.export.predict import predict_file  # imports onnxruntime
 
     counts = predict_file(file, output, folder)
-    missing = f"; {counts.without_text:,} have no text, and so no prediction" if counts.without_text else ""
+    missing = (
+        f"; without a text, and so without a prediction: {counts.without_text:,}"
+        if counts.without_text
+        else ""
+    )
     say(f"{counts.rows:,} rows in {output}{missing}")
 
 

@@ -187,7 +187,7 @@ def _open(settings: Data, language: str | None, only_source: bool) -> _Source:
     if is_file(path):
         if not only_source:
             raise KdbookError(f"{path} holds several languages; name their column in data.columns.language")
-        return _Source({"train": files.read(path)})
+        return _Source({"train": files.read(path)}, _beside(path))
     if looks_like_a_path(settings.source):
         raise KdbookError(f"the file or directory {settings.source!r} does not exist")
     configuration = settings.configuration or (None if only_source else language)
@@ -217,9 +217,22 @@ def _open_folder(folder: Path) -> _Source:
     return _Source({split: files.read(file) for split, file in chosen.items()}, notes, names)
 
 
+def _beside(path: Path) -> list[str]:
+    """Files of other splits beside a file that is named as one of training rows."""
+    if path.stem.lower() not in SPLIT_NAMES["train"]:
+        return []
+    others = {
+        f"{stem}{suffix}" for stems in SPLIT_NAMES.values() for stem in stems for suffix in files.FORMATS
+    }
+    found = sorted(
+        other.name for other in path.parent.iterdir() if other.name.lower() in others - {path.name.lower()}
+    )
+    return [f"{path.parent / name} is not read; name the directory to use it as well" for name in found]
+
+
 def _may_have_rows(path: Path) -> bool:
     """Whether somebody may take a file or folder for a split, in another form or under another name."""
-    first_word = re.split(r"[._-]", path.name.lower())[0]
+    first_word = re.split(r"[\s._-]", path.name.lower())[0]
     has_split_name = any(first_word in stems for stems in SPLIT_NAMES.values())
     return has_split_name or (path.is_file() and path.suffix.lower() in files.FORMATS)
 
@@ -242,7 +255,7 @@ def _without_ignored(source: _Source, settings: Data) -> _Source:
         for table in ignored.values()
     ]
     tables = {split: table for split, table in source.tables.items() if split not in ignored}
-    return _Source(tables, [*source.notes, *counts])
+    return _Source(tables, [*source.notes, *counts], source.names)
 
 
 def looks_like_a_path(source: str) -> bool:
@@ -302,8 +315,8 @@ class _RowReader:
         if self.repeated_headers:
             places = ", ".join(self.repeated_headers[:3]) + ", …" * (len(self.repeated_headers) > 3)
             number = len(self.repeated_headers)
-            rows = "row is" if number == 1 else "rows are"
-            notes.append(f"{self.table.name}: {number:,} {rows} left out that repeat the header ({places})")
+            rows = "row repeats" if number == 1 else "rows repeat"
+            notes.append(f"{self.table.name}: {number:,} {rows} the header (left out: {places})")
         quoted_rows = self.enclosed_rows if 2 * self.enclosed_rows > self.rows else self.quoted_rows
         if quoted_rows and self.table.name.lower().endswith(".tsv"):
             problem = f"{quoted_rows:,} texts are quoted as in a .csv file"

@@ -25,7 +25,6 @@ from kdbook.errors import KdbookError
 from kdbook.paths import is_file
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
-BLANKS_OF_NAMES = " \t\r\n\ufeff"  # around the name of a column; the last one is a byte order mark
 LARGEST_FIELD = 2**31 - 1  # of the csv module
 SEPARATOR_OF_EXCEL = re.compile(r"sep=(.)\s*")
 
@@ -74,9 +73,17 @@ def read(path: Path, opener: Opener = _open) -> Table:
         raise _unreadable(path, error) from error
     if not header:
         raise KdbookError(f"{path} is empty; its first line names its columns")
-    stripped = [name.strip(BLANKS_OF_NAMES) for name in header]
-    columns = stripped if len(set(stripped)) == len(set(header)) else list(header)
+    columns = _without_blanks(header)
     return Table(str(path), columns, partial(_explaining_os_errors, file_format, opener, path, header))
+
+
+def _without_blanks(header: Sequence[str]) -> list[str]:
+    """The names of columns without blanks and byte order marks around them, unless two would be the same."""
+    names = [name.strip().strip("\ufeff").strip() for name in header]
+    is_unique = all(
+        names.count(name) == header.count(given) for name, given in zip(names, header, strict=True) if name
+    )
+    return names if is_unique else list(header)
 
 
 def _refuse_pointer(path: Path) -> None:
@@ -104,10 +111,6 @@ def lines(file: BinaryIO, path: Path) -> Iterator[tuple[str, str]]:
             problem = "the file is in UTF-16" if is_utf16 else f"byte {error.start + 1} is not UTF-8"
             raise KdbookError(f"{where}: {problem}; save the file as UTF-8") from error
         text = text.removesuffix("\n").removesuffix("\r")
-        if number == 1 and text.strip().count("\r"):
-            raise KdbookError(
-                f"{path}: its lines end with carriage returns (CR); save it with line feeds (LF)"
-            )
         yield where, text
 
 
@@ -120,6 +123,12 @@ def _explaining_os_errors(
         raise _unreadable(path, error) from error
 
 
+def _carriage_returns(where: str) -> KdbookError:
+    return KdbookError(
+        f"{where}: the lines end with carriage returns (CR); save the file with line feeds (LF)"
+    )
+
+
 def _unreadable(path: Path, error: OSError) -> KdbookError:
     return KdbookError(f"{path} can't be read: {error.strerror or error}")
 
@@ -128,6 +137,8 @@ def _chosen(where: str, cells: Sequence[str], width: int, positions: Sequence[in
     if len(cells) != width:
         has_quotes = ".tsv" in where.lower() and any('"' in cell for cell in cells)
         hint = " In a .tsv file, quotes do not enclose cells" if has_quotes else ""
+        if any("\r" in cell for cell in cells):
+            raise _carriage_returns(where)
         raise KdbookError(
             f"{where}: {len(cells)} cells where the header has {width}; is the separator right?{hint}"
         )
@@ -136,7 +147,11 @@ def _chosen(where: str, cells: Sequence[str], width: int, positions: Sequence[in
 
 def _tsv_rows(opener: Opener, path: Path) -> Iterator[tuple[str, list[str]]]:
     with opener(path) as file:
-        yield from ((where, text.split("\t")) for where, text in lines(file, path) if text)
+        for number, (where, text) in enumerate(lines(file, path)):
+            if number == 0 and "\r" in text:
+                raise _carriage_returns(where)
+            if text:
+                yield where, text.split("\t")
 
 
 def _csv_rows(opener: Opener, path: Path) -> Iterator[tuple[str, list[str]]]:
@@ -167,11 +182,10 @@ def _csv_error(path: Path, first_line: int, line: int, error: csv.Error) -> Kdbo
     """What is wrong with a row that begins and breaks off at these lines."""
     if "unexpected end of data" in str(error):
         return KdbookError(f"{path}, line {first_line}: a quote begins in this row and never ends")
-    with path.open("rb") as file:
-        text = next(islice(file, line - 1, None), b"").decode("utf-8", "replace")
-        file.seek(0)
-        header = next(file, b"").decode("utf-8-sig", "replace").strip()
-    hint = separator_hint([header])
+    with path.open("r", encoding="utf-8-sig", errors="replace") as file:  # any line ends
+        header = next(file, "")
+        text = next(islice(file, max(0, line - 2), None), "")
+    hint = "" if "," in header else separator_hint([header])
     if not hint and '\\"' in text:
         hint = ". In a .csv file, a quote within a cell is doubled, without a backslash"
     return KdbookError(f"{path}, line {line}: {error}{hint}")
@@ -207,6 +221,8 @@ def _json_objects(opener: Opener, path: Path) -> Iterator[tuple[str, dict[str, o
             try:
                 value = json.loads(text, object_pairs_hook=_unique_fields)
             except (ValueError, RecursionError) as error:
+                if "\r" in text.strip():
+                    raise _carriage_returns(where) from error
                 raise KdbookError(f"{where}: not valid JSON ({error})") from error
             if not isinstance(value, dict):
                 raise KdbookError(
@@ -267,7 +283,10 @@ def _python_values(column: Any) -> list[object]:
         try:
             values = column.cast(arrow.string()).to_pylist()
         except arrow.ArrowException:
-            values = column.view(arrow.int64()).cast(arrow.string()).to_pylist()
+            rows = (column.slice(number, 1) for number in range(len(column)))
+            values = [
+                " ".join(row.to_string().split())[1:-1].strip() if row[0].is_valid else None for row in rows
+            ]
     if arrow.types.is_float32(column.type) or arrow.types.is_float16(column.type):
         shortest = np.float32 if arrow.types.is_float32(column.type) else np.float16
         return [None if value is None else float(str(shortest(float(str(value))))) for value in values]

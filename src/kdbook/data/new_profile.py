@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tomli_w
+from pydantic import ValidationError
 
 from kdbook.atomic import atomic
 from kdbook.data import custom
@@ -15,6 +16,7 @@ from kdbook.paths import exists, expanded, is_dir, writing
 from kdbook.settings import profile
 from kdbook.settings.arms import Metric
 from kdbook.settings.data import Columns, Data
+from kdbook.settings.validation import explain
 
 MAJORITY = 0.7  # of the training rows; beyond it accuracy says little about the other classes
 PATHS = (".", "/", "~")  # how a checkpoint begins that is a directory
@@ -125,6 +127,9 @@ def _languages(request: ProfileRequest, folder: Path) -> tuple[str, ...]:
             "name the languages of the texts, with --languages en,de or, where a column has them, "
             "--language COLUMN"
         )
-    columns = Columns(texts=request.texts, label=request.label, language=request.language, id=request.id)
+    try:
+        columns = Columns(texts=request.texts, label=request.label, language=request.language, id=request.id)
+    except ValidationError as error:
+        raise KdbookError(explain(error, Columns)) from error
     source = profile.located(request.source, folder)
     return custom.languages(Data(source=source, columns=columns, configuration=request.configuration))

@@ -18,8 +18,9 @@ def on_names(source: SourceRows, settings: Data) -> list[str]:
     """Classes whose names are nearly the same, and languages that are left out."""
     languages = pd.concat(source.splits.values())["language"].value_counts()
     remarks = [
-        f"the classes {', '.join(map(ascii_or_plain, group))} differ only in spelling"
-        for group in _alike(source)
+        f"the {kind} {', '.join(map(ascii_or_plain, group))} differ only in spelling"
+        for kind, names in (("classes", source.classes), ("languages", settings.languages))
+        for group in _alike(names)
     ]
     for name, rows in languages[~languages.index.isin(settings.languages)].items():
         remark = f"{rows:,} rows in the language {name!r} are left out"
@@ -80,8 +81,8 @@ def _count(number: int) -> str:
     return "1 text occurs" if number == 1 else f"{number:,} texts occur"
 
 
-def _alike(source: SourceRows) -> Iterable[list[str]]:
+def _alike(names: Iterable[str]) -> Iterable[list[str]]:
     groups: dict[str, list[str]] = {}
-    for name in source.classes:
+    for name in names:
         groups.setdefault(skeleton(name), []).append(name)
     return (group for group in groups.values() if len(group) > 1)

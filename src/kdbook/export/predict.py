@@ -146,14 +146,21 @@ def _prediction(student: Student, shares: Any) -> list[str]:
 def _as_read(value: object, where: str) -> str:
     """A value of a column that is only passed on; what is neither text nor number becomes JSON."""
     if isinstance(value, list | dict | tuple):
-        value = json.dumps(value, ensure_ascii=False, default=str)
+        value = json.dumps(value, ensure_ascii=False, default=_as_text)
     if isinstance(value, bytes):
-        value = value.decode("utf-8", "backslashreplace")
+        value = _as_text(value)
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     text = str(value).lower() if isinstance(value, bool) else str(value)
     _refuse_half_characters(text, where)
     return text
+
+
+def _as_text(value: object) -> str:
+    """A value of no type that JSON has; bytes that are no text with their codes."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
+    return str(value)
 
 
 def _refuse_half_characters(text: str, where: str) -> None:

@@ -41,11 +41,9 @@ def difference(name: str, other: str) -> str:
     """In words, the first character in which two names differ that look alike."""
     pairs = zip_longest(name, other, fillvalue="")
     number, (one, two) = next((number, pair) for number, pair in enumerate(pairs, 1) if pair[0] != pair[1])
-    return f"character {number} is {_code(two)} instead of {_code(one)}"
-
-
-def _code(character: str) -> str:
-    return f"U+{ord(character):04X}" if character else "missing"
+    if not (one and two):
+        return f"character {number}, U+{ord(one or two):04X}, is {'missing' if one else 'too many'}"
+    return f"character {number} is U+{ord(two):04X} instead of U+{ord(one):04X}"
 
 
 def _is_invisible(character: str) -> bool:
