@@ -31,7 +31,7 @@ def test_score_by_language_has_a_dot_for_each_run(arms):
     assert len(axes.collections) == 3 * 3  # an interval for each arm and test set
 
 
-def test_zero_shot_languages_have_a_background(arms):
+def test_languages_without_labels_have_a_background(arms):
     axes = figures.score_by_language(arms, ["de"]).axes[0]
     assert "zero-shot" in [text.get_text() for text in axes.get_legend().get_texts()]
 

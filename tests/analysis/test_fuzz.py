@@ -62,7 +62,7 @@ class Study:
         runs = {arm: self._arm(arm) for arm in ARMS}
         self.arms = Arms(runs)
         question = PrimaryComparison(arm="distilled")
-        data = SimpleNamespace(languages=self.languages, zero_shot_languages=self.languages[1:])
+        data = SimpleNamespace(languages=self.languages, languages_without_labels=self.languages[1:])
         self.profile = SimpleNamespace(primary=question, data=data)
 
     def _arm(self, arm: str) -> list[Run]:
@@ -177,7 +177,7 @@ def check_languages(study: Study) -> None:
         assert "distillation helps" not in said and "hurts" not in said
     if "is significant" in said:
         assert len(study.languages) > 1
-    if study.profile.data.zero_shot_languages:
+    if study.profile.data.languages_without_labels:
         zero_shot = sentences.zero_shot(study.arms, study)
         expected = study.by_pair("distilled", "baseline", study.languages[1:])
         assert difference_in(zero_shot)[0] == pytest.approx(expected, abs=0.06)

@@ -180,7 +180,7 @@ def test_what_the_data_and_the_teacher_are_like(tmp_path):
     ("accuracies", "claim"),
     [(HELPS, "distillation helps"), (HURTS, "distillation hurts"), (UNCLEAR, "the result is inconclusive")],
 )
-def test_zero_shot_languages(tmp_path, some, accuracies, claim):
+def test_languages_without_labels(tmp_path, some, accuracies, claim):
     arms = make_arms(tmp_path, *accuracies)
     assert "none is zero-shot" in sentences.zero_shot(arms, some)
     english = some.profile.data.model_copy(update={"train_languages": ("en",)})

@@ -39,5 +39,5 @@ def test_models_learn_from_the_languages_to_train_on_and_are_tested_in_all(tmp_p
 def test_without_languages_to_train_on_all_are():
     settings = profile.load("smoke").data
     both = settings.model_copy(update={"train_languages": settings.languages})
-    assert settings.zero_shot_languages == both.zero_shot_languages == ()
+    assert settings.languages_without_labels == both.languages_without_labels == ()
     assert data.load(settings).digest() == data.load(both).digest()

@@ -121,7 +121,8 @@ def mean_score(runs: Sequence[pd.DataFrame], resamples: int = RESAMPLES) -> Esti
     wrong = np.stack([_errors_per_item(run, rows.index) for run in runs])  # (seeds, items)
     seed_error = None if len(runs) >= MIN_SEEDS else NO_SPREAD
     errors = Resampler(wrong.shape, rows.to_numpy(), resamples).estimate(wrong, seed_error)
-    return replace(errors, value=1 - errors.value, low=1 - errors.high, high=1 - errors.low)
+    low, high = max(0.0, 1 - errors.high), min(1.0, 1 - errors.low)
+    return replace(errors, value=1 - errors.value, low=low, high=high)
 
 
 def compare(
@@ -167,7 +168,7 @@ def interaction(
     ]
     contrasts = [_paired_matrix(*arms) for arms in kept]
     contrast, rows = contrasts[0][0] - contrasts[1][0], contrasts[0][1]
-    return Resampler(contrast.shape, rows, RESAMPLES).estimate(contrast)
+    return Resampler(contrast.shape, rows, RESAMPLES).estimate(contrast, largest=2.0)
 
 
 def compare_items(first: pd.DataFrame, second: pd.DataFrame) -> ItemTest:

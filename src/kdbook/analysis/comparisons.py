@@ -50,8 +50,8 @@ def language_groups(study: Study) -> dict[str, list[str]]:
     """
     data = study.profile.data
     groups = {
-        TRAINED: [language for language in data.languages if language not in data.zero_shot_languages],
-        ZERO_SHOT: list(data.zero_shot_languages),
+        TRAINED: [language for language in data.languages if language not in data.languages_without_labels],
+        ZERO_SHOT: list(data.languages_without_labels),
     }
     return {group: languages for group, languages in groups.items() if languages}
 

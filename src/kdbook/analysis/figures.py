@@ -30,10 +30,10 @@ LEGEND_COLUMNS = 4  # of names as long as "pseudo-labels" in the width of a page
 TICK_WIDTH = 18  # characters
 
 
-def score_by_language(arms: Arms, zero_shot_languages: Sequence[str] = ()) -> Figure:
+def score_by_language(arms: Arms, languages_without_labels: Sequence[str] = ()) -> Figure:
     """A dot per run and a bar at each arm's mean with its 95% CI, side by side for every test set.
 
-    The ``zero_shot_languages``, which no model was trained on, have a grey background.
+    The ``languages_without_labels``, which no model was trained on, have a grey background.
     """
     table = scores(arms)
     tests = list(dict.fromkeys(table["test"]))
@@ -45,13 +45,13 @@ def score_by_language(arms: Arms, zero_shot_languages: Sequence[str] = ()) -> Fi
             _dots_and_mean(axes, x, values, COLOURS[number], arm if position == 0 else None)
             mean = bootstrap.mean_score(on_test(test, runs))
             axes.vlines(x, max(mean.low, 0), min(mean.high, 1), color=COLOURS[number], linewidth=1)
-        if test in zero_shot_languages:
-            label = "zero-shot" if test == zero_shot_languages[0] else None
+        if test in languages_without_labels:
+            label = "zero-shot" if test == languages_without_labels[0] else None
             axes.axvspan(position - 0.45, position + 0.45, color="grey", alpha=0.15, label=label)
     _majority_line(axes, arms)
     axes.set_xticks(range(len(tests)), [canvas.shortened(LANGUAGE_NAMES.get(test, test)) for test in tests])
     axes.set_ylabel(metric_of(arms))
-    columns = len(arms) + bool(zero_shot_languages)
+    columns = len(arms) + bool(languages_without_labels)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.18), ncols=columns, frameon=False)
     return canvas.finished(figure)
 

@@ -44,13 +44,16 @@ class Resampler:
         self.seeds = _t_weights(rng, seeds, resamples)  # (resamples, seeds)
         self.pseudo = rng.normal(0, 1 / (items + 2), resamples)  # (resamples,)
 
-    def estimate(self, contrast: Array, seed_error: tuple[float, float] | None = None) -> Estimate:
+    def estimate(
+        self, contrast: Array, seed_error: tuple[float, float] | None = None, largest: float = 1.0
+    ) -> Estimate:
         """The mean of a contrast of shape (seeds, items), with its interval.
 
         ``seed_error`` is the standard error due to the seeds and its degrees of freedom, if it is not that of
-        the contrast itself.
+        the contrast itself. ``largest`` is the largest size that the mean can have: 1 for a difference of
+        scores, 2 for a difference of two such differences.
         """
-        return self.resample(contrast, seed_error).estimate()
+        return self.resample(contrast, seed_error).estimate(largest)
 
     def resample(self, contrast: Array, seed_error: tuple[float, float] | None = None) -> "Resampled":
         """The resampled means of a contrast; parameters as for :meth:`estimate`."""
@@ -111,7 +114,7 @@ class Resampled:
         means: Array = self.value + self.from_items + self.from_seeds
         return means
 
-    def estimate(self) -> Estimate:
+    def estimate(self, largest: float = 1.0) -> Estimate:
         """The mean with its interval; where few items differ, p-values are at least those of a sign test."""
         seeds, items = self.contrast.shape
         of_seeds, of_items = self.from_seeds.var(), self.from_items.var()
@@ -120,9 +123,8 @@ class Resampled:
         by_item = self.contrast.sum(axis=0)
         better, worse = int((by_item > 0).sum()), int((by_item < 0).sum())
         exact = sign_test(better, worse) if better + worse <= FEW_ITEMS else 0.0
-        return replace(
-            estimate, low=max(estimate.low, -1.0), high=min(estimate.high, 1.0), p=max(estimate.p, exact)
-        )
+        low, high = max(estimate.low, -largest), min(estimate.high, largest)
+        return replace(estimate, low=low, high=high, p=max(estimate.p, exact))
 
 
 @lru_cache(maxsize=1)

@@ -169,7 +169,7 @@ def _language_contrast(arms: Arms, gains: Mapping[str, Estimate]) -> str:
 
 def zero_shot(arms: Arms, study: Study) -> str:
     """Whether distillation also helps in zero-shot languages."""
-    languages = study.profile.data.zero_shot_languages
+    languages = study.profile.data.languages_without_labels
     if not languages:
         return "The models were trained on labels in every language of this study: none is zero-shot."
     gain = comparisons.compare_zero_shot(arms, study)[comparisons.ZERO_SHOT].gain

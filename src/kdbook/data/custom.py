@@ -153,7 +153,7 @@ def _sources(settings: Data) -> Iterator[tuple[str, _Source]]:
         )
     for language in settings.languages:
         source = _open(settings, language, only_source=False)
-        if language not in settings.zero_shot_languages:
+        if language not in settings.languages_without_labels:
             _require_training_rows(settings, source, f"{settings.source}, {language}")
         yield language, source
 

@@ -67,7 +67,7 @@ def _used(kept: pd.DataFrame, split: str, settings: Data) -> pd.DataFrame:
     rows = _first_items(kept, limits[split], settings.seed)
     if split == "test":
         return rows
-    return rows[~rows["language"].isin(settings.zero_shot_languages)].reset_index(drop=True)
+    return rows[~rows["language"].isin(settings.languages_without_labels)].reset_index(drop=True)
 
 
 def _hide_labels(train: pd.DataFrame, audits: Mapping[str, Audit], settings: Data) -> dict[str, pd.DataFrame]:
@@ -77,7 +77,7 @@ def _hide_labels(train: pd.DataFrame, audits: Mapping[str, Audit], settings: Dat
     """
     kept = _first_items(audits["train"].kept, settings.train_items, settings.seed)
     labelled = _first_items(train, settings.labelled_items, settings.seed)
-    is_labelled = kept["id"].isin(labelled["id"]) & ~kept["language"].isin(settings.zero_shot_languages)
+    is_labelled = kept["id"].isin(labelled["id"]) & ~kept["language"].isin(settings.languages_without_labels)
     hidden = kept[~is_labelled]
     if "true_label" not in hidden:
         hidden = hidden.assign(true_label=hidden["label"])
@@ -154,7 +154,7 @@ def _check_usable(result: Audit, where: str, settings: Data, split: str) -> None
             f"texts would for {by_chance:.0%}), so the ids are not aligned; give translations of a text the "
             "same id, and other texts ids of their own"
         )
-    zero_shot = settings.zero_shot_languages if split != "test" else ()
+    zero_shot = settings.languages_without_labels if split != "test" else ()
     for language in settings.languages:
         if language not in zero_shot and not (result.kept["language"] == language).any():
             reasons = result.dropped.loc[result.dropped["language"] == language, "reason"].value_counts()

@@ -135,7 +135,7 @@ def rows_per_split(settings: Data) -> dict[str, int]:
         "test": settings.test_items or pawsx.ITEMS["test"],
     }
     labelled = settings.labelled_items or items["train"]
-    trained_languages = len(settings.languages) - len(settings.zero_shot_languages)
+    trained_languages = len(settings.languages) - len(settings.languages_without_labels)
     rows = {
         "train": labelled * trained_languages,
         "validation": items["validation"] * trained_languages,

@@ -69,12 +69,10 @@ class ExportReport:
         """How far the exported student's predictions are those of AutoMM, as Markdown."""
         same = self.rows - self.different
         change = self.change
-        most = max(0.0, -100 * change.low)
         return (
             f"In 32 bits the exported student makes AutoMM's prediction on **{same:,} of {self.rows:,}** "
             f"test rows; the largest difference of a probability is {self.distance:.1e}. In 8 bits its "
-            f"accuracy changes by **{points(change)} points** ({interval(change)}, over items): it loses "
-            f"at most {most:.1f} points."
+            f"accuracy changes by **{points(change)} points** ({interval(change)}, over items)."
         )
 
     def speed(self) -> str:
@@ -110,7 +108,10 @@ def _by_rows(ratios: Mapping[int, float]) -> str:
 
 
 def model_card(study: Study, arms: Arms, run: Run, report: ExportReport) -> str:
-    """The model card: how the student was made, its accuracy in this study, and how to run it."""
+    """The model card: how the model was made, its accuracy in this study, and how to run it.
+
+    It names no licence: that depends on the data and on the pretrained encoder.
+    """
     from huggingface_hub import ModelCard, ModelCardData
 
     data = study.data
@@ -118,7 +119,6 @@ def model_card(study: Study, arms: Arms, run: Run, report: ExportReport) -> str:
     example = [row[column] for column in texts(data["test"])]
     metadata = ModelCardData(
         language=list(study.profile.data.languages),
-        license="apache-2.0",
         pipeline_tag="text-classification",
         library_name="onnx",
     )
@@ -128,6 +128,7 @@ def model_card(study: Study, arms: Arms, run: Run, report: ExportReport) -> str:
         template_str=template,
         task=descriptions.task(data),
         about=descriptions.about(study).replace("**", ""),
+        origin=origin(arms, run),
         fence=markup.fence(example),
         arguments=shlex.join(example),
         lists=", ".join(json.dumps([text], ensure_ascii=False) for text in example),
@@ -143,11 +144,29 @@ def model_card(study: Study, arms: Arms, run: Run, report: ExportReport) -> str:
     return str(card)
 
 
+def origin(arms: Arms, run: Run) -> str:
+    """How a run was trained, and how it was chosen among those of its arm."""
+    spec = run.record.spec
+    rows = "all training rows" if spec.rows == "all" else "the labelled training rows"
+    how = {
+        "labels": f"trained on {rows}, without a teacher",
+        "answers": f"trained on {rows}; the predictions of a teacher stand in for missing labels",
+        "outputs": f"distilled from a teacher on {rows}",
+        "shuffled": f"distilled on {rows} from a teacher's outputs for other rows",
+    }
+    sentences = [f"This is the run {plain(run.name)} of the study: {how[spec.lesson]}."]
+    runs = [other for others in arms.values() for other in others if other.record.spec.arm == spec.arm]
+    best = max((other.measurements.validation_score for other in runs), default=None)
+    if len(runs) > 1 and best == run.measurements.validation_score:
+        sentences.append(f"Of the {len(runs)} runs of this arm it has the best validation score.")
+    return " ".join(sentences)
+
+
 def _accuracy_rows(arms: Arms, run: Run, report: ExportReport) -> str:
     estimates = {f"{arm}, mean of {len(arms[arm])}": _mean_accuracy(arms[arm]) for arm in arms.main}
     for language, rows in run.predictions.groupby("language", sort=False):
-        estimates[f"this student, {plain(str(language))}"] = bootstrap.mean_score([rows])
-    estimates["this student, all"] = report.accuracy
+        estimates[f"this model, {plain(str(language))}"] = bootstrap.mean_score([rows])
+    estimates["this model, all"] = report.accuracy
     return "\n".join(
         f"| {name} | {estimate.value:.3f} | {estimate.low:.3f} to {estimate.high:.3f} |"
         for name, estimate in estimates.items()

@@ -26,11 +26,13 @@ HASH_LENGTH = 16
 class Definition:
     """A function, class, constant, data file or whole module of the package.
 
-    ``text`` is the normalized syntax tree, in which ``references`` stand as ``{0}``, ``{1}`` and so on.
+    ``text`` is the normalized syntax tree, in which ``references`` are written as ``{0}``, ``{1}`` and so on;
+    ``packages`` are the other packages that it uses.
     """
 
     text: str
     references: tuple[str, ...] = ()
+    packages: frozenset[str] = frozenset()
 
     def filled(self, meanings: Iterable[str]) -> str:
         """Hash of the definition together with what its references stand for, in their order."""
@@ -86,9 +88,20 @@ def whole_package() -> str:
 
 def used_names(code: str) -> set[str]:
     """Qualified names of this package that free-standing code, such as the cells of a chapter, refers to."""
+    return set(_normalized(code).references)
+
+
+def used_packages(code: str) -> set[str]:
+    """Other packages that free-standing code uses, itself or in the definitions that it reaches."""
+    normalizer = _normalized(code)
+    reached = (_definition(name) for name in definitions(normalizer.references))
+    return normalizer.packages.union(*(definition.packages for definition in reached))
+
+
+def _normalized(code: str) -> Normalizer:
     normalizer = Normalizer("", {})
     normalizer.normalize(ast.parse(code).body)
-    return set(normalizer.references)
+    return normalizer
 
 
 def _merkle(name: str, path: list[str], known: dict[str, str]) -> tuple[str, int]:
@@ -120,9 +133,9 @@ def _definition(name: str) -> Definition:
 def _parsed_definition(module: names.Module, name: str) -> Definition:
     """A definition in a module; all of them for an empty name."""
     chosen = [name] if name else list(module.nodes)
-    normalizer = Normalizer(module.name, module.scope, module.folder, chosen)
+    normalizer = Normalizer(module.name, module.scope, module.folder, chosen, module.foreign)
     text = normalizer.normalize(node for local in chosen for node in module.nodes[local])
-    return Definition(text, tuple(normalizer.references))
+    return Definition(text, tuple(normalizer.references), frozenset(normalizer.packages))
 
 
 def _content(path: Path) -> str:

@@ -21,7 +21,7 @@ class Module:
     def __init__(self, name: str, path: Path) -> None:
         self.name, self.folder = name, path.parent
         body = ast.parse(path.read_text("utf-8")).body
-        self.imports = imported(body, name)
+        self.imports, self.foreign = imported(body, name), foreign(body)
         self.nodes: dict[str, list[ast.stmt]] = {}
         for node in body:
             for bound, statement in _bound(node):
@@ -84,6 +84,22 @@ def imported(nodes: Iterable[ast.AST], module: str) -> Scope:
                 if is_ours(alias.name):
                     names[alias.asname or PACKAGE] = alias.name if alias.asname else PACKAGE
     return names
+
+
+def foreign(nodes: Iterable[ast.AST]) -> dict[str, str]:
+    """Local name -> package of what import statements bring in from other packages."""
+    found: dict[str, str] = {}
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom) and not node.level and not is_ours(node.module or ""):
+            package = (node.module or "").partition(".")[0]
+            found |= {alias.asname or alias.name: package for alias in node.names}
+        elif isinstance(node, ast.Import):
+            packages = [alias.name.partition(".")[0] for alias in node.names]
+            names = (alias.asname or alias.name.partition(".")[0] for alias in node.names)
+            found |= {
+                name: package for name, package in zip(names, packages, strict=True) if package != PACKAGE
+            }
+    return found
 
 
 def is_ours(module: str) -> bool:

@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,17 @@ class Normalizer:
     """
 
     def __init__(
-        self, module: str, scope: Scope, folder: Path | None = None, own_names: Iterable[str] = ()
+        self,
+        module: str,
+        scope: Scope,
+        folder: Path | None = None,
+        own_names: Iterable[str] = (),
+        foreign: Mapping[str, str] | None = None,
     ) -> None:
         self.module, self.scope, self.folder, self.own_names = module, scope, folder, set(own_names)
         self.references: dict[str, int] = {}
+        self.foreign = dict(foreign or {})
+        self.packages: set[str] = set()  # other packages that the statements use
         self.in_class = False
 
     def normalize(self, nodes: Iterable[ast.stmt]) -> str:
@@ -84,15 +91,19 @@ class Normalizer:
 
     def _text_of_Import(self, node: ast.Import) -> str:  # noqa: N802
         """Imports of this package are followed by the names that they bind."""
+        self.packages |= {*names.foreign([node]).values()}
         others = [alias for alias in node.names if not names.is_ours(alias.name)]
         return self._of_fields(node, names=others) if others else ""
 
     def _text_of_ImportFrom(self, node: ast.ImportFrom) -> str:  # noqa: N802
-        """Likewise."""
+        """As for ``import``."""
+        self.packages |= {*names.foreign([node]).values()}
         return "" if node.level or names.is_ours(node.module or "") else self._of_fields(node)
 
     def _text_of_Name(self, node: ast.Name) -> str:  # noqa: N802
         """A name of this package as a reference."""
+        if node.id in self.foreign:
+            self.packages.add(self.foreign[node.id])
         if isinstance(node.ctx, ast.Store) and node.id in self.own_names:
             return self._of_fields(node, id="_")
         return self._reference(self.scope.get(node.id)) or self._of_fields(node)

@@ -81,8 +81,8 @@ class Data(Table):
         return "classification" if self.columns else "paraphrase"
 
     @property
-    def zero_shot_languages(self) -> tuple[str, ...]:
-        """The languages that no model trains on."""
+    def languages_without_labels(self) -> tuple[str, ...]:
+        """The languages whose labels no model is trained on; their texts may still be among unlabelled rows."""
         trained = self.train_languages or self.languages
         return tuple(language for language in self.languages if language not in trained)
 
@@ -98,7 +98,7 @@ class Data(Table):
                 f"labelled_items = {self.labelled_items} leaves none of the {self.train_items} train_items "
                 "without a label; use fewer, or leave it out"
             )
-        if self.unlabelled and not (self.columns or self.zero_shot_languages or self.labelled_items):
+        if self.unlabelled and not (self.columns or self.languages_without_labels or self.labelled_items):
             raise ValueError(
                 "unlabelled = true finds no row: every language is among the train_languages; set "
                 "labelled_items"

@@ -6,10 +6,10 @@ import ast
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
 import yaml
@@ -23,7 +23,8 @@ from kdbook.study.study import Study
 
 CELL = re.compile(r"^(?P<fence>`{3,})\{code-cell\}[^\n]*\n(?P<code>.*?)^(?P=fence)", re.MULTILINE | re.DOTALL)
 OPTIONS = re.compile(r"\A(?:---\n.*?^---\n|(?:^:[^\n]*\n)*)", re.MULTILINE | re.DOTALL)
-DISPLAYING_PACKAGES = ("ipykernel", "matplotlib", "myst-nb", "numpy", "pandas", "scipy")
+DISPLAYING_PACKAGES = ("ipykernel", "myst-nb")  # of every page; its code uses others
+IMPORT = "import "  # marks a package among the definitions that code reaches
 READERS = (
     "get_or_train",
     "get_or_train_arms",
@@ -55,8 +56,11 @@ class ChapterStatus:
 
 
 def reached_definitions(code: str) -> dict[str, str]:
-    """A hash of each definition of this package that the code of cells reaches, by name."""
-    return fingerprint.definitions(fingerprint.used_names(code))
+    """A hash of each definition of this package that the code of cells reaches, by name; the other packages
+    that these use are marked by ``import``.
+    """
+    packages = {f"{IMPORT}{package}": "" for package in sorted(fingerprint.used_packages(code))}
+    return fingerprint.definitions(fingerprint.used_names(code)) | packages
 
 
 def dependencies(
@@ -68,14 +72,16 @@ def dependencies(
         return None
     lines = (line for cell in cells for line in cell.splitlines())
     code = "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
+    definitions = reached(code)
+    packages = [name.removeprefix(IMPORT) for name in definitions if name.startswith(IMPORT)]
     settings = study.profile.model_dump(mode="json", include={"name", "description", "primary", "data"})
     settings |= {f"base {name}": profile.text(name) for name in _bases(code)}
     return {
-        "code": reached(code),
+        "code": definitions,
         "run": runs_read(code, study),
         "profile": {name: json.dumps(value) for name, value in settings.items()},
         "data": {"rows": study.data_digest("all")},
-        "version of": _versions() | study.versions | _encoders(),
+        "version of": versions_of(packages) | study.versions | _encoders(),
     }
 
 
@@ -175,9 +181,15 @@ def _built(root: Path) -> Mapping[str, BuiltChapter]:
 BUILT_CHAPTERS = TypeAdapter(dict[str, BuiltChapter])
 
 
+def versions_of(packages: Iterable[str]) -> dict[str, str]:
+    """Versions of the distributions of packages that are installed, and of those that show every page."""
+    distributions = {name for package in packages for name in _distributions().get(package, ())}
+    return {name: version(name) for name in sorted({*distributions, *DISPLAYING_PACKAGES})}
+
+
 @cache
-def _versions() -> dict[str, str]:
-    return {name: version(name) for name in DISPLAYING_PACKAGES}
+def _distributions() -> Mapping[str, list[str]]:
+    return packages_distributions()
 
 
 @cache
