@@ -60,15 +60,16 @@ def block(values: dict[str, Any]) -> str:
     controls = ", ".join(f"{name} {_points(each)}" for name, each in values["controls"].items())
     return (
         f"In the `{values['profile']}` profile {values['labelled rows']:,} training rows have a label and "
-        f"{values['unlabelled rows']:,} have none. Accuracy on {values['test rows']:,} test pairs, means over "
+        f"{values['unlabelled rows']:,} are used without theirs. Accuracy on {values['test rows']:,} test pairs, means over "
         f"{runs['teacher']} teachers and {runs['baseline']} students per arm: teacher {accuracy['teacher']:.3f}, baseline "
         f"{accuracy['baseline']:.3f}, distilled on the labelled rows {accuracy['distilled']:.3f}, distilled on all rows "
-        f"(*transfer*) {accuracy['transfer']:.3f}; a student with the true labels of all rows {accuracy['all-labels']:.3f}.\n\n"
+        f"(*transfer*) {accuracy['transfer']:.3f}; a student with the true labels of all rows {accuracy['all-labels']:.3f} ({runs['all-labels']} runs).\n\n"
         f"In points, with 95% confidence intervals over seeds and items: distilled − baseline {_points(values['distilled'])}, "
         f"transfer − baseline {_points(values['transfer'])}, recovered share of the teachers' lead {recovery[0]} "
         f"[{recovery[1]}, {recovery[2]}]. Transfer minus its controls, {runs['longer']} seeds each: {controls}.\n\n"
-        "The settings of all arms are the best of equally many trials on rows that are in no split (`make tuning`). With data, "
-        f"teachers and students of seeds that were never used before (`make confirmation`), transfer − baseline is "
+        "Intervals are for these teachers and these training rows. The settings of the main arms, pseudo-labels, all-labels and robust "
+        "are the best of equally many trials on rows that are in no split (`make tuning`); other arms have those of the arm that they "
+        "vary. With data, teachers and students of other seeds (`make confirmation`), transfer − baseline was "
         f"{_points(values['confirmation'])}.\n"
     )
 

@@ -1,8 +1,6 @@
 """The settings of the embedded profile are those that the kept trials chose, with as many trials for every arm."""
 
-import json
 from collections import Counter
-from pathlib import Path
 
 from helpers import bench_module
 
@@ -10,7 +8,6 @@ from kdbook.settings import profile
 from kdbook.settings.tuning import best, confirmation, trials
 from kdbook.study.specs import expand
 
-ROOT = Path(__file__).parents[1]
 tuning = bench_module("tuning")
 TRIALS = trials(tuning.PROFILE)
 CONFIRMED = confirmation(tuning.PROFILE)
@@ -36,10 +33,3 @@ def test_no_seed_of_tuning_or_confirmation_is_used_by_the_study():
     assert len({some.data.seed, tuning.DATA_SEED, confirmed["data"]}) == 3
     for kind in ("teacher", "student"):
         assert not {*getattr(some, kind).seeds, tuning.MODEL_SEED} & {*confirmed[kind]}
-
-
-def test_the_confirmation_is_within_the_interval_of_the_study():
-    gain = CONFIRMED.gain[0]
-    results = json.loads((ROOT / "bench" / "results.json").read_text("utf-8"))
-    _, low, high = results["transfer"]
-    assert low <= gain <= high

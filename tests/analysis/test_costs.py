@@ -52,7 +52,7 @@ def test_processor_time_counts_where_all_runs_know_it(tmp_path):
     }
     assert table.loc["baseline", "teacher outputs"] == 0 and table.loc["baseline", "in all"] == 20
     sentence = costs.price(every)
-    assert "20 seconds of processor time" in sentence and "1.7 times as long" in sentence
+    assert "20 seconds of processor time" in sentence and "is not the price of distillation" in sentence
     assert "8 seconds or 29% of its time" in sentence
 
 

@@ -174,14 +174,16 @@ def check_languages(study: Study) -> None:
     for language in study.languages:
         assert {"en": "English", "de": "German", "zh": "Chinese"}[language] in said
     if study.seeds == 1:
-        assert "distillation helps" not in said and "hurts" not in said
+        assert "outperforms the baseline" not in said and "is worse than" not in said
     if "is significant" in said:
         assert len(study.languages) > 1
     if study.profile.data.languages_without_labels:
         zero_shot = sentences.zero_shot(study.arms, study)
         expected = study.by_pair("distilled", "baseline", study.languages[1:])
         assert difference_in(zero_shot)[0] == pytest.approx(expected, abs=0.06)
-        assert_verdict(zero_shot, "distillation helps", "distillation hurts", study.seeds)
+        assert_verdict(
+            zero_shot, "student outperforms the baseline", "student is worse than the baseline", study.seeds
+        )
 
 
 def check_variations(study: Study) -> None:

@@ -46,8 +46,8 @@ def test_the_primary_question_is_answered_by_the_results(tmp_path, some, accurac
 @pytest.mark.parametrize(
     ("accuracies", "claim"),
     [
-        (HELPS, "helps in English and German"),
-        (HURTS, "hurts in English and German"),
+        (HELPS, "outperforms the baseline in English and German"),
+        (HURTS, "is worse than the baseline in English and German"),
         (UNCLEAR, "inconclusive in"),
     ],
 )
@@ -64,7 +64,10 @@ def test_languages_may_differ(tmp_path):
     }
     arms = replaced(make_arms(tmp_path, 0.9, 0.7, 0.7), **mixed)
     sentence = sentences.by_language(arms, comparisons.compare_by_test(arms))
-    assert "helps in English" in sentence and "hurts in German" in sentence
+    assert (
+        "outperforms the baseline in English" in sentence
+        and "is worse than the baseline in German" in sentence
+    )
     assert "more in English than in German" in sentence and "is significant" in sentence
 
 
@@ -131,7 +134,7 @@ def test_agreement_with_the_teacher(tmp_path, accuracies, claim):
 
 def test_failed_runs_are_named(tmp_path):
     arms = make_arms(tmp_path, *HELPS)
-    assert "Every run outperforms the majority-class baseline" in sentences.failed(arms)
+    assert "Every run is shown to outperform the majority-class baseline" in sentences.failed(arms)
     constant = make_run(tmp_path / "failed", "baseline-1", arms.baselines[0].predictions.assign(prediction=1))
     failed = replaced(arms, baseline=[arms.baselines[0], constant, *arms.baselines[2:]])
     assert "`baseline-1`" in sentences.failed(failed)
@@ -178,7 +181,11 @@ def test_what_the_data_and_the_teacher_are_like(tmp_path):
 
 @pytest.mark.parametrize(
     ("accuracies", "claim"),
-    [(HELPS, "distillation helps"), (HURTS, "distillation hurts"), (UNCLEAR, "the result is inconclusive")],
+    [
+        (HELPS, "student outperforms the baseline"),
+        (HURTS, "student is worse than the baseline"),
+        (UNCLEAR, "the result is inconclusive"),
+    ],
 )
 def test_languages_without_labels(tmp_path, some, accuracies, claim):
     arms = make_arms(tmp_path, *accuracies)

@@ -10,9 +10,8 @@ from kdbook.export.student import MODEL, QUANTIZED
 @pytest.mark.parametrize(
     ("low", "high", "claim"),
     [
-        (-0.03, -0.01, "loses at most 3.0 points"),
-        (0.01, 0.03, "loses at most 0.0 points"),
-        (-0.01, 0.01, "loses at most 1.0 points"),
+        (-0.03, -0.01, "**-2.0 points** (95% CI -3.0 to -1.0, over items)"),
+        (0.01, 0.03, "**+2.0 points** (95% CI +1.0 to +3.0, over items)"),
     ],
 )
 def test_what_an_export_changes(low, high, claim):

@@ -46,7 +46,7 @@ CASES = {
     "distillation hurts": (
         {"baseline": slice(0, 8), "distilled": slice(0, 24), "transfer": slice(0, 24)},
         {
-            "index": ["the transfer student is worse", "the distilled students are less accurate"],
+            "index": ["the transfer student is worse", "these students are less accurate"],
             "distillation": ["a significant loss"],
             "evaluation": [
                 "it hurts in English and German",
@@ -54,7 +54,7 @@ CASES = {
                 "less often than the baseline",
             ],
         },
-        r"student is better|distillation helps|significantly outperforms|significant gain",
+        r"student is better|outperforms the baseline in|significantly outperforms|significant gain",
     ),
     "nothing is clear": (
         {

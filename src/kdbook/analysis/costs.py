@@ -129,10 +129,11 @@ def price(arms: Arms) -> str:
     known = all(map(in_processor_time, arms.values()))
     unit = "seconds of processor time" if known else "seconds"
     return (
-        f"A plain fit of the student takes {plain:.0f} {unit}, a distilled one on the same rows "
-        f"{distilled:.0f}: **{distilled / plain:.2f} times** as long.{_payment(arms)} Including its share "
-        f"of the teachers' training, the {arm_name(arm)} takes {in_all:.0f} seconds, {in_all / plain:.1f} "
-        "times as long as the baseline."
+        f"With the settings of each arm, a fit of the baseline takes {plain:.0f} {unit}, and one of the "
+        f"arm {emphasized(DISTILLED)} **{distilled:.0f}**. They may differ in epochs and batch size, so the "
+        f"ratio is not the price of distillation.{_payment(arms)} Including its share of the teachers' "
+        f"training, the {arm_name(arm)} takes {in_all:.0f} seconds, {in_all / plain:.1f} times as long as "
+        "the baseline."
     )
 
 
@@ -161,14 +162,14 @@ def budget(arms: Arms, control: str) -> str:
     verdict = (
         "so it was given at least as much time"
         if used >= needed
-        else "so it had less time, which favours distillation"
+        else "so it had less time, which favours the student with a teacher"
     )
     kept = conjunction(
         f"{run.history['validation_score'].argmax() + 1} of {len(run.history)}" for run in arms[control]
     )
     return (
-        f"{emphasized(control)} took {used:.0f} seconds, distillation including its share of the teachers "
-        f"{needed:.0f}, {verdict}. Of its epochs, it kept {kept}."
+        f"{emphasized(control)} took {used:.0f} seconds, the {arm_name(arms.distilled_arm)} including its "
+        f"share of the teachers {needed:.0f}, {verdict}. Its runs kept epoch {kept}."
     )
 
 
@@ -179,6 +180,6 @@ def sizes(arms: Arms) -> str:
     speed = seconds_per_row(teacher) / seconds_per_row(student)
     return (
         f"Without embeddings, the teacher has {large.backbone / small.backbone:.1f} times as many "
-        f"parameters as the student; with embeddings, {large.total / small.total:.1f} times. In large "
-        f"batches, the student predicts {times(speed)} as many rows per second."
+        f"parameters as the student; with embeddings, {large.total / small.total:.1f} times. In batches "
+        f"of 32, the student predicts {times(speed)} as many rows per second."
     )

@@ -113,12 +113,12 @@ def compared(points: Sequence[Point], before: str, after: str, test: str = ALL) 
     words = {
         Verdict.BETTER: "significantly better",
         Verdict.WORSE: "significantly worse",
-        Verdict.UNCLEAR: "not significantly different",
+        Verdict.UNCLEAR: "not shown to differ",
     }
     parts = []
     for verdict, at in estimates.grouped(estimates.adjusted_verdicts(differences)).items():
         if len(at) == len(points):
-            parts.append(f"**{words[verdict]}** at every point")
+            parts.append(f"**{words[verdict]}** at {'any' if verdict is Verdict.UNCLEAR else 'every'} point")
         elif at:
             parts.append(f"**{words[verdict]}** at {conjunction(at)}")
     return f"Compared with {emphasized(before)}, {emphasized(after)} is {conjunction(parts)}."

@@ -37,7 +37,7 @@ def _verdict(difference: Estimate) -> str:
         case Verdict.UNCLEAR if difference.seeds == 1:
             verdict = ONE_RUN_EACH
         case Verdict.UNCLEAR:
-            verdict = "the difference is not significant"
+            verdict = "the difference is not significant, which does not show that there is none"
     numbers = f"{difference.value:+.3f} (95% CI {difference.low:+.3f} to {difference.high:+.3f})"
     return f"{numbers}: {verdict}"
 
@@ -54,6 +54,6 @@ def label_noise(table: pd.DataFrame, share: float) -> str:
     return (
         f"About {share:.0%} of the training labels are wrong, and none of the test labels. A model that fits "
         "its training labels well predicts how frequent they are, errors included, so its probabilities are "
-        "too cautious for exact labels: that is a property of the labels, not a fault of the model. Measured "
-        f"on test labels with as many errors, the calibration error is {conjunction(errors)}."
+        "expected to be too cautious for exact labels: that is a property of the labels, not a fault of the "
+        f"model. Measured on test labels with as many errors, the calibration error is {conjunction(errors)}."
     )

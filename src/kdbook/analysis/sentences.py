@@ -1,6 +1,6 @@
 """Sentences whose truth depends on the results, chosen from the results.
 
-A chapter that stated "distillation helps" would be wrong with other data, seeds or settings, so it calls a
+A chapter that stated "the student is better" would be wrong with other data, seeds or settings, so it calls a
 function here. Every function returns Markdown.
 """
 
@@ -21,10 +21,10 @@ from kdbook.store.run import Run
 from kdbook.study.arms import Arms
 from kdbook.study.study import Study
 
-LARGEST_PLAUSIBLE_GAIN = 0.1  # published gains on such tasks are a few points at most
+LARGEST_PLAUSIBLE_GAIN = 0.1  # published gains on the same rows are a few points
 ONE_RUN_EACH = "one run each, which shows a difference between models, not between ways to train them"
-HELPS = "helps"
-HURTS = "hurts"
+OUTPERFORMS = "outperforms the baseline"
+IS_WORSE = "is worse than the baseline"
 
 
 def teacher(run: Run) -> str:
@@ -33,7 +33,7 @@ def teacher(run: Run) -> str:
     unit = "seconds of processor time" if in_processor_time([run]) else "seconds"
     return (
         f"The first teacher's {run.metric} on all test rows is {row[ALL]:.3f}. Its fit took "
-        f"{row[tables.FIT]:.0f} {unit}, and in large batches it predicts about "
+        f"{row[tables.FIT]:.0f} {unit}, and in batches of 32 it predicts about "
         f"{1 / seconds_per_row(run):.0f} rows per second."
     )
 
@@ -79,17 +79,17 @@ def gain_over_baseline(arms: Arms, arm: str) -> str:
 
 
 def confirmed(study: Study) -> str:
-    """What the primary question gave with seeds that were never used before."""
+    """What the primary question gave with data, teachers and students of other seeds."""
     record = tuning.confirmation(study.profile.name)
     if not record:
         return "The settings of this profile were not tuned in this way."
     value, low, high = (f"{100 * each:+.1f}" for each in record.gain)
     question = study.profile.primary
     return (
-        "After that, nothing was changed, and the main arms were repeated once with data, teachers and "
-        "students of seeds that were never used before: "
+        "With these settings, the main arms were trained on data, with teachers and students, of other seeds: "
         f"{plain(question.arm)} minus {plain(question.against)} was **{value} points** (95% CI {low} "
-        f"to {high})."
+        f"to {high}). The same seeds had served once before, with earlier data and encoders, and unlike the "
+        "curves this result is kept without the keys of its runs."
     )
 
 
@@ -119,8 +119,8 @@ def gap(arms: Arms) -> str:
         case Verdict.UNCLEAR:
             verdict = "it is not shown to be the better model"
     return (
-        f"The teacher differs from the baseline by {numbers}: {verdict}. Weak teachers can teach all the "
-        "same; whether this one does, the next chapters show."
+        f"The teacher differs from the baseline by {numbers}: {verdict}. A weak teacher can still teach; "
+        "whether it does has to be measured."
     )
 
 
@@ -130,14 +130,14 @@ def failed(arms: Arms) -> str:
     """
     collapsed = [code(run.name) for runs in arms.values() for run in runs if has_failed(run)]
     if not collapsed:
-        return "Every run outperforms the majority-class baseline."
+        return "Every run is shown to outperform the majority-class baseline."
     names = conjunction(collapsed)
     return f"Not shown to outperform the majority-class baseline: {names}. All means include them."
 
 
 def by_language(arms: Arms, by_test: Mapping[str, ThreeWayComparison]) -> str:
-    """In which languages distillation helps, after Holm's correction for their number, and whether the
-    languages differ in that.
+    """In which languages a student with a teacher outperforms the baseline, after Holm's correction for their
+    number, and whether the languages differ in that.
 
     ``by_test`` is that of :func:`kdbook.analysis.comparisons.compare_by_test`.
     """
@@ -145,8 +145,8 @@ def by_language(arms: Arms, by_test: Mapping[str, ThreeWayComparison]) -> str:
     groups = estimates.grouped(estimates.adjusted_verdicts(gains))
     names = {verdict: conjunction(map(language_name, tests)) for verdict, tests in groups.items() if tests}
     words = {
-        Verdict.BETTER: f"distillation {HELPS} in",
-        Verdict.WORSE: f"it {HURTS} in",
+        Verdict.BETTER: f"the {arm_name(arms.distilled_arm)} {OUTPERFORMS} in",
+        Verdict.WORSE: f"the {arm_name(arms.distilled_arm)} {IS_WORSE} in",
         Verdict.UNCLEAR: "the result is inconclusive in",
     }
     parts = [f"{words[verdict]} {names[verdict]}" for verdict in words if verdict in names]
@@ -168,16 +168,16 @@ def _language_contrast(arms: Arms, gains: Mapping[str, Estimate]) -> str:
 
 
 def zero_shot(arms: Arms, study: Study) -> str:
-    """Whether distillation also helps in zero-shot languages."""
+    """Whether a student with a teacher outperforms the baseline in zero-shot languages as well."""
     languages = study.profile.data.languages_without_labels
     if not languages:
         return "The models were trained on labels in every language of this study: none is zero-shot."
     gain = comparisons.compare_zero_shot(arms, study)[comparisons.ZERO_SHOT].gain
     match gain.verdict:
         case Verdict.BETTER:
-            verdict = f"distillation {HELPS}"
+            verdict = f"the {arm_name(arms.distilled_arm)} {OUTPERFORMS}"
         case Verdict.WORSE:
-            verdict = f"distillation {HURTS}"
+            verdict = f"the {arm_name(arms.distilled_arm)} {IS_WORSE}"
         case Verdict.UNCLEAR:
             verdict = "the result is inconclusive"
     names = conjunction(map(language_name, languages))
@@ -189,17 +189,17 @@ def recovery(comparison: ThreeWayComparison) -> str:
     """The share of the teacher's lead that distillation recovers, or why it is undefined."""
     share = comparison.recovery
     if share is None:
-        return "The teacher does not outperform the baseline, so the recovered share is **undefined**."
+        return "The teacher is not shown to outperform the baseline, so the recovered share is **undefined**."
     numbers = f"{share.value:.2f} (95% CI {share.low:.2f} to {share.high:.2f})"
     if share.high < 0:
         return (
-            f"The recovered share of the teacher's lead is {numbers}: below 0, since the distilled students "
-            "are less accurate than the baseline."
+            f"The recovered share of the teacher's lead is {numbers}: below 0, since these students are "
+            "less accurate than the baseline."
         )
     if share.low > 1:
         return (
-            f"The recovered share of the teacher's lead is **{numbers}**: more than all of it, since the "
-            "distilled students outperform their teachers."
+            f"The recovered share of the teacher's lead is **{numbers}**: more than all of it, since these "
+            "students outperform their teachers."
         )
     return f"The recovered share of the teacher's lead is **{numbers}**."
 
@@ -225,9 +225,7 @@ def detectable(difference: Estimate) -> str:
 
 
 def too_small(difference: Estimate) -> bool:
-    """Whether nothing was found where only a difference larger than distillation ever makes could have
-    been.
-    """
+    """Whether nothing was found where only a difference of more than ten points could have been."""
     smallest = estimates.DETECTABLE * difference.standard_error
     return difference.verdict is Verdict.UNCLEAR and smallest > LARGEST_PLAUSIBLE_GAIN
 
@@ -248,9 +246,15 @@ def beaten(differences: pd.DataFrame) -> str:
         Verdict.WORSE: "It is significantly worse than",
         Verdict.UNCLEAR: "It is not shown to outperform",
     }
-    return " ".join(
-        f"{words} {conjunction(groups[verdict])}." for verdict, words in sentences.items() if groups[verdict]
+    caution = (
+        ["That is not evidence that they are equal: the intervals show which differences remain possible."]
+        if groups[Verdict.UNCLEAR]
+        else []
     )
+    parts = [
+        f"{words} {conjunction(groups[verdict])}." for verdict, words in sentences.items() if groups[verdict]
+    ]
+    return " ".join([*parts, *caution])
 
 
 def varied(differences: pd.DataFrame) -> str:

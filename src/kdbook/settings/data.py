@@ -82,7 +82,7 @@ class Data(Table):
 
     @property
     def languages_without_labels(self) -> tuple[str, ...]:
-        """The languages whose labels no model is trained on; their texts may still be among unlabelled rows."""
+        """Languages whose labels no model is trained on; their texts may be among the unlabelled rows."""
         trained = self.train_languages or self.languages
         return tuple(language for language in self.languages if language not in trained)
 

@@ -16,10 +16,18 @@ OUTPUT_CLASSES = ["output", "text_html"]
 
 
 def setup(app: Sphinx) -> None:
-    """Register the transform and the visitors."""
+    """Register the transform, the visitors and the language of pages."""
+    app.connect("html-page-context", set_language)
     app.add_post_transform(FocusableOutputs)
     app.add_node(nodes.citation, override=True, html=(_visit_citation, _depart("citation")))
     app.add_node(nodes.table, override=True, html=(_visit_table, _depart("table")))
+
+
+def set_language(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Mark a page as written in the language that its front matter names, if it names one."""
+    language = (context.get("meta") or {}).get("language")
+    if language:
+        context["language"] = language
 
 
 class FocusableOutputs(SphinxPostTransform):
