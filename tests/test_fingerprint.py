@@ -251,6 +251,7 @@ def test_what_decides_a_result_is_training_and_nothing_else():
     assert modules == {
         "kdbook.data.audit",
         "kdbook.data.dataset",
+        "kdbook.hashing",
         *(
             f"kdbook.training.{name}"
             for name in (

@@ -216,3 +216,36 @@ def test_the_items_of_a_page_are_drawn_once():
     for share in (0.6, 0.7, 0.8):
         bootstrap.mean_score(runs(rng, share, 3), resamples=200)
     assert item_counts.cache_info().misses == 1
+
+
+@given(
+    st.integers(0, 10**6), st.floats(0, 1), st.floats(0, 1), st.integers(1, 4), st.sampled_from([5, 20, 60])
+)
+@settings(max_examples=40, deadline=None)
+def test_a_contrast_of_gains_lies_in_its_interval_up_to_two(seed, gain, other, seeds, items):
+    """A gain in one language and a loss in another differ by up to two."""
+    rng = np.random.default_rng(seed)
+
+    def runs_with(first: float, second: float) -> list[pd.DataFrame]:
+        shares = np.array([first, second])
+        return [as_predictions(rng.random((items, 2)) < shares) for _ in range(seeds)]
+
+    with mock.patch.object(bootstrap, "RESAMPLES", 500):
+        contrast = bootstrap.interaction(runs_with(0, other), runs_with(gain, 0), ("a", "b"))
+    assert contrast and -2 <= contrast.low <= contrast.value <= contrast.high <= 2
+
+
+def test_the_largest_contrast_of_gains_is_two():
+    perfect, useless = np.ones((20, 1), bool), np.zeros((20, 1), bool)
+    before, after = (
+        [as_predictions(np.hstack(columns))] * 3 for columns in ((useless, perfect), (perfect, useless))
+    )
+    contrast = bootstrap.interaction(before, after, ("a", "b"))
+    assert contrast and contrast.value == contrast.high == 2 and 1 < contrast.low <= 2
+
+
+@given(st.integers(0, 10**6), st.sampled_from([0.0, 0.02, 0.5, 0.98, 1.0]), st.integers(1, 5))
+@settings(max_examples=30, deadline=None)
+def test_the_interval_of_a_score_stays_between_zero_and_one(seed, accuracy, seeds):
+    score = bootstrap.mean_score(runs(np.random.default_rng(seed), accuracy, seeds, items=20), resamples=500)
+    assert 0 <= score.low <= score.value <= score.high <= 1

@@ -98,7 +98,7 @@ HEADER = b"id\tsentence1\tsentence2\tlabel\n"
             b"id,sentence1,sentence2,label\n1,a,b,1\n",
             "has no column 'id'.*separated by commas; use .* tabs in .tsv",
         ),
-        (b"id\tsentence1\tsentence2\tlabel\r1\ta\tb\t1\r", "its lines end with carriage returns"),
+        (b"id\tsentence1\tsentence2\tlabel\r1\ta\tb\t1\r", "the lines end with carriage returns"),
         (HEADER + b"1\ta\tb\t1\n2\t\xff\xfe\tb\t1\n", "line 3: byte 3 is not UTF-8"),
         (HEADER.decode().encode("utf-16"), "line 1: the file is in UTF-16"),
         (HEADER + b"1\ta\tb\t1\n2\ta\tb\t1\tmore\tmore\n", "line 3: 6 cells where the header has 4"),

@@ -1,5 +1,8 @@
+import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -180,3 +183,74 @@ def test_the_options_of_a_study_are_side_by_side(shipped, tmp_path):
     uses_unlabelled = set(table.index[table["unlabelled rows"] > 0])
     assert uses_unlabelled == {"transfer, 32 bits", "transfer, 8 bits", table.index[-1]}
     assert set(table["labelled items"]) == {opened.data["train"]["id"].nunique()}
+
+
+def test_a_student_checks_what_it_is_given(shipped):
+    _, _, folder, _ = shipped
+    model = student.Student(folder)
+    for texts, problem in (
+        ((["a", "b"], ["x"]), "differ in length"),
+        ((["a"],), "give 2 lists"),
+        ((["a"], ["b"], ["c"]), "give 2 lists"),
+        (("a", "b"), "not a single text"),
+        ((["a", None], ["b", "c"]), "None is not a text"),
+        (([1], ["b"]), "1 is not a text"),
+        ((b"a", b"b"), "not a single text"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=problem):
+            model.probabilities(*texts)
+    assert model.probabilities([], []).shape == (0, 2)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_student_that_was_used_works_in_a_forked_process(shipped, threads):
+    code = (
+        "import os, sys\n"
+        "from kdbook.export.student import Student\n"
+        f"model = Student({str(shipped[2])!r}, threads={threads})\n"
+        "texts = [f'word {n}' for n in range(40)]\n"
+        "before = model.probabilities(texts, texts)\n"
+        "pid = os.fork()\n"
+        "if pid == 0:\n"
+        "    os._exit(int(abs(model.probabilities(texts, texts) - before).max() > 1e-6))\n"
+        "sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=120, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "problem"),
+    [
+        (student.QUANTIZED, None, "model_int8.onnx is missing"),
+        (student.TOKENIZER, None, "tokenizer.json is missing"),
+        (student.SETTINGS, "{}", "lacks 'texts'"),
+    ],
+)
+def test_a_student_that_is_not_whole_names_the_file(shipped, tmp_path, file, content, problem):
+    folder = Path(shutil.copytree(shipped[2], tmp_path / "student"))
+    (folder / file).unlink() if content is None else (folder / file).write_text(content)
+    with pytest.raises((OSError, ValueError), match=problem):
+        student.Student(folder)
+
+
+def test_settings_with_another_number_of_classes_are_refused(shipped, tmp_path):
+    folder = Path(shutil.copytree(shipped[2], tmp_path / "student"))
+    settings = json.loads((folder / student.SETTINGS).read_text())
+    (folder / student.SETTINGS).write_text(json.dumps(settings | {"classes": ["a", "b", "c"]}))
+    with pytest.raises(ValueError, match="names 3 classes, and the model has 2"):
+        student.Student(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("baseline-0", "without a teacher"),
+        ("transfer-0", "distilled from a teacher on all training rows"),
+        ("teacher-0", "without a teacher"),
+    ],
+)
+def test_a_model_card_states_how_the_run_was_made_and_no_licence(shipped, name, said):
+    opened, _, _, exported = shipped
+    arms = opened.get_or_train_arms(*MAIN_ARMS)
+    card = report.model_card(opened, arms, opened.get_or_train(name), exported)
+    assert f"the run {name} of the study" in card and said in card and "license:" not in card

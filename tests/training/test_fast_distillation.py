@@ -1,5 +1,6 @@
 """Around a stock predictor's fit: the same student, the teacher asked once, and clear refusals."""
 
+import os
 import re
 from types import SimpleNamespace
 
@@ -158,3 +159,49 @@ def test_a_fit_after_the_context_is_automms_own(tmp_path, rows):
     with kdbook.fast_distillation(predictor, tmp_path):
         pass
     assert vars(automm.learner_of(predictor)).keys() == before.keys()
+
+
+def test_a_teacher_of_other_classes_is_refused_before_it_runs(tmp_path, rows, teacher, monkeypatch):
+    monkeypatch.setattr(teacher_outputs, "compute", lambda *arguments: pytest.fail("the teacher ran"))
+    others = {
+        split: frame.assign(verdict=frame["verdict"].map({"yes": "ja", "no": "nein"}))
+        for split, frame in rows.items()
+    }
+    with pytest.raises(KdbookError, match="the teacher has the classes 'no', 'yes', .* 'ja', 'nein'"):
+        fitted(tmp_path / "student", others, "embedded:student", tmp_path / "outputs", teacher)
+
+
+@pytest.mark.parametrize("folder", ["file", "file/below"])
+def test_a_folder_that_cannot_be_written_is_refused_before_the_teacher_runs(
+    tmp_path, rows, teacher, folder, monkeypatch
+):
+    monkeypatch.setattr(teacher_outputs, "compute", lambda *arguments: pytest.fail("the teacher ran"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(KdbookError, match="can't be written"):
+        fitted(tmp_path / "student", rows, "embedded:student", tmp_path / folder, teacher)
+
+
+def test_missing_texts_and_half_characters_are_read_as_automm_reads_them(tmp_path, rows, teacher):
+    train = rows["train"].reset_index(drop=True)
+    train.loc[3, "question"] = None
+    train.loc[5, "answer"] = float("nan")
+    train.loc[7, "question"] = "half \ud83d"
+    odd = rows | {"train": train}
+    stock = fitted(tmp_path / "stock", odd, "embedded:student", teacher=teacher)
+    fast = fitted(tmp_path / "fast", odd, "embedded:student", tmp_path / "outputs", teacher)
+    np.testing.assert_allclose(fast, stock, atol=1e-5)
+
+
+def test_a_damaged_seal_counts_as_none_and_what_killed_writers_left_is_swept(tmp_path, rows, teacher):
+    folder = tmp_path / "outputs"
+    fitted(tmp_path / "first", rows, "embedded:student", folder, teacher)
+    (kept,) = folder.glob("*.safetensors")
+    (seal,) = folder.glob("*.sha256")
+    seal.write_bytes(b"\xff\xfe")
+    left = kept.with_name(f"{kept.name}.0a1b2c3d.partial")
+    left.write_bytes(b"half")
+    os.utime(left, (0, 0))
+    foreign = folder / "notes.partial"
+    foreign.write_text("mine")
+    fitted(tmp_path / "again", rows, "embedded:student", folder, teacher)
+    assert {path.name for path in folder.iterdir()} == {kept.name, seal.name, foreign.name}

@@ -3,6 +3,9 @@
 import json
 from pathlib import Path
 
+import pytest
+from helpers import ROOT
+
 from kdbook.settings import profile
 from kdbook.store.local import Store
 from kdbook.study.study import Study
@@ -108,3 +111,31 @@ def test_status_of_chapters(tmp_path):
 
 def test_no_book_no_chapters(tmp_path):
     assert chapters.status(tmp_path, opened(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    ("page", "package"),
+    [
+        ("deployment", "onnxruntime"),
+        ("choosing", "onnxruntime"),
+        ("own-data", "hassil"),
+        ("own-data", "home-assistant-intents"),
+        ("customization", "nlpaug"),
+        ("evaluation", "scipy"),
+        ("baseline", "pandas"),
+    ],
+)
+def test_a_chapter_depends_on_the_versions_of_the_packages_that_its_code_reaches(
+    tmp_path, monkeypatch, page, package
+):
+    text = (ROOT / "book" / f"{page}.md").read_text("utf-8")
+    some = opened(tmp_path)
+    before = chapters.dependencies(text, some)
+    installed = chapters.version
+    monkeypatch.setattr(chapters, "version", lambda name: "99" if name == package else installed(name))
+    assert chapters.differences(before, chapters.dependencies(text, some)) == [f"version of {package}"]
+
+
+def test_a_chapter_does_not_depend_on_what_its_code_does_not_reach(tmp_path):
+    text = (ROOT / "book" / "quickstart.md").read_text("utf-8")
+    assert "nlpaug" not in chapters.dependencies(text, opened(tmp_path))["version of"]

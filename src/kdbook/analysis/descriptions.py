@@ -108,7 +108,7 @@ def unlabelled_rows(study: Study) -> str:
 
 
 def deviations(study: Study) -> pd.DataFrame:
-    """In what a study differs from the early version of AutoGluon's tutorial, on PAWS-X: a row for each point.
+    """How a study differs from the early version of AutoGluon's tutorial, on PAWS-X: a row for each point.
 
     Settings that the tutorial does not have had the default of their time.
     """

@@ -86,7 +86,7 @@ def confirmed(study: Study) -> str:
     value, low, high = (f"{100 * each:+.1f}" for each in record.gain)
     question = study.profile.primary
     return (
-        "With these settings, the main arms were trained on data, with teachers and students, of other seeds: "
+        "With these settings, the main arms were trained with data, teachers and students of other seeds: "
         f"{plain(question.arm)} minus {plain(question.against)} was **{value} points** (95% CI {low} "
         f"to {high}). The same seeds had served once before, with earlier data and encoders, and unlike the "
         "curves this result is kept without the keys of its runs."
