@@ -223,7 +223,7 @@ def test_a_student_that_was_used_works_in_a_forked_process(shipped, threads):
     [
         (student.QUANTIZED, None, "model_int8.onnx is missing"),
         (student.TOKENIZER, None, "tokenizer.json is missing"),
-        (student.SETTINGS, "{}", "lacks 'texts'"),
+        (student.SETTINGS, "{}", "'texts' is missing"),
     ],
 )
 def test_a_student_that_is_not_whole_names_the_file(shipped, tmp_path, file, content, problem):

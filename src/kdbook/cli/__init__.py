@@ -1,10 +1,13 @@
 """The ``kdbook`` command."""
 
+import errno
 import os
 import sys
 import tempfile
 import traceback
-from typing import NoReturn
+from contextlib import suppress
+from pathlib import Path
+from typing import NoReturn, TextIO
 
 import typer
 
@@ -46,6 +49,9 @@ EXTRAS = {  # that install a package
     **dict.fromkeys(("safetensors", "sklearn"), "train"),
     "s3fs": "s3",
 }
+NARROWEST = 20  # columns in which a table can be read
+
+
 for name, command, example in COMMANDS:
     app.command(name, epilog=f"Example: {example}")(command)
 data_app.command("check", epilog="Example: kdbook data check x-final")(data.check)
@@ -55,18 +61,25 @@ def main() -> None:
     """Run the command. An error is one line: what the user can do, where it is known, else a file with the
     details.
     """
+    _prepare_terminal()
     try:
-        app()
+        _run()
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            _end(stream)
+
+
+def _run() -> None:
+    try:
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except KdbookError as error:
         say(f"kdbook: {error}")
         sys.exit(1)
-    except BrokenPipeError:  # the reader of a pipe, such as head, has ended
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
     except OSError as error:
-        place = error.filename or "the system"
-        say(f"kdbook: {place}: {error.strerror or error}; details are in {_details()}")
-        sys.exit(1)
+        _fail_of_system(error)
     except ModuleNotFoundError as error:
         package = str(error.name).partition(".")[0]
         if package not in EXTRAS:
@@ -76,6 +89,41 @@ def main() -> None:
         sys.exit(1)
     except Exception as error:
         _fail_unexpectedly(error)
+
+
+def _prepare_terminal() -> None:
+    """Make the streams and the width of the terminal such that everything can be printed."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by the shell
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115  # until the end
+        elif name != "stdin" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    columns = os.environ.get("COLUMNS", "80")
+    if not (columns.isascii() and columns.isdigit() and len(columns) < 4 and int(columns) >= NARROWEST):
+        os.environ["COLUMNS"] = "80"
+
+
+def _end(stream: TextIO) -> None:
+    """Write what is left for a stream; if it takes no more, drop it, since Python would fail at the end."""
+    try:
+        stream.flush()
+    except OSError:
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _fail_of_system(error: OSError) -> NoReturn:
+    """End with the line of an error of the system; one without a file is that of a stream or unexpected."""
+    if error.filename is not None:
+        say(f"kdbook: {error.filename}: {error.strerror or error}")
+    elif error.errno in (errno.EPIPE, errno.ENOSPC, errno.EIO):
+        if error.errno != errno.EPIPE:  # the reader of a pipe, such as head, has ended
+            with suppress(OSError):
+                say(f"kdbook: the output can't be written: {error.strerror}")
+    else:
+        _fail_unexpectedly(error)
+    sys.exit(1)
 
 
 def _fail_unexpectedly(error: Exception) -> NoReturn:

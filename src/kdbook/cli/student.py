@@ -8,6 +8,7 @@ import typer
 from kdbook.cli.console import ProfileOption, say
 from kdbook.errors import KdbookError
 from kdbook.execution.schedule import open_study
+from kdbook.paths import exists
 
 
 def export_student(
@@ -67,6 +68,6 @@ def pretrain(
 
     if name not in pretraining.SHIPPED:
         raise KdbookError(f"there is no encoder {name!r}. Choose from: {', '.join(pretraining.SHIPPED)}")
-    if output.exists():
+    if exists(output):
         raise KdbookError(f"{str(output)!r} exists already; name a new directory")
     pretraining.pretrain(pretraining.SHIPPED[name], output, say)

@@ -20,6 +20,7 @@ from kdbook.data import texts
 from kdbook.errors import KdbookError
 from kdbook.export import latency, student, weights
 from kdbook.export.report import AUTOMM, ExportReport, model_card
+from kdbook.paths import exists, writing
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
 from kdbook.study.study import Study
@@ -58,10 +59,10 @@ def export(
     KdbookError
         If the folder exists, or the student is of a kind that can't be exported.
     """
-    if folder.exists():
+    if exists(folder):
         raise KdbookError(f"{str(folder)!r} exists already; name a new directory")
     settings = _settings(study, run)
-    with atomic(folder) as partial:
+    with writing(folder), atomic(folder) as partial:
         partial.mkdir(parents=True)
         with warnings.catch_warnings(action="ignore"):  # what libraries say about themselves
             network, uses_segments = torch_network(run)

@@ -21,7 +21,8 @@ MODEL = "model.onnx"
 QUANTIZED = "model_int8.onnx"
 TOKENIZER = "tokenizer.json"
 SETTINGS = "settings.json"
-KEYS = ("texts", "classes", "start", "end", "longest", "pad")  # of the settings
+# the settings and their types
+KEYS = {"texts": list, "classes": list, "start": int, "end": int, "longest": int, "pad": int}
 IDS = "input_ids"
 MASK = "attention_mask"
 SEGMENTS = "token_type_ids"
@@ -67,11 +68,16 @@ class Student:
 
     def _check(self, path: Path) -> None:
         """Refuse settings or a tokenizer that do not belong to the model."""
-        missing = [name for name in KEYS if name not in self.settings]
-        if missing:
-            raise ValueError(f"{path} lacks {missing[0]!r}")
+        for name, kind in KEYS.items():
+            value = self.settings.get(name) if isinstance(self.settings, dict) else None
+            names = value if isinstance(value, list) else []
+            if type(value) is not kind or not all(isinstance(each, str) for each in names):
+                raise ValueError(f"{path}: {name!r} is missing or not of the type {kind.__name__}")
         last = self.tokenizer.get_vocab_size() - 1
-        classes = self._compute([([self.settings["start"], last, self.settings["end"]], 2)]).shape[1]
+        try:
+            classes = self._compute([([self.settings["start"], last, self.settings["end"]], 2)]).shape[1]
+        except Exception as error:  # onnxruntime's errors share no class
+            raise ValueError(f"{self.model} does not fit {TOKENIZER}, which has {last + 1} words") from error
         if classes != len(self.classes):
             raise ValueError(f"{path} names {len(self.classes)} classes, and the model has {classes}")
 
@@ -168,6 +174,7 @@ class Student:
         if threads not in self._sessions:
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads = threads
+            options.log_severity_level = 4  # errors are raised, and not printed as well
             self._sessions[threads] = onnxruntime.InferenceSession(
                 str(self.model), options, providers=["CPUExecutionProvider"], disabled_optimizers=SLOW
             )

@@ -1,11 +1,12 @@
 """The arms of a study: the main ones by name, and how a variation differs from the arm that it varies."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, Strict, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, Strict, field_validator, model_validator
 
 from kdbook.settings import automm
 from kdbook.settings.data import ALL, Seed, Table
+from kdbook.settings.names import Name, refuse_unprintable
 
 TEACHER = "teacher"
 BASELINE = "baseline"
@@ -27,7 +28,7 @@ class Model(Table):
     ``gpus`` is the share of a GPU that a run takes on a cluster, at most a whole one.
     """
 
-    checkpoint: Annotated[str, Field(min_length=1)]
+    checkpoint: Name
     seeds: tuple[Seed, ...] = Field(min_length=1)
     hyperparameters: Hyperparameters = Field({})
     gpus: Annotated[float, Strict(), Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
@@ -59,12 +60,18 @@ class Variation(Table):
     ``baseline``.
     """
 
-    title: str
+    title: Annotated[str, AfterValidator(refuse_unprintable)]
     rows: Rows = "labelled"
     lesson: Lesson = "outputs"
     teacher: Literal["own", "self"] = "own"
     against: str | None = None
     hyperparameters: Hyperparameters = Field({})
+
+    @model_validator(mode="after")
+    def _labels_need_no_teacher(self) -> Self:
+        if self.lesson == "labels" and self.teacher == "self":
+            raise ValueError("lesson = 'labels' has no teacher; leave teacher out")
+        return self
 
     @property
     def distils(self) -> bool:

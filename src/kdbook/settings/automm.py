@@ -114,16 +114,18 @@ def flatten(nested: Any, prefix: str = "") -> Settings:
     Raises
     ------
     ValueError
-        If ``nested`` is not a table.
+        If ``nested`` is not a table, or sets something twice.
     """
     if not isinstance(nested, dict):
         raise ValueError("should be a table of settings")
     flat: Settings = {}
     for key, value in nested.items():
-        if isinstance(value, dict):
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
+        if value == {}:
+            raise ValueError(f"{prefix}{key} is an empty table")
+        inner = flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        if twice := flat.keys() & inner.keys():
+            raise ValueError(f"{min(twice)} is set twice")
+        flat |= inner
     return flat
 
 

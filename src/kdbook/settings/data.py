@@ -13,6 +13,7 @@ MOST_ITEMS = 100_000_000
 MOST_GENERATED_ITEMS = 1_000_000
 
 Task = Literal["paraphrase", "classification"]
+Languages = Annotated[tuple[Name, ...], Field(min_length=1, max_length=200)]
 Count = Annotated[int, Strict(), Field(ge=1, le=MOST_ITEMS)]
 Seed = Annotated[int, Strict(), Field(ge=0, le=2**32 - 1)]  # of NumPy's generators
 
@@ -60,12 +61,12 @@ class Data(Table):
     not in ``train_languages``. Of the items without labels, at most ``unlabelled_items`` are used.
     """
 
-    source: Annotated[str, Field(min_length=1)]
+    source: Name
     columns: Columns | None = None
     configuration: str | None = None
     ignored_splits: tuple[Literal["validation", "test"], ...] = ()
-    languages: Annotated[tuple[Name, ...], Field(min_length=1)] = ("en", "de")
-    train_languages: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
+    languages: Languages = ("en", "de")
+    train_languages: Languages | None = None
     train_items: Count | None = None
     labelled_items: Count | None = None
     unlabelled: Annotated[bool, Strict()] = False
@@ -121,9 +122,10 @@ class Data(Table):
     def _languages_are_distinct(self) -> Self:
         if ALL in self.languages:
             raise ValueError(f"a language can't be called {ALL!r}, which stands for all of them; rename it")
-        duplicates = [language for language in self.languages if self.languages.count(language) > 1]
-        if duplicates:
-            raise ValueError(f"languages has {duplicates[0]!r} twice")
+        for key, names in (("languages", self.languages), ("train_languages", self.train_languages or ())):
+            duplicates = [language for language in names if names.count(language) > 1]
+            if duplicates:
+                raise ValueError(f"{key} has {duplicates[0]!r} twice")
         return self
 
     @model_validator(mode="after")

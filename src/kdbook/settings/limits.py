@@ -16,9 +16,8 @@ from kdbook.settings import automm
 
 LARGEST = 1_000_000
 LEFT_OUT = "left out"
-AUGMENTATION = re.compile(
-    r"(identity|syn_replacement|random_swap|random_delete|insert_punc)(\((0(\.\d+)?|1(\.0+)?)\))?"
-)
+# Without WordNet, which is downloaded, synonyms make AutoMM replace a row by the next one.
+AUGMENTATION = re.compile(r"identity|insert_punc|(random_swap|random_delete)(\((0(\.\d+)?|1(\.0+)?)\))?")
 LORA = ("lora", "lora_bias", "lora_norm", "ia3_lora", "ia3_lora_bias")
 
 
@@ -77,7 +76,9 @@ def _not_for_profiles(reason: str) -> Rule:
 
 
 def _is_number(value: JsonValue) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return isinstance(value, int) or math.isfinite(value)
 
 
 def _between(value: JsonValue, low: float, high: float, above: bool, below: bool) -> bool:
@@ -85,19 +86,11 @@ def _between(value: JsonValue, low: float, high: float, above: bool, below: bool
     return (low < value if above else low <= value) and (value < high if below else value <= high)
 
 
-def _is_expression(value: JsonValue) -> bool:
-    try:
-        return isinstance(value, str) and bool(re.compile(value))
-    except re.error:
-        return False
-
-
 FLAG = Rule("true or false", lambda value: isinstance(value, bool))
-EXPRESSIONS = _list(Rule("regular expressions", _is_expression))
 AUGMENTATIONS = _list(
     Rule(
-        "identity, syn_replacement, random_swap, random_delete or insert_punc, each alone or with a share as "
-        "in random_swap(0.05)",
+        "identity, insert_punc, random_swap or random_delete, the last two with or without a share as in "
+        "random_swap(0.05)",
         lambda value: isinstance(value, str) and AUGMENTATION.fullmatch(value) is not None,
     )
 )
@@ -110,7 +103,7 @@ RULES: dict[str, Rule] = {
     "distiller.soft_label_loss_type": _word("", "mse", "cross_entropy"),
     "distiller.softmax_regression_loss_type": _word("", "mse", "cross_entropy"),
     "distiller.output_feature_loss_type": _word("mse"),
-    "distiller.temperature": _number(0, 1_000, above=True),
+    "distiller.temperature": _number(0.001, 1_000),
     "distiller.hard_label_weight": _number(0),
     "distiller.soft_label_weight": _number(0),
     "distiller.softmax_regression_weight": _number(0),
@@ -137,7 +130,7 @@ RULES: dict[str, Rule] = {
     ),
     "env.num_workers": _whole(0, 1_024),
     "env.num_workers_inference": _whole(0, 1_024),
-    "env.accelerator": _word("auto", "cpu", "gpu"),
+    "env.accelerator": _word("auto", "cpu"),
     "env.fast_dev_run": _not_for_profiles("it trains one batch"),
     "env.deterministic": FLAG,
     "env.auto_select_gpus": _not_for_profiles("no fit of a text model reads it"),
@@ -159,7 +152,7 @@ RULES: dict[str, Rule] = {
     "model.hf_text.low_cpu_mem_usage": FLAG,
     "model.hf_text.text_segment_num": _whole(1, 2),
     "model.hf_text.stochastic_chunk": FLAG,
-    "model.hf_text.text_aug_detect_length": _whole(0),
+    "model.hf_text.text_aug_detect_length": _whole(3),  # punctuation can't be inserted into shorter texts
     "model.hf_text.text_trivial_aug_maxscale": _number(0, 1),
     "model.hf_text.text_train_augment_types": AUGMENTATIONS,
     "optim.optim_type": _word("adamw", "adam", "sgd", "adafactor"),
@@ -185,8 +178,8 @@ RULES: dict[str, Rule] = {
     "optim.top_k": _whole(1, 1_000),
     "optim.top_k_average_method": _word("greedy_soup", "uniform_soup", "best"),
     automm.PEFT: _word(*LORA, "norm_fit", "bit_fit", "ia3", "ia3_bias", "ia3_norm"),
-    "optim.lora.module_filter": EXPRESSIONS,
-    "optim.lora.filter": EXPRESSIONS,
+    "optim.lora.module_filter": _not_for_profiles("AutoMM chooses the layers of its encoders"),
+    "optim.lora.filter": _not_for_profiles("AutoMM chooses the layers of its encoders"),
     "optim.lora.r": _whole(1, 65_536),
     "optim.lora.alpha": _number(0, above=True),
     "optim.lora.conv_lora_expert_num": _IMAGES,
@@ -213,9 +206,9 @@ def problem(settings: Mapping[str, JsonValue]) -> str:
     for key, value in settings.items():
         if key not in RULES:
             known = [name for name, rule in RULES.items() if not rule.expected.startswith(LEFT_OUT)]
-            return f"unknown setting {key!r}. {automm.advice(key, known)}"
-        if not RULES[key].accepts(value):
-            return f"{key} = {value!r} should be {RULES[key].expected}"
+            return f"unknown setting {key[:60]!r}. {automm.advice(key, known)}"
+        if not RULES[key].accepts(value) or "${" in str(value):  # OmegaConf would replace it
+            return f"{key} = {repr(value)[:60]} should be {RULES[key].expected}"
     return ""
 
 
@@ -224,7 +217,8 @@ class Fit:
     """What a fit is: its settings, the texts of a row, and the role of the model.
 
     ``chosen`` are the settings of its arm; AutoMM's defaults hold for the others. ``distils`` is whether a
-    teacher's outputs are part of the loss, ``teaches`` whether other fits use the outputs of this one.
+    teacher's outputs are part of the loss, ``teaches`` whether other fits use the outputs of this one,
+    ``classes`` the number of classes where it is known.
     """
 
     chosen: Mapping[str, JsonValue]
@@ -232,6 +226,7 @@ class Fit:
     is_teacher: bool
     distils: bool = False
     teaches: bool = False
+    classes: int | None = None
 
     def conflict(self) -> str:
         """Why settings that are possible alone can't be together; empty if they can."""
@@ -261,9 +256,10 @@ class Fit:
             self._number(automm.MAX_TEXT_LEN) < least,
             f"{automm.MAX_TEXT_LEN} leaves no room for a token of each text; set it to {least} or more",
         )
+        has_types = self._sets("model.hf_text.text_train_augment_types")
         yield (
-            self._sets("model.hf_text.text_train_augment_types") and not self._number(automm.AUGMENTATION),
-            f"text_train_augment_types needs {automm.AUGMENTATION} above 0",
+            has_types != (self._number(automm.AUGMENTATION) > 0),
+            f"set {automm.AUGMENTATION} to 0, or above 0 together with text_train_augment_types",
         )
 
     def _of_schedule(self) -> Iterator[tuple[bool, str]]:
@@ -278,8 +274,8 @@ class Fit:
             "optim.end_lr needs optim.lr_schedule = 'polynomial_decay' and an optim.lr that is not smaller",
         )
         yield (
-            is_polynomial and self._value("optim.warmup_steps") == 1.0,
-            "optim.warmup_steps = 1.0 leaves polynomial_decay no step",
+            is_polynomial and self._number("optim.warmup_steps") >= 1,
+            "with polynomial_decay, optim.warmup_steps should be a share below 1.0",
         )
 
     def _of_weights(self) -> Iterator[tuple[bool, str]]:
@@ -292,10 +288,18 @@ class Fit:
             bool(peft) and self._value("optim.lr_choice") != "layerwise_decay",
             f"{automm.PEFT} needs optim.lr_choice = 'layerwise_decay'",
         )
-        yield self._sets("optim.lora.") and not peft, f"optim.lora.* needs {automm.PEFT} = 'lora' or the like"
+        yield (
+            self._sets("optim.lora.") and peft not in LORA,
+            f"optim.lora.* needs {automm.PEFT} = 'lora' or the like",
+        )
         yield (
             self._sets("optim.focal_loss.") and not has_focal_loss,
             "optim.focal_loss.* needs optim.loss_func = 'focal_loss'",
+        )
+        weights = self._value("optim.focal_loss.alpha")
+        yield (
+            isinstance(weights, list) and self.classes not in (None, len(weights)),
+            f"optim.focal_loss.alpha should have a weight for each of the {self.classes} classes",
         )
         yield (
             has_focal_loss and self._number("optim.label_smoothing") > 0,
@@ -307,6 +311,10 @@ class Fit:
         yield (
             varies and (self.distils or self.teaches),
             f"texts would change from epoch to epoch; set {automm.AUGMENTATION} to 0, stochastic_chunk off",
+        )
+        yield (
+            self._sets("distiller.") and not self.distils,
+            "distiller.* needs a teacher's outputs in the loss; set it in the table distiller",
         )
         weights = self._number("distiller.hard_label_weight") + self._number("distiller.soft_label_weight")
         yield (

@@ -4,7 +4,7 @@ import unicodedata
 from itertools import zip_longest
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 LOOK_ALIKES = str.maketrans(
     "АВЕЅІЈКМНОРСТУХаеѕіјкорсухһԁԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧοανιυ", "ABESIJKMHOPCTYXaesijkopcyxhdqwABEZHIKMNOPTYXoaviu"
@@ -55,10 +55,17 @@ def _is_noncharacter(character: str) -> bool:
     return code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
 
 
-def _checked(name: str) -> str:
-    if problem := name_problem(name):
+def refuse_unprintable(text: str) -> str:
+    """The text itself.
+
+    Raises
+    ------
+    ValueError
+        If it has characters that no page can show.
+    """
+    if problem := name_problem(text):
         raise ValueError(problem)
-    return name
+    return text
 
 
-Name = Annotated[str, AfterValidator(_checked)]
+Name = Annotated[str, Field(min_length=1), AfterValidator(refuse_unprintable)]

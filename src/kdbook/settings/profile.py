@@ -18,6 +18,7 @@ from kdbook.errors import KdbookError
 from kdbook.paths import exists, expanded, is_file
 from kdbook.settings import environment, limits
 from kdbook.settings.arms import (
+    BASELINE,
     DISTILLED,
     MAIN_ARMS,
     MAIN_STUDENTS,
@@ -35,6 +36,7 @@ from kdbook.settings.validation import explain
 
 PROFILES = "profiles"
 MOST_THREADS = 1_024
+MOST_VARIATIONS = 100
 
 Toml = dict[str, Any]  # what tomllib reads
 
@@ -61,10 +63,10 @@ class Profile(Table):
     student: Model
     distiller: Hyperparameters = Field({})
     tuned: dict[Name, Hyperparameters] = Field({})
-    controls: dict[Name, Variation] = Field({})
+    controls: dict[Name, Variation] = Field({}, max_length=MOST_VARIATIONS)
     control_seeds: Count | None = None
     ablation_seeds: Count = 1
-    ablations: dict[Name, Variation] = Field({})
+    ablations: dict[Name, Variation] = Field({}, max_length=MOST_VARIATIONS)
 
     @property
     def main_arms(self) -> tuple[str, ...]:
@@ -88,6 +90,9 @@ class Profile(Table):
         duplicates = {arm for arm in arms if arms.count(arm) > 1}
         if duplicates:
             raise ValueError(f"the name {min(duplicates)!r} is taken; give each control and ablation its own")
+        runs = {f"{arm}-{seed}" for arm in arms for seed in (*self.teacher.seeds, *self.student.seeds)}
+        if shadowing := runs & set(arms):
+            raise ValueError(f"the name {min(shadowing)!r} is that of a run; choose another")
         return self
 
     @model_validator(mode="before")
@@ -175,10 +180,18 @@ class Profile(Table):
     def _fit(self, arm: str) -> limits.Fit:
         """What a fit of an arm is."""
         texts = len(self.data.columns.texts) if self.data.columns else 2
+        classes = None if self.data.columns else 2
         if arm == TEACHER:
-            return limits.Fit(self.teacher_settings, texts, is_teacher=True, teaches=True)
-        variation = self.variation(arm)
-        return limits.Fit(self.student_settings(arm), texts, is_teacher=False, distils=variation.distils)
+            return limits.Fit(self.teacher_settings, texts, is_teacher=True, teaches=True, classes=classes)
+        variations = (self.controls | self.ablations).values()
+        return limits.Fit(
+            self.student_settings(arm),
+            texts,
+            is_teacher=False,
+            distils=self.variation(arm).distils,
+            teaches=arm == BASELINE and any(each.teacher == "self" for each in variations),
+            classes=classes,
+        )
 
     @property
     def teacher_settings(self) -> Settings:
@@ -266,7 +279,7 @@ def parsed(toml: str, name: str) -> Profile:
         raise KdbookError(f"profile {name!r}: {explain(error, Profile)}") from error
     except tomllib.TOMLDecodeError as error:
         raise KdbookError(f"profile {name!r} is not valid TOML: {error}") from error
-    except (RecursionError, ValueError) as error:  # numbers and tables out of all bounds
+    except (OverflowError, RecursionError, ValueError) as error:  # numbers and tables out of all bounds
         raise KdbookError(f"profile {name!r} can't be read: {error}") from error
 
 

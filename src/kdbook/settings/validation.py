@@ -5,25 +5,32 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
+MOST_CHARACTERS = 700
+MOST_CHARACTERS_OF_PLACE = 100
+
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
-    """The first problem: where it is, what it is, and what is allowed there."""
+    """The first problem: where it is, what it is, and what is allowed there, in one line."""
+    return " ".join(_explanation(error, model).split())[:MOST_CHARACTERS]
+
+
+def _explanation(error: ValidationError, model: type[BaseModel]) -> str:
     first = error.errors()[0]
     path = first["loc"]
-    place = ".".join(map(str, path))
+    place = ".".join(map(str, path))[:MOST_CHARACTERS_OF_PLACE]
     if first["type"] == "extra_forbidden":
         return f"unknown key {place!r}. Choose from: {', '.join(_siblings(model, path[:-1]))}"
     if first["type"] == "value_error":
         prefix = f"{place}: " if place else ""
         return prefix + first["msg"].removeprefix("Value error, ") + _got(path, first["input"])
     return f"{place or 'top level'}: {first['msg']}" + (
-        "" if first["type"] == "missing" else f", got {first['input']!r}"
+        "" if first["type"] == "missing" else f", got {str(first['input'])[:60]!r}"
     )
 
 
 def _got(path: Iterable[int | str], value: JsonValue) -> str:
     """What was given in place of a table of settings."""
-    return f", got {value!r}" if "hyperparameters" in path or "distiller" in path else ""
+    return f", got {str(value)[:60]!r}" if "hyperparameters" in path or "distiller" in path else ""
 
 
 def _siblings(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:

@@ -63,7 +63,9 @@ class Store:
 
     def get(self, key: str) -> Run | None:
         """The run of this key, or None if it has not been finished or is damaged."""
-        return self._run(key) if (self.root / key).is_dir() and not self.problems(key) else None
+        if not (self.root / key).is_dir() or self.problems(key) or not self._run(key).has_record():
+            return None
+        return self._run(key)
 
     def problems(self, key: str) -> list[str]:
         """What is wrong with the stored run of this key: files missing or foreign, results changed, or

@@ -25,6 +25,9 @@ def open_store() -> Store:
     """
     name = environment.read().store
     if name and environment.is_url(name):
+        scheme, _, rest = name.partition("://")
+        if not scheme or not rest.strip("/"):
+            raise KdbookError(f"KDBOOK_STORE = {name!r} names no place; write s3://bucket/folder, or a path")
         from kdbook.store.remote import RemoteStore  # imports fsspec
 
         return RemoteStore(name)
@@ -40,5 +43,8 @@ def open_store() -> Store:
 
 def project_root() -> Path:
     """The nearest parent directory with a book, so that chapters, which run in ``book``, share one store."""
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except FileNotFoundError as error:
+        raise KdbookError("the working directory does not exist any more; change to another one") from error
     return next((folder for folder in (here, *here.parents) if (folder / "_toc.yml").is_file()), here)

@@ -211,7 +211,13 @@ class Run:
     def record(self) -> RunRecord:
         """Identity, measurements and versions."""
         with open(f"{self.path}/{RECORD}", "rb") as file:  # noqa: PTH123  # fast for thousands of runs
-            return RunRecord.model_validate_json(file.read())
+            try:
+                return RunRecord.model_validate_json(file.read())
+            except ValueError as error:
+                raise KdbookError(
+                    f"{RECORD} of the run {self.key} is not a record of this version of kdbook; set the run "
+                    "aside with: kdbook gc"
+                ) from error
 
     @property
     def name(self) -> str:
@@ -255,7 +261,12 @@ class Run:
     def _table(self, name: str) -> "pd.DataFrame":
         import pandas as pd
 
-        return pd.read_parquet(self.path / name)
+        try:
+            return pd.read_parquet(self.path / name)
+        except FileNotFoundError:
+            raise
+        except Exception as error:  # of pyarrow and pandas, which share no class
+            raise KdbookError(f"{name} of the run {self.key} can't be read as a table") from error
 
     @property
     def predictor(self) -> Path:
@@ -273,7 +284,7 @@ class Run:
         """Whether the record can be read."""
         try:
             return bool(self.record)
-        except (OSError, ValueError):
+        except (OSError, KdbookError):
             return False
 
     def has_results(self) -> bool:
@@ -323,8 +334,11 @@ def key_of(value: object) -> str:
 
 def hash_of(path: Path) -> str:
     """SHA-256 of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:  # an error of reading has no name
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def read_manifest(text: str) -> Manifest:

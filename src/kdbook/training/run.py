@@ -1,6 +1,7 @@
 """Train one run: fit, predict, measure, and write everything into its directory."""
 
 import json
+import math
 import shutil
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, TypedDict
 import pandas as pd
 
 from kdbook.data import TextData, texts
+from kdbook.errors import KdbookError
 from kdbook.settings import machine, metrics
 from kdbook.settings.data import ALL
 from kdbook.store.run import (
@@ -81,6 +83,7 @@ def train_run(
         history = HistoryCallback(report, lambda checkpoint: _write_progress(directory, checkpoint))
         start = time.perf_counter()
         predictor, costs = _fit(path, data, settings, teaching, history, resume)
+        _refuse_lost_fit(history)
         predictions = predict_splits(predictor, data)
         latency = measure.latency(predictor, data["test"][texts(data["test"])]) if measure_latency else None
         _write_results(directory, predictions.test, predictions.train, history)
@@ -132,6 +135,15 @@ def _fit(
         "teacher_seconds": teacher_seconds if on_processor else None,
         "peak_bytes": machine.peak_memory(),
     }
+
+
+def _refuse_lost_fit(history: "HistoryCallback") -> None:
+    """Stop at a fit whose loss was not a number: it trained nothing that is worth keeping."""
+    if not all(math.isfinite(row["train_loss"]) for row in history.history):
+        raise KdbookError(
+            "the training loss is not finite; try a smaller optim.lr, env.precision = '32', or other weights "
+            "of the distiller"
+        )
 
 
 def _write_progress(directory: Path, checkpoint: FitCheckpoint) -> None:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from kdbook import fingerprint
 from kdbook.encoders import checkpoints
+from kdbook.errors import KdbookError
 from kdbook.settings import profile
 from kdbook.study.status import State
 from kdbook.study.study import Study
@@ -203,6 +204,9 @@ def page_names(root: Path) -> list[str]:
     path = root / TABLE_OF_CONTENTS
     if not path.is_file():
         return []
-    contents = yaml.safe_load(path.read_text("utf-8"))
-    parts = contents.get("parts", [contents])
-    return [contents["root"], *(entry["file"] for part in parts for entry in part["chapters"])]
+    try:
+        contents = yaml.safe_load(path.read_text("utf-8"))
+        parts = contents.get("parts", [contents])
+        return [contents["root"], *(entry["file"] for part in parts for entry in part["chapters"])]
+    except (yaml.YAMLError, UnicodeDecodeError, AttributeError, KeyError, TypeError) as error:
+        raise KdbookError(f"{path} is not the table of contents of a book of kdbook") from error
