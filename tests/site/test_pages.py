@@ -202,3 +202,12 @@ def test_no_progress_or_log_of_a_training_stands_on_a_page(site, name):
     text = (site / "book" / f"{name}.html").read_text("utf-8")
     assert "IPython.core" not in text  # the value of a cell that has nothing to show
     assert not re.search(r"\d+%\|[█▏ ]|it/s\b|Seed set to|class=\"output stderr", text)
+
+
+def test_pages_are_marked_with_their_language(site):
+    languages = {
+        page.stem: re.search(r'<html[^>]* lang="(\w+)"', page.read_text("utf-8"))[1]
+        for page in (site / "book").glob("*.html")
+    }
+    assert {name for name, language in languages.items() if language == "de"} == {"de-index", "de-quickstart"}
+    assert set(languages.values()) == {"de", "en"}

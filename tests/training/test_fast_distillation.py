@@ -205,3 +205,15 @@ def test_a_damaged_seal_counts_as_none_and_what_killed_writers_left_is_swept(tmp
     foreign.write_text("mine")
     fitted(tmp_path / "again", rows, "embedded:student", folder, teacher)
     assert {path.name for path in folder.iterdir()} == {kept.name, seal.name, foreign.name}
+
+
+def test_a_teacher_with_a_scalar_among_its_weights_has_a_digest():
+    """As the encoders of the Gemma family have."""
+    import torch
+
+    def of(value: float) -> str:
+        weights = {"scale": torch.tensor(value), "rows": torch.ones(2, 3)}
+        model = SimpleNamespace(state_dict=lambda: weights)
+        return fast_distillation._digest(SimpleNamespace(_model=model, _data_processors={"text": []}))
+
+    assert of(1.0) == of(1.0) != of(2.0)

@@ -55,7 +55,7 @@ def _rows(study: Study, spec: RunSpec) -> str:
     """The lines that make the training and the validation rows."""
     train = "with_hidden_labels(study.data)" if _shows_labels(spec) else 'study.data["train"]'
     lines = [
-        f"columns = {_literal(inputs(study.data['train']))}  # no id: AutoMM would take it for a feature",
+        f"columns = {_literal(inputs(study.data['train']))}  # the texts and the label",
         f"train = {train}[columns]",
         'validation = study.data["validation"][columns]',
     ]

@@ -117,7 +117,7 @@ class Teacher:
         Raises
         ------
         KdbookError
-            If an output is not finite, as with mDeBERTa in 16 bits, or would differ from epoch to epoch.
+            If an output is not finite, or would differ from epoch to epoch.
         """
         rows = rows[texts(rows)]
         return self.cache.read(rows) or compute_and_keep(
