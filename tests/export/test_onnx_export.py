@@ -108,7 +108,7 @@ def test_the_example_needs_neither_kdbook_nor_torch(shipped):
 def test_the_card_gives_this_study_s_numbers(shipped):
     _, run, folder, exported = shipped
     card = (folder / "README.md").read_text("utf-8")
-    assert run.key in card and f"| this student, all | {exported.accuracy.value:.3f} |" in card
+    assert run.key in card and f"| this model, all | {exported.accuracy.value:.3f} |" in card
     assert "{{" not in card and card.startswith("---\nlanguage:\n- en\n- de\n")
 
 
