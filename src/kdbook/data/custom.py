@@ -221,13 +221,15 @@ def _beside(path: Path) -> list[str]:
     """Files of other splits beside a file that is named as one of training rows."""
     if path.stem.lower() not in SPLIT_NAMES["train"]:
         return []
-    others = {
-        f"{stem}{suffix}" for stems in SPLIT_NAMES.values() for stem in stems for suffix in files.FORMATS
-    }
+    others = _file_names(stem for stems in SPLIT_NAMES.values() for stem in stems)
     found = sorted(
         other.name for other in path.parent.iterdir() if other.name.lower() in others - {path.name.lower()}
     )
     return [f"{path.parent / name} is not read; name the directory to use it as well" for name in found]
+
+
+def _file_names(stems: Iterable[str]) -> set[str]:
+    return {f"{stem}{suffix}" for stem in stems for suffix in files.FORMATS}
 
 
 def _may_have_rows(path: Path) -> bool:
@@ -266,7 +268,7 @@ def looks_like_a_path(source: str) -> bool:
 
 def _file(folder: Path, entries: Iterable[Path], stems: Sequence[str]) -> Path | None:
     """The file of a split, whatever the case of its name."""
-    names = {f"{stem}{suffix}" for stem in stems for suffix in files.FORMATS}
+    names = _file_names(stems)
     existing = [path for path in entries if path.name.lower() in names and path.is_file()]
     if len(existing) > 1:
         raise KdbookError(f"{folder} has {existing[0].name} and {existing[1].name}; keep one of them")

@@ -110,8 +110,7 @@ def lines(file: BinaryIO, path: Path) -> Iterator[tuple[str, str]]:
             is_utf16 = number == 1 and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
             problem = "the file is in UTF-16" if is_utf16 else f"byte {error.start + 1} is not UTF-8"
             raise KdbookError(f"{where}: {problem}; save the file as UTF-8") from error
-        text = text.removesuffix("\n").removesuffix("\r")
-        yield where, text
+        yield where, text.removesuffix("\n").removesuffix("\r")
 
 
 def _explaining_os_errors(

@@ -137,12 +137,17 @@ def cell_text(value: object, longest: int | None = None) -> str:
         raise ValueError(
             f"{quoted(str(value))!r} is neither text nor number; choose a column with one value per row"
         )
-    text = str(value).lower() if isinstance(value, bool) else str(value)
+    text = as_json(value)
     if longest and len(text) > longest:
         raise ValueError(
             f"a cell has {len(text):,} characters; more than {longest:,} are implausible; check the line ends"
         )
     return writable(text)
+
+
+def as_json(value: object) -> str:
+    """A value as text, with truth values as in JSON."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def writable(text: str) -> str:

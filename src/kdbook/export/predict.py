@@ -13,7 +13,7 @@ from rich.console import Console
 
 from kdbook.atomic import atomic
 from kdbook.data import files
-from kdbook.data.table import Record, checked, writable
+from kdbook.data.table import Record, as_json, checked, writable
 from kdbook.errors import KdbookError
 from kdbook.export.student import Student
 from kdbook.paths import exists, writing
@@ -151,7 +151,7 @@ def _as_read(value: object, where: str) -> str:
         value = _as_text(value)
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    text = str(value).lower() if isinstance(value, bool) else str(value)
+    text = as_json(value)
     _refuse_half_characters(text, where)
     return text
 

@@ -130,9 +130,9 @@ class Student:
             raise ValueError(f"give {len(self.columns)} lists of texts ({names}), not {len(columns)}")
         if len(lengths) > 1:
             raise ValueError(f"the lists of texts ({names}) differ in length")
-        wrong = next((text for column in columns for text in column if not isinstance(text, str)), None)
-        if any(not isinstance(text, str) for column in columns for text in column):
-            raise TypeError(f"{wrong!r} is not a text")
+        wrong = [text for column in columns for text in column if not isinstance(text, str)]
+        if wrong:
+            raise TypeError(f"{wrong[0]!r} is not a text")
         return columns
 
     def _compute_all(self, batches: Sequence[Sequence[tuple[list[int], int]]]) -> Iterable[np.ndarray]:

@@ -63,9 +63,8 @@ class Store:
 
     def get(self, key: str) -> Run | None:
         """The run of this key, or None if it has not been finished or is damaged."""
-        if not (self.root / key).is_dir() or self.problems(key) or not self._run(key).has_record():
-            return None
-        return self._run(key)
+        run = self._run(key)
+        return run if run.path.is_dir() and not self.problems(key) and run.has_record() else None
 
     def problems(self, key: str) -> list[str]:
         """What is wrong with the stored run of this key: files missing or foreign, results changed, or
