@@ -118,7 +118,11 @@ def test_verify_names_damage_and_run_repairs_it(smoke_store, tmp_path):
     content[len(content) // 2] ^= 1
     weights.write_bytes(content)
     output = json.loads(kdbook("verify", "--json", store=store, expect=1).stdout)
-    assert output == {"verified": SMOKE_RUNS, "damaged": {run.key: ["predictor/model.ckpt was changed"]}}
+    assert output == {
+        "verified": SMOKE_RUNS,
+        "damaged": {run.key: ["predictor/model.ckpt was changed"]},
+        "not verified": {},
+    }
     rows = json.loads(kdbook("status", "--profile", "smoke", "--json", store=store).stdout)["runs"]
     assert {row["name"]: row["state"] for row in rows if row["state"] != "current"} == {
         "baseline-0": "damaged"

@@ -54,7 +54,7 @@ def kill_a_worker(pid: int, store: Path) -> bool:
 
 
 def test_what_no_machine_has_is_said_at_once(tmp_path):
-    (tmp_path / "large.toml").write_text('base = "smoke"\n[teacher]\ngpus = 8\n')
+    (tmp_path / "large.toml").write_text('base = "smoke"\n[teacher]\ngpus = 1\n')
     said = kdbook(
         "run",
         "--profile",
@@ -65,7 +65,7 @@ def test_what_no_machine_has_is_said_at_once(tmp_path):
         expect=1,
     ).stderr
     assert (
-        "no machine of the cluster has the 1 cores and 8 GPUs that the profile 'large' gives to a teacher"
+        "no machine of the cluster has the 1 cores and 1 GPUs that the profile 'large' gives to a teacher"
         in said
     )
     assert "Traceback" not in said

@@ -253,4 +253,4 @@ def test_a_model_card_states_how_the_run_was_made_and_no_licence(shipped, name, 
     opened, _, _, exported = shipped
     arms = opened.get_or_train_arms(*MAIN_ARMS)
     card = report.model_card(opened, arms, opened.get_or_train(name), exported)
-    assert f"the run {name} of the study" in card and said in card and "license:" not in card
+    assert f"the run `{name}` of the study" in card and said in card and "license:" not in card

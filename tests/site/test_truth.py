@@ -49,7 +49,7 @@ CASES = {
             "index": ["the transfer student is worse", "these students are less accurate"],
             "distillation": ["a significant loss"],
             "evaluation": [
-                "it hurts in English and German",
+                "is worse than the baseline in English and German",
                 "It is significantly worse than",
                 "less often than the baseline",
             ],
@@ -105,7 +105,7 @@ FENCED = re.compile(
     r"^(?P<fence>`{3,})\{?(code-cell|literalinclude|python|toml)\b.*?^(?P=fence)", re.MULTILINE | re.DOTALL
 )
 NOT_PROSE = re.compile(
-    r"\A---\n.*?^---\n|\$\$.*?\$\$|\$[^$\n]+\$|`[^`\n]+`|\{[\w:]+\}`[^`]+`|Python 3\.\d+|Apache-2\.0|Version \d+\.\d+\.\d+|^:[\w-]+:[^\n]*$",
+    r"\A---\n.*?^---\n|\$\$.*?\$\$|\$[^$\n]+\$|`[^`\n]+`|\{[\w:]+\}`[^`]+`|Python 3\.\d+(?:,? (?:or )?3\.\d+)*|AutoGluon \d+(?:\.\d+)+|Apache-2\.0|Version \d+\.\d+\.\d+|^:[\w-]+:[^\n]*$",
     re.MULTILINE | re.DOTALL,
 )
 RESULT = re.compile(r"\d[.,]\d|\d+ ?%|\d+ (points|times|seconds|pairs|rows)")

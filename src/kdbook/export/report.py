@@ -10,7 +10,7 @@ import pandas as pd
 
 from kdbook.analysis import bootstrap, descriptions, markup
 from kdbook.analysis.estimates import Estimate
-from kdbook.analysis.markup import plain
+from kdbook.analysis.markup import code, plain
 from kdbook.analysis.phrases import conjunction, count, interval, points
 from kdbook.data import texts
 from kdbook.export import student
@@ -154,7 +154,7 @@ def origin(arms: Arms, run: Run) -> str:
         "outputs": f"distilled from a teacher on {rows}",
         "shuffled": f"distilled on {rows} from a teacher's outputs for other rows",
     }
-    sentences = [f"This is the run {plain(run.name)} of the study: {how[spec.lesson]}."]
+    sentences = [f"This is the run {code(run.name)} of the study: {how[spec.lesson]}."]
     runs = [other for others in arms.values() for other in others if other.record.spec.arm == spec.arm]
     best = max((other.measurements.validation_score for other in runs), default=None)
     if len(runs) > 1 and best == run.measurements.validation_score:
