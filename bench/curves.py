@@ -17,7 +17,7 @@ from kdbook.execution.estimate import rows_per_split
 from kdbook.execution.local import ProcessPool, default_jobs
 from kdbook.execution.schedule import train_all
 from kdbook.settings import profile
-from kdbook.settings.arms import BASELINE, DISTILLED, TEACHER, TRANSFER
+from kdbook.settings.arms import BASELINE, DISTILLED, FLOORS, TEACHER, TRANSFER
 from kdbook.settings.automm import Settings
 from kdbook.settings.data import Data
 from kdbook.settings.profile import Profile
@@ -58,6 +58,7 @@ def varied(changes: Changes) -> Profile:
     settings = {
         spec.arm: _with_equal_updates(spec.hyperparameters, spec.arm, some.data, data)
         for spec in expand(start).values()
+        if spec.arm not in FLOORS
     }
     return start.model_copy(
         update={

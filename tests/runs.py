@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kdbook.settings.arms import TEACHER
+from kdbook.settings.arms import LINEAR, TEACHER
 from kdbook.store.run import (
     HISTORY,
     PREDICTIONS,
@@ -146,7 +146,8 @@ def make_arms(
             name = f"{arm}-{seed}"
             spec = make_spec(name, paired if arm == "distilled" else None, paired_teacher=paired)
             arms[arm].append(make_run(folder, name, simulated(rng, accuracy), spec=spec))
-    return Arms(arms)
+    spec = make_spec("linear-0", None)
+    return Arms(arms | {LINEAR: [make_run(folder, "linear-0", simulated(rng, 0.55), spec=spec)]})
 
 
 def replaced(arms: Arms, **runs: list[Run]) -> Arms:

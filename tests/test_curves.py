@@ -32,7 +32,7 @@ def test_every_point_has_the_same_number_of_runs():
 
 
 def test_nothing_but_data_and_epochs_differs_from_the_study():
-    study = {spec.name: spec for spec in Study(profile.load(bench.PROFILE), None).specs.values()}
+    study = Study(profile.load(bench.PROFILE), None).specs
     for doses in bench.CURVES.values():
         for changes in doses.values():
             for spec in Study(bench.varied(changes), None).specs.values():

@@ -32,7 +32,7 @@ def known(arms) -> bool:
 
 
 def test_processor_time_counts_where_all_runs_know_it(tmp_path):
-    arms = make_arms(tmp_path, 0.9, 0.6, 0.7, seeds=4)
+    arms = make_arms(tmp_path, 0.9, 0.6, 0.7, seeds=4).main
     assert not known(arms) and "teacher outputs" not in costs.training(arms)
     measured = dict.fromkeys(("teacher", "baseline"), lambda _: {"processor_seconds": 20.0})
     some = with_measurements(arms, tmp_path, **measured)
@@ -66,5 +66,5 @@ def test_serving_and_latency(tmp_path):
         2.0,
     )
     table = costs.score_and_latency(arms)
-    assert len(table) == 12 and set(table["milliseconds"]) == {4.0}
+    assert len(table) == 2 + 5 + 5 + 1 and set(table["milliseconds"]) == {4.0}
     assert costs.seconds_per_row(arms["baseline"][0]) == pytest.approx(0.004 / 32)

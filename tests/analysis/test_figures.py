@@ -28,12 +28,12 @@ def test_score_by_language_has_a_dot_for_each_run(arms):
     dots = sum(len(line.get_xdata()) for line in axes.lines if line.get_marker() == "o")
     assert dots == 3 * (2 + 2 + 2)
     assert [text.get_text() for text in axes.get_legend().get_texts()] == list(arms)
-    assert len(axes.collections) == 3 * 3  # an interval for each arm and test set
+    assert len(axes.collections) == 3 * (3 + 1)  # an interval for each arm and test set, and the linear model
 
 
 def test_languages_without_labels_have_a_background(arms):
     axes = figures.score_by_language(arms, ["de"]).axes[0]
-    assert "zero-shot" in [text.get_text() for text in axes.get_legend().get_texts()]
+    assert "without labels" in [text.get_text() for text in axes.get_legend().get_texts()]
 
 
 def test_agreement_has_a_dot_for_each_student(arms):
@@ -46,7 +46,7 @@ def test_agreement_has_a_dot_for_each_student(arms):
 
 
 def test_learning_curves_have_a_line_for_each_run(arms):
-    assert len(figures.learning_curves(arms).axes[0].lines) == 2 + 2 + 2 + 1
+    assert len(figures.learning_curves(arms).axes[0].lines) == 2 + 2 + 2 + 2  # the floors
 
 
 def test_edits_have_a_row_each(arms):
@@ -66,7 +66,7 @@ def test_surface_cues_have_a_curve_for_each_class_and_an_opaque_background(data)
 def test_calibration_latency_and_differences(arms, data):
     assert len(figures.calibration_curves(arms, data).axes[0].lines) == 1 + sum(map(len, arms.values()))
     dots = sum(len(line.get_xdata()) for line in figures.score_against_latency(arms).axes[0].lines)
-    assert dots == 2 + 2 + 2
+    assert dots == 2 + 2 + 2 + 1
     table = comparisons.differences_between(arms, [("baseline", "distilled")])
     labels = figures.differences(table).axes[0].get_yticklabels()
     assert [label.get_text() for label in labels] == ["distilled − baseline"]

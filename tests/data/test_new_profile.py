@@ -88,7 +88,7 @@ def test_the_command_says_what_it_wrote(folder, monkeypatch):
         "new", "mine", *options, "--language", "language", "--base", "smoke", store=folder / "store"
     )
     assert "3 classes: bad, fair, good" in done.stderr and "make book PROFILE=mine.toml" in done.stderr
-    assert "to train: 11," in kdbook_here("status", "--profile", "mine.toml", store=folder / "store").stderr
+    assert "to train: 12," in kdbook_here("status", "--profile", "mine.toml", store=folder / "store").stderr
     assert (
         "give --languages or --language"
         in kdbook_here("new", "other", *options, store=folder, expect=1).stderr

@@ -39,9 +39,8 @@ def test_the_full_study_counts_its_rows_and_runs(full):
     zero_shot = profile.load("pawsx-zero-shot").data
     assert estimate.rows_per_split(zero_shot) == {"train": 49_401, "validation": 2_000, "test": 14_000}
     arms = {arm.name: arm for arm in estimate.estimate(full, "A100").arms}
-    assert sum(arm.runs for arm in arms.values()) == len(full.specs) and not any(
-        arm.measured for arm in arms.values()
-    )
+    assert sum(arm.runs for arm in arms.values()) == len(full.specs) - 1  # the linear model takes seconds
+    assert not any(arm.measured for arm in arms.values())
     assert arms["teacher"].hours > 3 * arms["baseline"].hours > 0
     assert arms["longer"].hours == pytest.approx(1.5 * arms["baseline"].hours, rel=0.05)
     quicker = {arm.name: arm for arm in estimate.estimate(full, "H100").arms}
@@ -71,4 +70,4 @@ def test_the_command_names_what_it_knows(tmp_path):
         in kdbook_here("plan", "--gpu", "abacus", store=tmp_path, expect=1).stderr
     )
     done = kdbook_here("plan", "--profile", "pawsx", store=tmp_path)
-    assert f"{len(expand(profile.load('pawsx')))} runs" in done.stderr and "estimated" in done.stdout
+    assert f"{len(expand(profile.load('pawsx'))) - 1} runs" in done.stderr and "estimated" in done.stdout

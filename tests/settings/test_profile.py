@@ -11,6 +11,7 @@ from kdbook.study.specs import expand
 def test_all_shipped_profiles_are_valid_and_turn_augmentation_off():
     assert set(profile.names()) == {
         "embedded",
+        "laptop",
         "smoke",
         "pawsx",
         "pawsx-small",
@@ -187,7 +188,7 @@ def test_a_profile_in_another_encoding_is_one_line(tmp_path):
 
 
 def test_unknown_profile_names_the_choices():
-    with pytest.raises(KdbookError, match="embedded, pawsx, pawsx-seven"):
+    with pytest.raises(KdbookError, match="embedded, laptop, pawsx, pawsx-seven"):
         profile.load("nope")
 
 

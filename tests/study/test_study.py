@@ -1,6 +1,7 @@
 """What is trained when something changes, with a stand-in for training that only notes its calls."""
 
 import json
+import shutil
 
 import pytest
 from helpers import SMOKE_RUNS
@@ -16,6 +17,7 @@ from kdbook.study import identity
 from kdbook.study.status import State
 from kdbook.study.study import Study
 from kdbook.study.unreached import unreached
+from kdbook.training.fit import FitSettings
 
 
 @pytest.fixture
@@ -32,7 +34,14 @@ def trained(monkeypatch) -> list[int]:
         assert teaching.teacher is None or teaching.teacher.predictor.is_dir()
         return make_measurements(fit_seconds=1.0, seconds=2.0)
 
+    def train_linear(directory, data, teaching, metric):
+        settings = FitSettings("", {}, 0, metric)
+        measurements = train_run(directory, data, settings, teaching, None, False, None)
+        shutil.rmtree(directory / PREDICTOR)
+        return measurements
+
     monkeypatch.setattr("kdbook.training.run.train_run", train_run)
+    monkeypatch.setattr("kdbook.training.linear.train_run", train_linear)
     return seeds
 
 
@@ -59,6 +68,8 @@ def test_order_and_arms(tmp_path):
         "baseline",
         "distilled",
         "transfer",
+        "linear",
+        "linear-taught",
         "longer",
         "shuffled",
         "temperature",
@@ -128,16 +139,13 @@ def test_a_change_retrains_what_depends_on_it_and_says_why(tmp_path, trained, pa
         },
         "data": {"data": settings.data.model_copy(update={"seed": 1})},
     }[part]
-    distilled = [
-        name for name, spec in opened(tmp_path).specs.items() if spec.lesson in ("outputs", "shuffled")
-    ]
-    students = [name for name in opened(tmp_path).specs if not name.startswith("teacher")]
+    specs = opened(tmp_path).specs
     expected = {
-        "student": students,
-        "teacher": ["teacher-0", *distilled],
-        "distiller": distilled,
+        "student": [name for name in specs if not name.startswith(("teacher", "linear"))],
+        "teacher": [name for name, spec in specs.items() if name == "teacher-0" or spec.teacher],
+        "distiller": [name for name, spec in specs.items() if spec.lesson in ("outputs", "shuffled")],
         "ablation": ["rkd-0"],
-        "data": ["teacher-0", *students],
+        "data": list(specs),
     }[part]
     reason = {
         "student": "setting optim.lr unset → 5e-05",
@@ -155,13 +163,15 @@ def test_a_change_retrains_what_depends_on_it_and_says_why(tmp_path, trained, pa
 
 def test_without_automm_results_are_read_whatever_the_versions(tmp_path, trained, monkeypatch):
     train_missing(opened(tmp_path))
-    monkeypatch.setattr(identity, "versions", dict)
+    monkeypatch.setattr(identity, "versions", lambda linear=False: {})
     assert opened(tmp_path).missing() == []
 
 
 def test_another_version_of_a_computing_package_retrains(tmp_path, trained, monkeypatch):
     train_missing(opened(tmp_path))
-    monkeypatch.setattr(identity, "versions", lambda: dict.fromkeys(identity.COMPUTING_PACKAGES, "99"))
+    monkeypatch.setattr(
+        identity, "versions", lambda linear=False: dict.fromkeys(identity.COMPUTING_PACKAGES, "99")
+    )
     assert len(opened(tmp_path).missing()) == SMOKE_RUNS
     assert "version of torch" in opened(tmp_path).status()[0].reason
     monkeypatch.setenv("KDBOOK_ANY_VERSIONS", "1")

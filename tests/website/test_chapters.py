@@ -54,7 +54,7 @@ def test_only_chapters_that_read_a_changed_run_change(tmp_path):
     assert changes['study.get_or_train_arms("teacher")'] == []
     assert changes['study.get_or_train("baseline-0")'] == ["run baseline-0"]
     assert set(changes["study.get_or_train_arms(arm)"]) == {
-        f"run {name}" for name in plain.specs if not name.startswith("teacher")
+        f"run {name}" for name in plain.specs if not name.startswith(("teacher", "linear"))
     }
 
 
@@ -69,6 +69,8 @@ def test_profile_and_data_count(tmp_path):
         "profile data",
         "data rows",
         "run teacher-0",
+        "run linear-0",
+        "run linear-taught-0",
     }
 
 
@@ -78,6 +80,8 @@ def test_runs_read_by_name_arm_or_all(tmp_path):
     assert set(chapters.runs_read('study.get_or_train_arms("baseline")', some)) == {
         "baseline-0",
         "baseline-1",
+        "linear-0",
+        "linear-taught-0",
     }
     assert set(chapters.runs_read("[study.get_or_train(x) for x in y]", some)) == set(some.specs)
     assert set(chapters.runs_read("study.get_or_train_arms()", some)) == set(some.specs)

@@ -7,7 +7,7 @@ import pandas as pd
 from kdbook.analysis import bootstrap, estimates
 from kdbook.analysis.estimates import Estimate, ThreeWayComparison
 from kdbook.analysis.predictions import in_languages, on_test, tests_of
-from kdbook.settings.arms import BASELINE, PrimaryComparison
+from kdbook.settings.arms import BASELINE, LINEAR, PrimaryComparison
 from kdbook.settings.data import ALL
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
@@ -79,6 +79,11 @@ def language_contrast(arms: Arms, first: str, second: str) -> Estimate | None:
 def teacher_gap(arms: Arms) -> Estimate:
     """Score of each baseline's paired teacher minus that of the baseline, on all test rows."""
     return bootstrap.difference(on_test(ALL, arms.baselines), on_test(ALL, arms.teachers_of(BASELINE)))
+
+
+def over_linear(arms: Arms, arm: str, test: str = ALL) -> Estimate:
+    """Score of an arm minus that of the linear model."""
+    return bootstrap.difference(on_test(test, [*arms[LINEAR]] * len(arms[arm])), on_test(test, arms[arm]))
 
 
 def primary_difference(arms: Arms, question: PrimaryComparison) -> Estimate:

@@ -21,6 +21,7 @@ from kdbook.analysis.predictions import LANGUAGE_NAMES, binary_events, on_test, 
 from kdbook.analysis.tables import metric_of
 from kdbook.data import TextData
 from kdbook.data.statistics import word_counts, word_overlap
+from kdbook.settings.arms import FLOORS, LINEAR
 from kdbook.settings.data import ALL
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
@@ -28,31 +29,38 @@ from kdbook.study.arms import Arms
 CHANCE = 0.5
 LEGEND_COLUMNS = 4  # of names as long as "pseudo-labels" in the width of a page
 TICK_WIDTH = 18  # characters
+FLOOR_STYLES = ("--", "-.")  # of lines, for each linear model
 
 
 def score_by_language(arms: Arms, languages_without_labels: Sequence[str] = ()) -> Figure:
-    """A dot per run and a bar at each arm's mean with its 95% CI, side by side for every test set.
+    """A dot per run and a bar at each arm's mean with its 95% CI, side by side for every test set, and dashed
+    lines at the means of the linear models.
 
-    The ``languages_without_labels``, which no model was trained on, have a grey background.
+    The ``languages_without_labels``, whose labels no model was trained on, have a grey background.
     """
     table = scores(arms)
     tests = list(dict.fromkeys(table["test"]))
     figure, axes = canvas.empty(max(7, 1.2 * len(tests)), 3.6)
+    drawn = arms.without(FLOORS)
     for position, test in enumerate(tests):
-        for number, (arm, runs) in enumerate(arms.items()):
+        for number, (arm, runs) in enumerate(drawn.items()):
             values = table["score"][(table["arm"] == arm) & (table["test"] == test)]
-            x = position + (number - (len(arms) - 1) / 2) * 0.7 / len(arms)
+            x = position + (number - (len(drawn) - 1) / 2) * 0.7 / len(drawn)
             _dots_and_mean(axes, x, values, COLOURS[number], arm if position == 0 else None)
             mean = bootstrap.mean_score(on_test(test, runs))
             axes.vlines(x, max(mean.low, 0), min(mean.high, 1), color=COLOURS[number], linewidth=1)
+        for floor, style in zip(FLOORS, FLOOR_STYLES, strict=True):
+            if floor in arms:
+                mean_score = table["score"][(table["arm"] == floor) & (table["test"] == test)].mean()
+                ends, label = (position - 0.45, position + 0.45), floor if position == 0 else None
+                axes.hlines(mean_score, *ends, color="black", linestyle=style, linewidth=1, label=label)
         if test in languages_without_labels:
-            label = "zero-shot" if test == languages_without_labels[0] else None
+            label = "without labels" if test == languages_without_labels[0] else None
             axes.axvspan(position - 0.45, position + 0.45, color="grey", alpha=0.15, label=label)
     _majority_line(axes, arms)
     axes.set_xticks(range(len(tests)), [canvas.shortened(LANGUAGE_NAMES.get(test, test)) for test in tests])
     axes.set_ylabel(metric_of(arms))
-    columns = len(arms) + bool(languages_without_labels)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.18), ncols=columns, frameon=False)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=LEGEND_COLUMNS, frameon=False)
     return canvas.finished(figure)
 
 
@@ -67,12 +75,15 @@ def _majority_line(axes: Axes, arms: Arms) -> None:
 def learning_curves(arms: Arms) -> Figure:
     """Validation score after each epoch against the seconds spent, a line for each run."""
     figure, axes = canvas.empty(7, 3.6)
-    for number, (arm, runs) in enumerate(arms.items()):
+    for number, (arm, runs) in enumerate(arms.without(FLOORS).items()):
         for index, run in enumerate(runs):
             curve = run.history
             label = arm if index == 0 else None
             line = axes.plot(curve["seconds"], curve["validation_score"], "o-", label=label)
             plt.setp(line, color=COLOURS[number], alpha=0.8)
+    for run in arms.get(LINEAR, []):
+        best = run.measurements.validation_score
+        axes.axhline(best, color="black", linestyle=FLOOR_STYLES[0], linewidth=1, label=LINEAR)
     _majority_line(axes, arms)
     axes.set_xlabel("seconds of training")
     axes.set_ylabel(f"validation {metric_of(arms)}")

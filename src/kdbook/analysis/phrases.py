@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from kdbook.analysis.estimates import Estimate
 from kdbook.analysis.markup import plain
 from kdbook.analysis.predictions import LANGUAGE_NAMES
-from kdbook.settings.arms import DISTILLED, TRANSFER
+from kdbook.settings.arms import DISTILLED, LINEAR, TRANSFER
 from kdbook.settings.data import ALL
 
 
@@ -21,7 +21,9 @@ def interval(estimate: Estimate) -> str:
 
 def arm_name(arm: str) -> str:
     """What a sentence calls an arm."""
-    return f"{arm} student" if arm in (DISTILLED, TRANSFER) else plain(arm)
+    if arm in (DISTILLED, TRANSFER):
+        return f"{arm} student"
+    return "linear model" if arm == LINEAR else plain(arm)
 
 
 def test_rows(test: str) -> str:

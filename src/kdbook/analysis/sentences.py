@@ -16,6 +16,7 @@ from kdbook.analysis.markup import code, emphasized, plain
 from kdbook.analysis.metrics import has_failed, in_processor_time
 from kdbook.analysis.phrases import arm_name, conjunction, count, interval, language_name, points, test_rows
 from kdbook.settings import tuning
+from kdbook.settings.arms import LINEAR, TEACHER
 from kdbook.settings.data import ALL
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
@@ -39,11 +40,30 @@ def teacher(run: Run) -> str:
 
 
 def headline(arms: Arms, study: Study) -> str:
-    """Scores of the main arms, and the answer to the question that the profile stated before any run."""
-    means = tables.summary_table(arms.main)[ALL]
+    """Scores of the linear model and the main arms, and the answer to the question that the profile stated
+    before any run; before all, whether the teacher is no better than the linear model.
+    """
+    means = tables.summary_table(arms.only(LINEAR, *arms.main))[ALL]
     scores = ", ".join(f"the {arm_name(str(arm))} **{mean:.3f}**" for arm, mean in means.items())
     metric = study.profile.primary.metric
-    return f"{metric[0].upper()}{metric[1:]} on all test rows: {scores}. {primary(arms, study)}"
+    stated = f"{metric[0].upper()}{metric[1:]} on all test rows: {scores}. {primary(arms, study)}"
+    is_better = comparisons.over_linear(arms, TEACHER).verdict is Verdict.BETTER
+    return stated if is_better else f"{over_linear(arms, TEACHER)} {stated}"
+
+
+def over_linear(arms: Arms, arm: str, test: str = ALL) -> str:
+    """Whether an arm outperforms the linear model on the same labels, and by how much."""
+    difference = comparisons.over_linear(arms, arm, test)
+    numbers = f"{points(difference)} points ({interval(difference)})"
+    name = arm_name(arm)
+    match difference.verdict:
+        case Verdict.BETTER:
+            verdict = f"The {name} outperforms the linear model by {numbers}"
+        case Verdict.WORSE:
+            verdict = f"**The {name} is worse than the linear model**, by {numbers}"
+        case Verdict.UNCLEAR:
+            verdict = f"**The {name} is not shown to outperform the linear model**: it differs by {numbers}"
+    return f"{verdict} on {test_rows(test)}. (That is TF-IDF with logistic regression on the same labels.)"
 
 
 def primary(arms: Arms, study: Study) -> str:

@@ -151,7 +151,7 @@ def zero_shot_table(arms: Arms, study: Study) -> pd.DataFrame:
 
 
 def edit_table(arms: Arms, data: TextData) -> pd.DataFrame:
-    """Mean accuracy of each arm by kind of edit, the hardest for the last arm first.
+    """Mean accuracy of each arm by kind of edit, the hardest for the last main arm first.
 
     For the generated corpus only.
 
@@ -159,7 +159,7 @@ def edit_table(arms: Arms, data: TextData) -> pd.DataFrame:
     """
     table = _accuracy_by(["label", "edit"], arms, data["test"])
     pairs = data["test"].groupby(["label", "edit"]).size()
-    return table.assign(pairs=pairs).sort_values(table.columns[-1])
+    return table.assign(pairs=pairs).sort_values(list(arms.main)[-1])
 
 
 def kind_table(arms: Arms, data: TextData) -> pd.DataFrame:

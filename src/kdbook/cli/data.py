@@ -27,6 +27,12 @@ def new(
     languages: Annotated[
         str | None, typer.Option("--languages", help="Languages, as in en,de; default: all in that column.")
     ] = None,
+    labelled_in: Annotated[
+        str | None,
+        typer.Option(
+            "--train-languages", help="Languages whose labels are used, as in en; default: those of all."
+        ),
+    ] = None,
     item: Annotated[
         str | None, typer.Option("--id", help="Column of the id that translations of a text share.")
     ] = None,
@@ -40,7 +46,7 @@ def new(
     unlabelled: Annotated[
         bool, typer.Option("--unlabelled", help="Let a student learn from rows without labels as well.")
     ] = False,
-    base: Annotated[str, typer.Option("--base", help="Profile to take models and settings from.")] = "pawsx",
+    base: Annotated[str, typer.Option("--base", help="Profile to take models and settings from.")] = "laptop",
     teacher: Annotated[
         str | None, typer.Option("--teacher", help="A text encoder: hub id or directory.")
     ] = None,
@@ -63,6 +69,7 @@ def new(
         language=language,
         id=item,
         languages=chosen,
+        train_languages=_split(labelled_in or ""),
         base=base,
         teacher=teacher,
         student=student,

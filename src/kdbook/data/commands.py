@@ -1,4 +1,4 @@
-"""Voice commands in three languages, as an example of custom data: templates of Home Assistant, filled at
+"""Voice commands in several languages, as an example of custom data: templates of Home Assistant, filled at
 random.
 
 Contributors of Home Assistant wrote the templates for each language on its own. They are in the package
@@ -8,7 +8,7 @@ things is ours.
 
 import hashlib
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import home_assistant_intents
@@ -25,20 +25,24 @@ from hassil.expression import (
 )
 from hassil.intents import Intents, RangeSlotList, SlotList, TextSlotList
 
-from kdbook.data.dataset import UNLABELLED
-
 INTENTS = {
     "HassTurnOn": "turn on",
     "HassTurnOff": "turn off",
     "HassLightSet": "set light",
+    "HassFanSetSpeed": "set fan speed",
     "HassGetState": "report state",
     "HassClimateSetTemperature": "set temperature",
     "HassClimateGetTemperature": "report temperature",
     "HassStartTimer": "start timer",
     "HassIncreaseTimer": "extend timer",
     "HassDecreaseTimer": "shorten timer",
+    "HassPauseTimer": "pause timer",
+    "HassUnpauseTimer": "resume timer",
     "HassCancelTimer": "cancel timer",
+    "HassTimerStatus": "report timer",
+    "HassSetVolume": "set volume",
     "HassSetVolumeRelative": "change volume",
+    "HassMediaSearchAndPlay": "play media",
     "HassMediaNext": "next track",
     "HassMediaPrevious": "previous track",
 }
@@ -62,13 +66,18 @@ HOME = {  # what a home has, by language and list; the last is for lists that ta
         FLOOR: ["begane grond", "bovenverdieping", "kelder"],
         REST: ["pizza", "thee", "was"],
     },
+    "fr": {
+        AREA: ["cuisine", "chambre", "bureau", "garage", "salon", "couloir"],
+        NAME: ["lampe de bureau", "ventilateur", "chauffage", "rideau", "porte d'entrée", "radio"],
+        FLOOR: ["rez-de-chaussée", "premier étage", "sous-sol"],
+        REST: ["pizza", "thé", "lessive"],
+    },
 }
+LANGUAGES = ("en", "de", "nl")  # of the study; its settings were chosen in French
 FREE_COMMAND = "timer_command"  # a list that takes whole commands, whatever their intent
-SHARES = {"train": 0.15, UNLABELLED: 0.45, "validation": 0.1, "test": 0.3}  # of the templates
-MOST_ROWS = {"train": 150, UNLABELLED: 450, "validation": 100, "test": 300}  # of a language
-FEW = {"train": 40, UNLABELLED: 0, "validation": 20, "test": 150}  # of the third language
-THIRD = "nl"
-EXPANSIONS = 3  # of a template
+SHARES = {"train": 0.5, "validation": 0.1, "test": 0.4}  # of the templates
+EXPANSIONS = {"train": 3, "validation": 1, "test": 1}  # of a template: test rows are independent
+MOST_TRAINING_ROWS = 500  # of a language
 
 
 @dataclass(frozen=True)
@@ -82,31 +91,21 @@ class Template:
     lists: Mapping[str, SlotList]
 
 
-def splits(seed: int = 0) -> dict[str, pd.DataFrame]:
-    """Rows with columns ``command``, ``language`` and ``intent``, by split; the intents of ``unlabelled``
-    rows are missing.
+def splits(languages: Sequence[str] = LANGUAGES, seed: int = 0) -> dict[str, pd.DataFrame]:
+    """Rows with columns ``command``, ``language`` and ``intent``, by split.
 
-    A template is in one split with all its expansions: else the test would contain what a model has all but
+    A template is in one split with all its commands: else the test would contain what a model has all but
     seen.
     """
-    parts: dict[str, list[pd.DataFrame]] = {split: [] for split in SHARES}
-    for language in HOME:
-        rows, most = _rows(language, seed), FEW if language == THIRD else MOST_ROWS
-        split_of_row = rows["template"].map(_split)
-        for split, some in parts.items():
-            chosen = rows[split_of_row == split]
-            some.append(chosen.sample(min(most[split], len(chosen)), random_state=seed))
-    tables = {
-        split: pd.concat(some).sample(frac=1, random_state=seed, ignore_index=True)
-        for split, some in parts.items()
-    }
-    tables[UNLABELLED] = tables[UNLABELLED].assign(intent=None)
-    return {split: table.drop(columns="template") for split, table in tables.items()}
+    rows = pd.concat([_rows(language, seed) for language in languages]).sample(frac=1, random_state=seed)
+    parts = {split: rows[rows["split"] == split].drop(columns="split") for split in SHARES}
+    parts["train"] = parts["train"].groupby("language").head(MOST_TRAINING_ROWS)
+    return {split: part.reset_index(drop=True) for split, part in parts.items()}
 
 
 def _split(template: str) -> str:
     """The split of a template, by a hash of its name."""
-    place = int(hashlib.sha256(template.encode()).hexdigest(), 16) % 1000 / 1000
+    place = int(hashlib.sha256(f"split:{template}".encode()).hexdigest(), 16) % 1000 / 1000
     for split, share in SHARES.items():
         place -= share
         if place < 0:
@@ -117,11 +116,12 @@ def _split(template: str) -> str:
 def _rows(language: str, seed: int) -> pd.DataFrame:
     rng = random.Random(f"{seed}:{language}")
     rows = [
-        {"command": command, "language": language, "intent": template.intent, "template": template.name}
+        {"command": command, "language": language, "intent": template.intent, "split": split}
         for template in _templates(language)
-        for command in dict.fromkeys(_fill(template, language, rng) for _ in range(EXPANSIONS))
+        for split in [_split(template.name)]
+        for command in dict.fromkeys(_fill(template, language, rng) for _ in range(EXPANSIONS[split]))
     ]
-    return pd.DataFrame(rows).drop_duplicates(["command"])
+    return pd.DataFrame(rows).drop_duplicates("command")
 
 
 def _templates(language: str) -> Iterator[Template]:

@@ -65,6 +65,12 @@ class TextData:
         return table.assign(used=used.reindex(table.index, fill_value=0).astype(int))
 
     @property
+    def lacks_labels(self) -> bool:
+        """Whether some training rows have no label, not even a hidden one."""
+        others = self.splits.get(UNLABELLED)
+        return others is not None and ("true_label" not in others or bool(others["true_label"].isna().any()))
+
+    @property
     def pairs(self) -> bool:
         """Whether a row holds two texts."""
         return len(texts(self["train"])) == 2

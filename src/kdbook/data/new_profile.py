@@ -28,8 +28,8 @@ class ProfileRequest:
     """What a profile is made of: a data source, the columns of its tables, its languages, and a profile to
     start from.
 
-    ``languages`` may be empty where a column names them: then all that occur are taken. ``configuration``,
-    ``ignored_splits`` and ``unlabelled`` are those of :class:`kdbook.settings.data.Data`.
+    ``languages`` may be empty where a column names them: then all that occur are taken. ``train_languages``,
+    ``configuration``, ``ignored_splits`` and ``unlabelled`` are those of :class:`kdbook.settings.data.Data`.
     """
 
     source: str
@@ -38,12 +38,13 @@ class ProfileRequest:
     language: str | None = None
     id: str | None = None
     languages: tuple[str, ...] = ()
-    base: str = "pawsx"
+    base: str = "laptop"
     teacher: str | None = None
     student: str | None = None
     configuration: str | None = None
     ignored_splits: tuple[str, ...] = ()
     unlabelled: bool = False
+    train_languages: tuple[str, ...] = ()
 
 
 def write(path: Path, request: ProfileRequest) -> TextData:
@@ -91,6 +92,7 @@ def toml(request: ProfileRequest, languages: tuple[str, ...], metric: Metric = "
             **({"ignored_splits": list(request.ignored_splits)} if request.ignored_splits else {}),
             **({"unlabelled": True} if request.unlabelled else {}),
             "languages": list(languages),
+            **({"train_languages": list(request.train_languages)} if request.train_languages else {}),
             "columns": {name: value for name, value in columns.items() if value is not None},
         },
     }

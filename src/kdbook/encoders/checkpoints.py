@@ -3,10 +3,13 @@ hub's.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property, partial
 from importlib.resources import as_file, files
 from pathlib import Path
 
+from kdbook.encoders import packed
 from kdbook.errors import KdbookError
 from kdbook.paths import expanded, is_dir
 from kdbook.store.run import hash_of, key_of
@@ -24,10 +27,15 @@ OFFSET = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet", "lon
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint on disk: its path, and a hash that identifies its content."""
+    """A checkpoint on disk, and a hash that identifies its content."""
 
-    path: Path
     identity: str
+    _find: Callable[[], Path]
+
+    @cached_property
+    def path(self) -> Path:
+        """The directory in Hugging Face layout; a packed encoder is unpacked now."""
+        return self._find()
 
 
 def locate(name: str) -> Checkpoint:
@@ -44,7 +52,7 @@ def locate(name: str) -> Checkpoint:
         If there is no such checkpoint, or files are missing from it.
     """
     if name.startswith(EMBEDDED):
-        return _local(_embedded(name), name)
+        return _embedded(name)
     path = expanded(name)
     if is_dir(path):
         return _local(path.absolute(), name)
@@ -68,23 +76,30 @@ def max_positions(path: Path) -> int | None:
 
 def pretraining_seconds(name: str) -> float | None:
     """How long the pretraining of an encoder took, known for those that ship with the package."""
-    if not name.startswith(EMBEDDED):
+    if name.removeprefix(EMBEDDED) not in _pretrained_here():
         return None
-    record = json.loads((_embedded(name) / "pretraining.json").read_text("utf-8"))
+    record = json.loads((_embedded(name).path / "pretraining.json").read_text("utf-8"))
     return float(record["seconds"])
 
 
 def embedded() -> list[str]:
     """Names of the checkpoints that ship with the package."""
+    return [EMBEDDED + name for name in (*_pretrained_here(), *packed.NAMES)]
+
+
+def _pretrained_here() -> list[str]:
     with as_file(files(__package__) / "checkpoints") as folder:
-        return sorted(EMBEDDED + path.name for path in folder.iterdir())
+        return sorted(path.name for path in folder.iterdir())
 
 
-def _embedded(name: str) -> Path:
+def _embedded(name: str) -> Checkpoint:
     if name not in embedded():
         raise KdbookError(f"there is no checkpoint {name!r}. Choose from: {', '.join(embedded())}")
+    short = name.removeprefix(EMBEDDED)
+    if short in packed.NAMES:
+        return Checkpoint(packed.identity(short), partial(packed.unpacked, short))
     with as_file(files(__package__) / "checkpoints") as folder:
-        return folder / name.removeprefix(EMBEDDED)
+        return _local(folder / short, name)
 
 
 def _local(path: Path, name: str) -> Checkpoint:
@@ -95,7 +110,9 @@ def _local(path: Path, name: str) -> Checkpoint:
         )
     _refuse_code(path, name)
     contents = [file for file in path.rglob("*") if file.is_file() and file.suffix in CONTENT_SUFFIXES]
-    return Checkpoint(path, key_of({file.relative_to(path).as_posix(): hash_of(file) for file in contents}))
+    return Checkpoint(
+        key_of({file.relative_to(path).as_posix(): hash_of(file) for file in contents}), lambda: path
+    )
 
 
 def _hub(name: str) -> Checkpoint:
@@ -110,7 +127,7 @@ def _hub(name: str) -> Checkpoint:
             "local directory"
         ) from error
     _refuse_code(path, name)
-    return Checkpoint(path, f"{name}@{path.name}")  # a snapshot's directory is named by its commit
+    return Checkpoint(f"{name}@{path.name}", lambda: path)  # a snapshot's directory is named by its commit
 
 
 def _refuse_code(path: Path, name: str) -> None:

@@ -159,7 +159,7 @@ def arm_estimates(study: Study, peak: float, tokens_per_text: float) -> list[Arm
     rows = rows_per_split(study.profile.data)
     estimates = []
     sizes: dict[str, EncoderSize] = {}
-    for name in study.profile.arms:
+    for name in (TEACHER, *study.profile.students):
         specs = [spec for spec in study.specs.values() if spec.arm == name]
         checkpoint = specs[0].checkpoint
         size = sizes.get(checkpoint) or size_of(checkpoint)

@@ -8,19 +8,21 @@ import pandas as pd
 
 from kdbook.analysis import bootstrap
 from kdbook.analysis.cascade import cascade
+from kdbook.analysis.costs import latencies
 from kdbook.analysis.curves import PSEUDO_LABELS
 from kdbook.analysis.estimates import Estimate
 from kdbook.analysis.metrics import training_seconds
 from kdbook.data import UNLABELLED
 from kdbook.export import onnx_export
 from kdbook.export.student import MODEL, QUANTIZED
-from kdbook.settings.arms import BASELINE, DISTILLED, TRANSFER
+from kdbook.settings.arms import BASELINE, DISTILLED, FLOORS, TRANSFER
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
 from kdbook.study.study import Study
 
 PASSED_ON = 0.2  # share of the rows that the cascade passes to the teacher
 STUDENTS = (BASELINE, PSEUDO_LABELS, DISTILLED, TRANSFER)
+BYTES = 8  # of a coefficient
 BITS = {MODEL: "32 bits", QUANTIZED: "8 bits"}
 
 
@@ -66,13 +68,13 @@ def _options(study: Study, arms: Arms, student: Run, folder: Path) -> Iterator[O
         run: onnx_export.export(study, arms, run, folder / run.name, batches=[1])
         for run in (teacher, student)
     }
-    latencies = {run: report.latencies[1] for run, report in reports.items()}
+    exported = {run: report.latencies[1] for run, report in reports.items()}
     for run, report in reports.items():
         for file, accuracy in {MODEL: report.accuracy, QUANTIZED: report.rounded_accuracy}.items():
             name = f"{run.record.spec.arm}, {BITS[file]}"
-            milliseconds, size = latencies[run][file], report.sizes[file] / 1e6
+            milliseconds, size = exported[run][file], report.sizes[file] / 1e6
             yield Option(name, accuracy, milliseconds, size, _trained(arms, run))
-    small, large = latencies[student][MODEL], latencies[teacher][MODEL]
+    small, large = exported[student][MODEL], exported[teacher][MODEL]
     sizes = {run: report.sizes[MODEL] / 1e6 for run, report in reports.items()}
     for arm in STUDENTS:
         if arm in arms and arm != student.record.spec.arm:
@@ -80,6 +82,9 @@ def _options(study: Study, arms: Arms, student: Run, folder: Path) -> Iterator[O
             yield Option(
                 f"{arm}, 32 bits", _accuracy(run.predictions), small, sizes[student], _trained(arms, run)
             )
+    for arm in FLOORS:
+        if arm in arms:
+            yield _linear_option(arms, arms[arm][0])
     combined = cascade(student.predictions, teacher.predictions, PASSED_ON)
     yield Option(
         f"cascade, {PASSED_ON:.0%} of rows to the teacher",
@@ -87,6 +92,15 @@ def _options(study: Study, arms: Arms, student: Run, folder: Path) -> Iterator[O
         small + PASSED_ON * large,
         sum(sizes.values()),
         _trained(arms, student),
+    )
+
+
+def _linear_option(arms: Arms, run: Run) -> Option:
+    """The linear model as scikit-learn computes it; its size is that of its coefficients."""
+    milliseconds = latencies(run)[1].median
+    megabytes = run.measurements.parameters.total * BYTES / 1e6
+    return Option(
+        run.record.spec.arm, _accuracy(run.predictions), milliseconds, megabytes, _trained(arms, run)
     )
 
 

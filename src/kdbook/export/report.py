@@ -14,6 +14,7 @@ from kdbook.analysis.markup import code, plain
 from kdbook.analysis.phrases import conjunction, count, interval, points
 from kdbook.data import texts
 from kdbook.export import student
+from kdbook.settings.arms import LINEAR
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
 from kdbook.study.study import Study
@@ -163,7 +164,9 @@ def origin(arms: Arms, run: Run) -> str:
 
 
 def _accuracy_rows(arms: Arms, run: Run, report: ExportReport) -> str:
-    estimates = {f"{arm}, mean of {len(arms[arm])}": _mean_accuracy(arms[arm]) for arm in arms.main}
+    estimates = {
+        f"{arm}, mean of {len(arms[arm])}": _mean_accuracy(arms[arm]) for arm in (LINEAR, *arms.main)
+    }
     for language, rows in run.predictions.groupby("language", sort=False):
         estimates[f"this model, {plain(str(language))}"] = bootstrap.mean_score([rows])
     estimates["this model, all"] = report.accuracy

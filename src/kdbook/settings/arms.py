@@ -13,6 +13,9 @@ BASELINE = "baseline"
 DISTILLED = "distilled"
 TRANSFER = "transfer"  # distilled on rows without labels as well
 MAIN_ARMS = (TEACHER, BASELINE, DISTILLED, TRANSFER)
+LINEAR = "linear"  # TF-IDF and logistic regression, on the labels of the baseline
+LINEAR_TAUGHT = "linear-taught"  # the same on all rows, with the teacher's predictions for missing labels
+FLOORS = (LINEAR, LINEAR_TAUGHT)
 
 Hyperparameters = Annotated[automm.Settings, BeforeValidator(automm.flatten)]
 Rows = Literal["labelled", "all"]

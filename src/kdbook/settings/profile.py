@@ -20,6 +20,7 @@ from kdbook.settings import environment, limits
 from kdbook.settings.arms import (
     BASELINE,
     DISTILLED,
+    FLOORS,
     MAIN_ARMS,
     MAIN_STUDENTS,
     TEACHER,
@@ -74,9 +75,19 @@ class Profile(Table):
         return MAIN_ARMS if self.data.has_unlabelled_rows else MAIN_ARMS[:-1]
 
     @property
+    def floors(self) -> tuple[str, ...]:
+        """The linear model, and the same on the teacher's predictions where there are rows without labels."""
+        return FLOORS if self.data.has_unlabelled_rows else FLOORS[:1]
+
+    @property
     def arms(self) -> list[str]:
         """The names of all arms, in the order in which they are trained."""
-        return [*self.main_arms, *self.controls, *self.ablations]
+        return [*self.main_arms, *self.floors, *self.controls, *self.ablations]
+
+    @property
+    def students(self) -> list[str]:
+        """The names of the arms of students, in the order in which they are trained."""
+        return [*self.main_arms[1:], *self.controls, *self.ablations]
 
     def teacher_seed(self, number: int) -> int:
         """Seed of the teacher that is paired with the student's seed at this position: teachers take
@@ -86,7 +97,7 @@ class Profile(Table):
 
     @model_validator(mode="after")
     def _arms_are_distinct(self) -> Self:
-        arms = [*MAIN_ARMS, *self.controls, *self.ablations]
+        arms = [*MAIN_ARMS, *FLOORS, *self.controls, *self.ablations]
         duplicates = {arm for arm in arms if arms.count(arm) > 1}
         if duplicates:
             raise ValueError(f"the name {min(duplicates)!r} is taken; give each control and ablation its own")
@@ -113,15 +124,16 @@ class Profile(Table):
                     f"{name!r} has rows = 'all', but the data have no rows without labels; set "
                     "data.labelled_items or data.unlabelled"
                 )
-            if each.rows == "all" and each.lesson == "labels" and self.data.unlabelled and self.data.columns:
+            may_lack_labels = self.data.unlabelled and not self.data.languages_without_labels
+            if each.rows == "all" and each.lesson == "labels" and may_lack_labels and self.data.columns:
                 raise ValueError(
                     f"{name!r} needs the labels of all rows (rows = 'all', lesson = 'labels'), but "
                     "data.unlabelled says that some have none; remove it"
                 )
-            if each.varied_arm not in self.arms[1:]:
+            if each.varied_arm not in self.students:
                 raise ValueError(
                     f"{name!r} varies {each.varied_arm!r}, which is no arm of students. Choose from: "
-                    f"{', '.join(self.arms[1:])}"
+                    f"{', '.join(self.students)}"
                 )
             if name in self._varied_by(name):
                 raise ValueError(
@@ -142,10 +154,9 @@ class Profile(Table):
 
     @model_validator(mode="after")
     def _primary_is_known(self) -> Self:
-        students = [arm for arm in self.arms if arm != TEACHER]
         for key, value, choices in (
-            ("arm", self.primary.arm, students),
-            ("against", self.primary.against, students),
+            ("arm", self.primary.arm, self.students),
+            ("against", self.primary.against, self.students),
             ("test", self.primary.test, [*self.data.languages, ALL]),
         ):
             if value not in choices:
@@ -172,7 +183,7 @@ class Profile(Table):
         for where, settings in tables.items():
             if problem := limits.problem(settings):
                 raise ValueError(f"table {where}: {problem}")
-        for arm in self.arms:
+        for arm in (TEACHER, *self.students):
             if conflict := self._fit(arm).conflict():
                 raise ValueError(f"the arm {arm!r}: {conflict}")
         return self
@@ -347,7 +358,8 @@ def _forget_data(below: Toml, data: Toml) -> None:
     """
     del below["data"]
     below.pop("primary", None)
-    has_hidden_labels, has_unlabelled_rows = "labelled_items" in data, bool(data.get("unlabelled"))
+    has_unlabelled_rows = bool(data.get("unlabelled"))
+    has_hidden_labels = "labelled_items" in data or (has_unlabelled_rows and "train_languages" in data)
     for kind in ("controls", "ablations"):
         kept = {}
         for name, each in below.get(kind, {}).items():

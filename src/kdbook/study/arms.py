@@ -31,6 +31,10 @@ class Arms(Mapping[str, Sequence[Run]]):
         """Some of the arms, in this order."""
         return Arms({arm: self[arm] for arm in arms})
 
+    def without(self, arms: Sequence[str]) -> "Arms":
+        """All arms but these."""
+        return Arms({arm: runs for arm, runs in self.items() if arm not in arms})
+
     @property
     def main(self) -> "Arms":
         """Teacher, baseline and distilled students."""

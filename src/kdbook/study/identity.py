@@ -5,6 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from kdbook import fingerprint
 from kdbook.paths import expanded
+from kdbook.settings.arms import FLOORS
 from kdbook.settings.data import GENERATED, Data
 from kdbook.store.run import RunIdentity, RunRecord, RunSpec, hash_of, key_of
 
@@ -16,8 +17,10 @@ DECIDING = (
     "kdbook.training.predict.predict_splits",
     "kdbook.training.resume.restore_last_checkpoint",
 )
+LINEAR_DECIDING = ("kdbook.training.linear.LinearModel", "kdbook.training.lessons.taught_rows")
 LOADING = "kdbook.data.load.load"  # with the same files, the same code gives the same rows
 COMPUTING_PACKAGES = ("autogluon.multimodal", "lightning", "tokenizers", "torch", "transformers")
+LINEAR_PACKAGES = ("scikit-learn", "scipy")
 PLAIN_PARTS = ("data", "teacher", "rows", "lesson", "metric", "checkpoint", "seed", "threads")
 
 
@@ -47,28 +50,31 @@ def identity_of(
         rows=spec.rows,
         lesson=spec.lesson,
         metric=spec.metric,
-        code=code_digest(),
-        versions=versions(),
+        code=code_digest(spec.arm in FLOORS),
+        versions=versions(spec.arm in FLOORS),
     )
 
 
 @cache
-def code_digest() -> str:
-    """One hash of the training code, whatever its definitions are called and wherever they live."""
-    return fingerprint.digest(*DECIDING)
+def code_digest(linear: bool = False) -> str:
+    """One hash of the training code, whatever its definitions are called and wherever they live.
+
+    ``linear`` asks for that of the linear model.
+    """
+    return fingerprint.digest(*(LINEAR_DECIDING if linear else DECIDING))
 
 
 @cache
-def code_map() -> dict[str, str]:
+def code_map(linear: bool = False) -> dict[str, str]:
     """The hash of each definition of the training code by its qualified name."""
-    return fingerprint.definitions(DECIDING)
+    return fingerprint.definitions(LINEAR_DECIDING if linear else DECIDING)
 
 
 @cache
-def versions() -> dict[str, str]:
+def versions(linear: bool = False) -> dict[str, str]:
     """Versions of what computes; empty where AutoMM is not installed, as where results are only read."""
     try:
-        return {name: version(name) for name in COMPUTING_PACKAGES}
+        return {name: version(name) for name in (LINEAR_PACKAGES if linear else COMPUTING_PACKAGES)}
     except PackageNotFoundError:
         return {}
 
@@ -107,7 +113,7 @@ def differences(before: RunRecord, now: RunIdentity) -> list[str]:
             if old.get(name) != new.get(name)
         ]
     if then.code != now.code:
-        code, code_before = code_map(), before.code
+        code, code_before = code_map(before.spec.arm in FLOORS), before.code
         changed = (name for name in sorted({*code, *code_before}) if code.get(name) != code_before.get(name))
         words += [f"code {name}" for name in changed]
     return words

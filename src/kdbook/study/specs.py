@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from kdbook.settings.arms import BASELINE, TEACHER
+from kdbook.settings.arms import BASELINE, LINEAR, LINEAR_TAUGHT, TEACHER
 from kdbook.settings.profile import Profile
 from kdbook.store.run import RunSpec
 
@@ -14,6 +14,7 @@ def expand(profile: Profile) -> dict[str, RunSpec]:
     specs = [*_teachers(profile)]
     for arm in profile.main_arms[1:]:
         specs += _students(profile, arm)
+    specs += _floors(profile)
     for arm in profile.controls:
         specs += _students(profile, arm, profile.control_seeds)
     for arm in profile.ablations:
@@ -31,6 +32,27 @@ def _teachers(profile: Profile) -> Iterator[RunSpec]:
             hyperparameters=profile.teacher_settings,
             metric=profile.primary.metric,
         )
+
+
+def _floors(profile: Profile) -> Iterator[RunSpec]:
+    """The linear model, and one on the predictions of each teacher."""
+    common = RunSpec(
+        name=_name(LINEAR, 0),
+        arm=LINEAR,
+        seed=0,
+        checkpoint=LINEAR,
+        hyperparameters={},
+        metric=profile.primary.metric,
+        title="TF-IDF of words and characters with logistic regression",
+    )
+    yield common
+    if LINEAR_TAUGHT in profile.floors:
+        for seed in profile.teacher.seeds:
+            teacher = _name(TEACHER, seed)
+            changes = {"paired_teacher": teacher, "teacher": teacher, "rows": "all", "lesson": "answers"}
+            taught = {"name": _name(LINEAR_TAUGHT, seed), "arm": LINEAR_TAUGHT, "seed": seed}
+            title = f"{common.title} on all rows; the teacher's prediction replaces a missing label"
+            yield common.model_copy(update={**changes, **taught, "title": title})
 
 
 def _students(profile: Profile, arm: str, seeds: int | None = None) -> Iterator[RunSpec]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from kdbook.encoders import checkpoints
 from kdbook.errors import KdbookError
 from kdbook.settings import environment
-from kdbook.settings.arms import MAIN_ARMS, Rows
+from kdbook.settings.arms import FLOORS, LINEAR, MAIN_ARMS, Rows
 from kdbook.settings.automm import MAX_TEXT_LEN, number
 from kdbook.settings.profile import Profile
 from kdbook.store.local import Store
@@ -94,7 +94,8 @@ class Study:
         return self._get_or_train([self.spec(name)])[0]
 
     def get_or_train_arms(self, *arms: str) -> Arms:
-        """All runs of some arms (by default of all); those that the store lacks are trained now.
+        """All runs of some arms (by default of all) and of the linear models; those that the store lacks are
+        trained now.
 
         A main arm that the profile does not have, as ``transfer`` where every row has a label, is left out.
 
@@ -104,7 +105,7 @@ class Study:
             If there is no such arm, or a run can't be trained.
         """
         known = [arm for arm in arms or self.profile.arms if arm not in MAIN_ARMS or arm in self.profile.arms]
-        names = [self.spec(arm).arm for arm in known]
+        names = list(dict.fromkeys([*(self.spec(arm).arm for arm in known), *self.profile.floors]))
         specs = [spec for name in names for spec in self.specs.values() if spec.arm == name]
         runs = self._get_or_train(specs)
         return Arms({name: [run for run in runs if run.record.spec.arm == name] for name in names})
@@ -149,13 +150,20 @@ class Study:
         return [status_of(run, self.store, self.profile.name) for run in self.resolved_runs()]
 
     def check(self, spec: RunSpec) -> None:
-        """Refuse a length of texts that the encoder of a run does not take.
+        """Refuse a length of texts that the encoder of a run does not take, and labels that rows lack.
 
         Raises
         ------
         KdbookError
-            If it does not.
+            If it does not take it, or they lack them.
         """
+        if spec.rows == "all" and spec.lesson == "labels" and self.data.lacks_labels:
+            raise KdbookError(
+                f"{spec.name} learns the labels of all rows, and some rows of "
+                f"{self.profile.data.source} have none; leave the arm out"
+            )
+        if spec.arm in FLOORS:
+            return
         longest = number(spec.hyperparameters, MAX_TEXT_LEN)
         positions = checkpoints.max_positions(self._checkpoint(spec.checkpoint).path)
         if positions is not None and longest > positions:
@@ -206,27 +214,34 @@ class Study:
         directory: "Path",
         report: "Callable[[FitProgress], None]",
     ) -> RunRecord:
-        from kdbook.training.fit import FitSettings
         from kdbook.training.lessons import Teaching
-        from kdbook.training.run import train_run  # when called, it imports AutoMM for tens of seconds
 
-        checkpoint = str(self._checkpoint(spec.checkpoint).path)
-        measurements = train_run(
-            directory,
-            self.data,
-            FitSettings(checkpoint, spec.hyperparameters, spec.seed, spec.metric),
-            Teaching(spec.rows, spec.lesson, teacher),
-            self.profile.threads,
-            measure_latency=spec.arm in MAIN_ARMS,
-            report=report,
-        )
+        teaching = Teaching(spec.rows, spec.lesson, teacher)
+        if spec.arm in FLOORS:
+            from kdbook.training import linear
+
+            measurements = linear.train_run(directory, self.data, teaching, spec.metric)
+        else:
+            from kdbook.training.fit import FitSettings
+            from kdbook.training.run import train_run  # when called, it imports AutoMM for tens of seconds
+
+            checkpoint = str(self._checkpoint(spec.checkpoint).path)
+            measurements = train_run(
+                directory,
+                self.data,
+                FitSettings(checkpoint, spec.hyperparameters, spec.seed, spec.metric),
+                teaching,
+                self.profile.threads,
+                measure_latency=spec.arm in MAIN_ARMS,
+                report=report,
+            )
         return RunRecord(
             name=spec.name,
             profile=self.profile.name,
             source=self.profile.data.source,
             spec=spec,
             identity=run_identity,
-            code=identity.code_map(),
+            code=identity.code_map(spec.arm in FLOORS),
             measurements=measurements,
         )
 
@@ -252,7 +267,7 @@ class Study:
         return identity.versions()
 
     def _identity(self, spec: RunSpec, teacher: str | None) -> RunIdentity:
-        checkpoint = self._checkpoint(spec.checkpoint).identity
+        checkpoint = LINEAR if spec.arm in FLOORS else self._checkpoint(spec.checkpoint).identity
         data = self.data_digest(spec.rows)
         return identity.identity_of(spec, data, checkpoint, teacher, self.profile.threads)
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from itertools import cycle, islice
 from statistics import median, quantiles
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 REPEATS = {1: 100, 32: 40}  # batches measured, by their size
 WARM_UPS = 10
+Inputs = TypeVar("Inputs")
 EMBEDDINGS = "embeddings."  # part of the name of each weight of the embeddings
 
 
@@ -57,15 +58,25 @@ def latency(predictor: "MultiModalPredictor", texts: pd.DataFrame) -> dict[int, 
     one_core = device == "cpu" and torch.get_num_threads() == 1
     clock = time.thread_time if one_core else time.perf_counter
     with torch.inference_mode():
-        return {
-            size: _batch_latency(tokenize, forward, texts, size, repeats, clock)
-            for size, repeats in REPEATS.items()
-        }
+        return batch_latencies(tokenize, forward, texts, clock)
+
+
+def batch_latencies(
+    tokenize: Callable[[pd.DataFrame], Inputs],
+    forward: Callable[[Inputs], object],
+    texts: pd.DataFrame,
+    clock: Callable[[], float],
+) -> dict[int, BatchLatency]:
+    """The same for any model, in two steps: from rows to its inputs, and from these to its outputs."""
+    return {
+        size: _batch_latency(tokenize, forward, texts, size, repeats, clock)
+        for size, repeats in REPEATS.items()
+    }
 
 
 def _batch_latency(
-    tokenize: Callable[[pd.DataFrame], automm.Batch],
-    forward: Callable[[automm.Batch], None],
+    tokenize: Callable[[pd.DataFrame], Inputs],
+    forward: Callable[[Inputs], object],
     texts: pd.DataFrame,
     size: int,
     repeats: int,

@@ -19,6 +19,7 @@ from kdbook import fingerprint
 from kdbook.encoders import checkpoints
 from kdbook.errors import KdbookError
 from kdbook.settings import profile
+from kdbook.settings.arms import FLOORS
 from kdbook.study.status import State
 from kdbook.study.study import Study
 
@@ -26,11 +27,8 @@ CELL = re.compile(r"^(?P<fence>`{3,})\{code-cell\}[^\n]*\n(?P<code>.*?)^(?P=fenc
 OPTIONS = re.compile(r"\A(?:---\n.*?^---\n|(?:^:[^\n]*\n)*)", re.MULTILINE | re.DOTALL)
 DISPLAYING_PACKAGES = ("ipykernel", "myst-nb")  # of every page; its code uses others
 IMPORT = "import "  # marks a package among the definitions that code reaches
-READERS = (
-    "get_or_train",
-    "get_or_train_arms",
-    "predictor",
-)  # methods of a study that read the runs they name
+OF_ARMS = "get_or_train_arms"  # which reads the linear models as well
+READERS = ("get_or_train", OF_ARMS, "predictor")  # methods of a study that read the runs they name
 TABLE_OF_CONTENTS = "_toc.yml"
 BUILT = Path("_build/.doctrees/chapters.json")  # written by the Sphinx extension after each build
 
@@ -101,7 +99,9 @@ def runs_read(code: str, study: Study) -> dict[str, str]:
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _is_reader(node.func, others)]
     arguments = [argument for call in calls for argument in call.args]
     names = {argument.value for argument in arguments if isinstance(argument, ast.Constant)}
-    known_only_when_run = len(names) < len(set(map(ast.dump, arguments)))
+    if any(isinstance(call.func, ast.Attribute) and call.func.attr == OF_ARMS for call in calls):
+        names |= set(FLOORS)
+    known_only_when_run = not all(isinstance(argument, ast.Constant) for argument in arguments)
     everything = known_only_when_run or any(not call.args for call in calls)
     return {
         run.spec.name: f"{run.key} {run.spec.title}".strip()
