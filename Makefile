@@ -95,7 +95,7 @@ lint: $(READY)
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-logo
-	.venv/bin/codespell book src tests bench *.md
+	.venv/bin/codespell book src tests bench tools *.md
 	.venv/bin/pytest --quiet tests/test_style.py
 
 audit: | $(UV)

@@ -5,8 +5,8 @@
 Its word vectors are the principal components of e5's, so only the projection is kept. Its layers are random,
 or, with a file of texts, one on a line, taught e5's hidden states token by token. Random ones ship. On French
 commands, with English labels alone, a student with layers that were taught on the installation guide of
-Debian (17,579 sentences in six languages) had 0.237 on its own and 0.616 after its teacher, one with random layers
-0.371 and 0.595, and in English 0.910 and 0.958 after the teacher: one run each, on rows of no study.
+Debian (17,579 sentences in six languages) had 0.237 on its own and 0.616 after its teacher, one with random
+layers 0.371 and 0.595, and in English 0.910 and 0.958 after the teacher: one run each, on rows of no study.
 """
 
 import argparse
