@@ -19,7 +19,7 @@ EXECUTED = set(CHAPTERS) - LEFT_OUT
 STUDENTS = {
     f"{arm}-0" for arm in ("baseline", "distilled", "transfer", "longer", "shuffled", "temperature", "rkd")
 }
-RUNS = {"teacher-0", *STUDENTS}
+RUNS = {"teacher-0", "linear-0", "linear-taught-0", *STUDENTS}
 BUILT_FROM = ("_config.yml", "_toc.yml", "pyproject.toml", "README.md", "LICENSE", "book", "src")
 PROFILE, ROWS, OTHER = "src/kdbook/settings/profiles/smoke.toml", "x-final", "other.toml"
 TWO_SEEDS, ONE_SEED = (f'checkpoint = "embedded:student"\nseeds = {seeds}\n' for seeds in ([0, 1], [0]))
