@@ -26,6 +26,7 @@ from kdbook.training.predict import TRAIN_ITEMS_PREDICTED, head_by_item
 
 STRENGTHS = (1.0, 10.0, 100.0)  # inverse regularization; the validation rows choose
 MOST_ITERATIONS = 1000
+WORD = r"\b\w+\b"  # of one letter or digit as well
 
 Matrix = Any  # scipy.sparse.csr_matrix, which has no types
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -40,7 +41,7 @@ class Features:
 
     def __init__(self, rows: pd.DataFrame) -> None:
         vectorizers = (
-            TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True),
+            TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=WORD),
             TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True),
         )
         columns = texts(rows)
