@@ -40,7 +40,7 @@ from kdbook.store.local import Store
 from kdbook.store.run import MANIFEST, PREDICTIONS, RECORD, RESULTS, Run
 from kdbook.study.study import Study
 
-CASES = int(os.environ.get("KDBOOK_CASES", "150"))  # the nightly tests set 2000
+CASES = int(os.environ.get("KDBOOK_CASES", "75"))  # the nightly tests set 2000
 NIGHTLY = 1000  # cases, from which on everything is tried
 SECONDS = 20  # that no command may take here
 LINES = 14  # of an error, at most; a table of usage has about ten

@@ -27,7 +27,7 @@ from kdbook.data import files
 from kdbook.data.new_profile import ProfileRequest, write
 from kdbook.export import predict
 
-CASES = int(os.environ.get("KDBOOK_CASES", "250"))  # of each kind; the nightly run sets 5000
+CASES = int(os.environ.get("KDBOOK_CASES", "120"))  # of each kind; the nightly run sets 5000
 ROWS = 48  # of a generated table
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 LONG = 1_000_001  # characters, more than a cell that is not only read in part may have

@@ -28,7 +28,7 @@ from kdbook.settings import limits, profile
 
 pytestmark = pytest.mark.training
 
-CASES = int(os.environ.get("KDBOOK_CASES", "300"))  # profiles that are read; the nightly run sets 2000
+CASES = int(os.environ.get("KDBOOK_CASES", "150"))  # profiles that are read; the nightly run sets 2000
 FITS = min(CASES // 20, 100)  # of the accepted ones, trained for about two steps
 SEED = int(os.environ.get("KDBOOK_SEED", "0"))
 SECONDS_TO_READ = 2.0  # of processor time, which a busy machine does not stretch

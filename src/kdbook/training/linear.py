@@ -14,6 +14,7 @@ from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
+from threadpoolctl import threadpool_limits
 
 from kdbook.data import TextData, texts
 from kdbook.settings import machine, metrics
@@ -68,10 +69,11 @@ class LinearModel:
         self.classes = classes
         self.features = Features(train)
         inputs, labels = self.features.of(train), train["label"].to_numpy()
-        candidates = [
-            LogisticRegression(C=strength, max_iter=MOST_ITERATIONS).fit(inputs, labels)
-            for strength in STRENGTHS
-        ]
+        with threadpool_limits(1):  # its products are small, and with more threads they take longer
+            candidates = [
+                LogisticRegression(C=strength, max_iter=MOST_ITERATIONS).fit(inputs, labels)
+                for strength in STRENGTHS
+            ]
         truth, rows = validation["label"].to_numpy(), self.features.of(validation)
         scores = [metrics.score(truth, each.predict(rows), metric) for each in candidates]
         self.validation_score = max(scores)
