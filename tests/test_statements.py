@@ -8,6 +8,7 @@ import torch
 
 from kdbook.analysis import descriptions
 from kdbook.settings import automm, profile
+from kdbook.settings.arms import FLOORS
 from kdbook.store.local import Store
 from kdbook.study.specs import expand
 from kdbook.study.study import Study
@@ -118,6 +119,8 @@ def test_the_longer_control_trains_all_its_epochs():
 def test_the_profiles_train_in_32_bits_without_augmentation_but_for_one_ablation():
     for name in profile.names():
         for spec in expand(profile.load(name)).values():
+            if spec.arm in FLOORS:
+                continue
             assert str(spec.hyperparameters["env.precision"]) == "32"
             is_augmented = spec.hyperparameters[automm.AUGMENTATION] > 0
             assert not is_augmented or (name.startswith("pawsx") and "augment" in spec.title.lower()), (

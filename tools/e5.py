@@ -109,7 +109,8 @@ def _tensors(reader: Reader) -> Iterator[tuple[str, np.ndarray]]:
 
 def tokenizer(source: Source, kept: list[int]) -> Tokenizer:
     """The tokenizer with some of the pieces; its table of normalized letters is NFKC but for rare ones."""
-    vocabulary = [(source.pieces[piece], float(source.scores[piece])) for piece in kept]
+    # a number of 32 bits in as few digits as it needs
+    vocabulary = [(source.pieces[piece], float(str(source.scores[piece]))) for piece in kept]
     made = Tokenizer(models.Unigram(vocabulary, unk_id=SPECIAL.index("<unk>"), byte_fallback=False))
     made.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")])
     made.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")

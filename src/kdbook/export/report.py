@@ -165,7 +165,9 @@ def origin(arms: Arms, run: Run) -> str:
 
 def _accuracy_rows(arms: Arms, run: Run, report: ExportReport) -> str:
     estimates = {
-        f"{arm}, mean of {len(arms[arm])}": _mean_accuracy(arms[arm]) for arm in (LINEAR, *arms.main)
+        f"{arm}, mean of {len(arms[arm])}": _mean_accuracy(arms[arm])
+        for arm in (LINEAR, *arms.main)
+        if arm in arms
     }
     for language, rows in run.predictions.groupby("language", sort=False):
         estimates[f"this model, {plain(str(language))}"] = bootstrap.mean_score([rows])
