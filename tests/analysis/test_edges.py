@@ -141,7 +141,7 @@ SPREADS = {
 def test_equal_variations_are_not_told_apart(spread, seeds):
     """Nine arms of the same true accuracy, eight of them compared with the first."""
     rng = np.random.default_rng(seeds)
-    studies, false, covered = 200 if spread.startswith("an unstable") else 100, 0, []
+    studies, false, covered = 400 if spread.startswith("an unstable") else 100, 0, []
     for _ in range(studies):
         common = rng.normal(0, 0.01, seeds)
         accuracies = 0.75 + common + rng.normal(0, 1, (9, seeds)) * np.array(SPREADS[spread])[:, None]
