@@ -86,8 +86,11 @@ def test_nothing_of_others_in_the_cache_is_touched(cache):
     cache.mkdir(parents=True)
     (cache / "e5-3").mkdir()
     (cache / "e5-3" / "theirs").write_text("kept")
-    packed.unpacked(SMALLEST)
-    assert (cache / "e5-3" / "theirs").read_text() == "kept"
+    path = packed.unpacked(SMALLEST)
+    (path / "theirs").write_text("kept")
+    (path / packed.WEIGHTS).write_bytes(b"damaged")
+    assert packed.unpacked(SMALLEST) == path and packed._is_whole(path)
+    assert (path / "theirs").read_text() == (cache / "e5-3" / "theirs").read_text() == "kept"
 
 
 def test_blocks_are_signed_numbers_of_four_bits():

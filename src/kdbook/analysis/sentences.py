@@ -47,13 +47,17 @@ def headline(arms: Arms, study: Study) -> str:
     scores = ", ".join(f"the {arm_name(str(arm))} **{mean:.3f}**" for arm, mean in means.items())
     metric = study.profile.primary.metric
     stated = f"{metric[0].upper()}{metric[1:]} on all test rows: {scores}. {primary(arms, study)}"
-    is_better = comparisons.over_linear(arms, TEACHER).verdict is Verdict.BETTER
-    return stated if is_better else f"{over_linear(arms, TEACHER)} {stated}"
+    difference = comparisons.over_linear(arms, TEACHER)
+    is_better = difference.verdict is Verdict.BETTER
+    return stated if is_better else f"{_over_linear(difference, TEACHER, ALL)} {stated}"
 
 
 def over_linear(arms: Arms, arm: str, test: str = ALL) -> str:
     """Whether an arm outperforms the linear model on the same labels, and by how much."""
-    difference = comparisons.over_linear(arms, arm, test)
+    return _over_linear(comparisons.over_linear(arms, arm, test), arm, test)
+
+
+def _over_linear(difference: Estimate, arm: str, test: str) -> str:
     numbers = f"{points(difference)} points ({interval(difference)})"
     name = arm_name(arm)
     match difference.verdict:

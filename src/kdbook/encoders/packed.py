@@ -32,6 +32,7 @@ WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 WORDS = "embeddings.word_embeddings.weight"
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
+FILES = (WEIGHTS, CONFIG, *TOKENIZER)
 HASHES = "hashes.json"  # of the files of an unpacked encoder, to find damage
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -78,7 +79,7 @@ def blocks(weights: Array, scales: Array) -> Array:
 def _is_whole(folder: Path) -> bool:
     try:
         expected = json.loads((folder / HASHES).read_text("utf-8"))
-        return all(hash_of(folder / name) == expected[name] for name in (WEIGHTS, CONFIG, *TOKENIZER))
+        return all(hash_of(folder / name) == expected[name] for name in FILES)
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
@@ -92,19 +93,22 @@ def _for_this_process(name: str) -> Path:
 
 
 def _unpack(name: str, folder: Path) -> None:
+    """Write the files, each whole or not at all, and their hashes last; other files of the folder stay."""
     from safetensors.numpy import save_file
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with as_file(files(__package__) / PACKED) as source, atomic(folder) as partial:
-        partial.mkdir()
+    folder.mkdir(parents=True, exist_ok=True)
+    with as_file(files(__package__) / PACKED) as source:
         config, tensors = _compact(source) if name == COMPACT else _e5(source, LAYERS[name])
-        save_file(tensors, partial / WEIGHTS, metadata={"format": "pt"})
-        (partial / CONFIG).write_text(json.dumps(config), "utf-8")
+        with atomic(folder / WEIGHTS) as partial:
+            save_file(tensors, partial, metadata={"format": "pt"})
+        with atomic(folder / CONFIG) as partial:
+            partial.write_text(json.dumps(config), "utf-8")
         for file in TOKENIZER:
-            shutil.copyfile(source / E5 / file, partial / file)
-        written = {file.name: hash_of(file) for file in partial.iterdir()}
-        (partial / HASHES).write_text(json.dumps(written), "utf-8")
-        shutil.rmtree(folder, ignore_errors=True)  # it is damaged
+            with atomic(folder / file) as partial:
+                shutil.copyfile(source / E5 / file, partial)
+    written = {file: hash_of(folder / file) for file in FILES}
+    with atomic(folder / HASHES) as partial:
+        partial.write_text(json.dumps(written), "utf-8")
 
 
 def _files(part: str) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter, ValidationEr
 
 from kdbook.errors import KdbookError
 from kdbook.hashing import digest_of
-from kdbook.settings.arms import Lesson, Metric, Rows
+from kdbook.settings.arms import FLOORS, Lesson, Metric, Rows
 
 if TYPE_CHECKING:
     import pandas as pd  # imported where tables are read: a build that finds everything current needs none
@@ -72,6 +72,11 @@ class RunSpec(_Record):
     lesson: Lesson = "labels"
     metric: Metric = "accuracy"
     title: str = ""
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether the run is a linear model, which has no encoder and needs no AutoMM."""
+        return self.arm in FLOORS
 
 
 class RunIdentity(_Record):

@@ -5,7 +5,6 @@ from importlib.metadata import PackageNotFoundError, version
 
 from kdbook import fingerprint
 from kdbook.paths import expanded
-from kdbook.settings.arms import FLOORS
 from kdbook.settings.data import GENERATED, Data
 from kdbook.store.run import RunIdentity, RunRecord, RunSpec, hash_of, key_of
 
@@ -50,8 +49,8 @@ def identity_of(
         rows=spec.rows,
         lesson=spec.lesson,
         metric=spec.metric,
-        code=code_digest(spec.arm in FLOORS),
-        versions=versions(spec.arm in FLOORS),
+        code=code_digest(spec.is_linear),
+        versions=versions(spec.is_linear),
     )
 
 
@@ -113,7 +112,7 @@ def differences(before: RunRecord, now: RunIdentity) -> list[str]:
             if old.get(name) != new.get(name)
         ]
     if then.code != now.code:
-        code, code_before = code_map(before.spec.arm in FLOORS), before.code
+        code, code_before = code_map(before.spec.is_linear), before.code
         changed = (name for name in sorted({*code, *code_before}) if code.get(name) != code_before.get(name))
         words += [f"code {name}" for name in changed]
     return words

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from kdbook.encoders import checkpoints
 from kdbook.errors import KdbookError
 from kdbook.settings import environment
-from kdbook.settings.arms import FLOORS, LINEAR, MAIN_ARMS, Rows
+from kdbook.settings.arms import LINEAR, MAIN_ARMS, Rows
 from kdbook.settings.automm import MAX_TEXT_LEN, number
 from kdbook.settings.profile import Profile
 from kdbook.store.local import Store
@@ -162,7 +162,7 @@ class Study:
                 f"{spec.name} learns the labels of all rows, and some rows of "
                 f"{self.profile.data.source} have none; leave the arm out"
             )
-        if spec.arm in FLOORS:
+        if spec.is_linear:
             return
         longest = number(spec.hyperparameters, MAX_TEXT_LEN)
         positions = checkpoints.max_positions(self._checkpoint(spec.checkpoint).path)
@@ -217,7 +217,7 @@ class Study:
         from kdbook.training.lessons import Teaching
 
         teaching = Teaching(spec.rows, spec.lesson, teacher)
-        if spec.arm in FLOORS:
+        if spec.is_linear:
             from kdbook.training import linear
 
             measurements = linear.train_run(directory, self.data, teaching, spec.metric)
@@ -241,7 +241,7 @@ class Study:
             source=self.profile.data.source,
             spec=spec,
             identity=run_identity,
-            code=identity.code_map(spec.arm in FLOORS),
+            code=identity.code_map(spec.is_linear),
             measurements=measurements,
         )
 
@@ -267,7 +267,7 @@ class Study:
         return identity.versions()
 
     def _identity(self, spec: RunSpec, teacher: str | None) -> RunIdentity:
-        checkpoint = LINEAR if spec.arm in FLOORS else self._checkpoint(spec.checkpoint).identity
+        checkpoint = LINEAR if spec.is_linear else self._checkpoint(spec.checkpoint).identity
         data = self.data_digest(spec.rows)
         return identity.identity_of(spec, data, checkpoint, teacher, self.profile.threads)
 
