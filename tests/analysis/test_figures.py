@@ -31,6 +31,28 @@ def test_score_by_language_has_a_dot_for_each_run(arms):
     assert len(axes.collections) == 3 * (3 + 1)  # an interval for each arm and test set, and the linear model
 
 
+@pytest.mark.parametrize(
+    "figure",
+    [
+        figures.score_by_language,
+        figures.learning_curves,
+        lambda arms: figures.calibration_curves(arms, load(profile.load("smoke").data)),
+        figures.score_against_latency,
+    ],
+)
+def test_any_number_of_arms_can_be_told_apart(tmp_path, figure):
+    others = {f"variation-{number}": 0.6 for number in range(12)}
+    axes = figure(make_arms(tmp_path, 0.9, 0.6, 0.7, seeds=1, **others)).axes[0]
+    names = [text.get_text() for text in axes.get_legend().get_texts()]
+    handles = [
+        handle
+        for handle, name in zip(axes.get_legend().legend_handles, names, strict=True)
+        if name != "linear"
+    ]
+    shown = [(handle.get_color(), handle.get_marker()) for handle in handles]
+    assert set(others) <= set(names) and len(set(shown)) == len(shown) >= 13
+
+
 def test_languages_without_labels_have_a_background(arms):
     axes = figures.score_by_language(arms, ["de"]).axes[0]
     assert "without labels" in [text.get_text() for text in axes.get_legend().get_texts()]

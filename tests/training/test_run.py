@@ -147,12 +147,11 @@ def three_epochs(tmp_path_factory) -> Path:
 def test_a_killed_run_goes_on_after_its_last_epoch_and_ends_as_it_would_have(three_epochs, tmp_path):
     kdbook("run", "--profile", str(three_epochs), "--jobs", "1", store=tmp_path / "whole")
     whole = Study(profile.load(str(three_epochs)), Store(tmp_path / "whole"), train_in_process)
+    key = whole.resolve(whole.specs["distilled-0"]).key
+    shutil.copytree(whole.store.root, tmp_path / "killed")
+    shutil.rmtree(tmp_path / "killed" / key)
     killed = Study(profile.load(str(three_epochs)), Store(tmp_path / "killed"), train_in_process)
-    shutil.copytree(whole.get_or_train("teacher").path, killed.store.root / whole.get_or_train("teacher").key)
-    shutil.copytree(
-        whole.get_or_train("baseline").path, killed.store.root / whole.get_or_train("baseline").key
-    )
-    _kill_after_an_epoch(three_epochs, killed.store, key := killed.resolve(killed.specs["distilled-0"]).key)
+    _kill_after_an_epoch(three_epochs, killed.store, key)
     row = {row.name: row for row in killed.status()}["distilled-0"]
     assert row.state == "interrupted" and "after epoch" in row.reason
     done = kdbook("run", "--profile", str(three_epochs), "--jobs", "1", store=killed.store.root)
@@ -169,8 +168,8 @@ def _kill_after_an_epoch(path: Path, store: Store, key: str) -> None:
     process = subprocess.Popen(
         command, env=os.environ | {"KDBOOK_STORE": str(store.root)}, stderr=subprocess.DEVNULL
     )
-    predictor = store.root / "partial" / key / "predictor"
-    wait_until(lambda: _is_readable(predictor / "last.ckpt") or process.poll() is not None, interval=0.005)
+    last = store.root / "partial" / key / "predictor" / "last.ckpt"
+    wait_until(lambda: _is_readable(last) or process.poll() is not None, interval=0.005)
     process.kill()
     process.wait()
     wait_until(lambda: not store.is_locked(key), interval=0.005)  # until the worker has noticed
@@ -183,7 +182,8 @@ def test_two_commands_at_once_train_each_run_once(three_epochs, tmp_path):
     both = [subprocess.Popen(command, env=settings, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     errors = "".join(process.communicate()[1] for process in both)
     assert [process.returncode for process in both] == [0, 0]
-    assert errors.count("finished in") == 3
+    runs = Study(profile.load(str(three_epochs)), Store(tmp_path), train_in_process).specs
+    assert errors.count("finished in") == len(runs)
     assert "waiting for another process that trains teacher-0" in errors
 
 

@@ -27,6 +27,7 @@ COLOURS = (  # Okabe and Ito (2008), which colour-blind readers can tell apart
     "#56B4E9",
     "#F0E442",
 )
+MARKERS = ("o", "s", "^", "D", "v")
 STYLE: dict[str, object] = {
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
@@ -52,6 +53,12 @@ def empty(width: float, height: float, columns: int = 1) -> tuple[Figure, Any]:
     _show_as_svg()  # not before: a kernel's first figure sets the format
     plt.close(figure)  # shown as a cell's value, not a second time by the backend
     return figure, axes
+
+
+def series(number: int) -> dict[str, Any]:
+    """Colour and marker of a series by its number: after the last colour the first, with another marker."""
+    round_of_colours, position = divmod(number, len(COLOURS))
+    return {"color": COLOURS[position], "marker": MARKERS[round_of_colours % len(MARKERS)]}
 
 
 def shortened(name: str) -> str:

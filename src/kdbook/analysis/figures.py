@@ -4,7 +4,6 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -12,7 +11,7 @@ from matplotlib.figure import Figure
 
 from kdbook.analysis import bootstrap, canvas, costs
 from kdbook.analysis.calibration import reliability
-from kdbook.analysis.canvas import COLOURS
+from kdbook.analysis.canvas import COLOURS, series
 from kdbook.analysis.comparisons import METRIC
 from kdbook.analysis.curves import Point
 from kdbook.analysis.fidelity import fidelity_by_run
@@ -46,9 +45,9 @@ def score_by_language(arms: Arms, languages_without_labels: Sequence[str] = ()) 
         for number, (arm, runs) in enumerate(drawn.items()):
             values = table["score"][(table["arm"] == arm) & (table["test"] == test)]
             x = position + (number - (len(drawn) - 1) / 2) * 0.7 / len(drawn)
-            _dots_and_mean(axes, x, values, COLOURS[number], arm if position == 0 else None)
+            _dots_and_mean(axes, x, values, number, arm if position == 0 else None)
             mean = bootstrap.mean_score(on_test(test, runs))
-            axes.vlines(x, max(mean.low, 0), min(mean.high, 1), color=COLOURS[number], linewidth=1)
+            axes.vlines(x, max(mean.low, 0), min(mean.high, 1), color=series(number)["color"], linewidth=1)
         for floor, style in zip(FLOORS, FLOOR_STYLES, strict=True):
             if floor in arms:
                 mean_score = table["score"][(table["arm"] == floor) & (table["test"] == test)].mean()
@@ -79,8 +78,7 @@ def learning_curves(arms: Arms) -> Figure:
         for index, run in enumerate(runs):
             curve = run.history
             label = arm if index == 0 else None
-            line = axes.plot(curve["seconds"], curve["validation_score"], "o-", label=label)
-            plt.setp(line, color=COLOURS[number], alpha=0.8)
+            axes.plot(curve["seconds"], curve["validation_score"], label=label, alpha=0.8, **series(number))
     for run in arms.get(LINEAR, []):
         best = run.measurements.validation_score
         axes.axhline(best, color="black", linestyle=FLOOR_STYLES[0], linewidth=1, label=LINEAR)
@@ -100,7 +98,7 @@ def by_edit(table: pd.DataFrame) -> Figure:
     figure, axes = canvas.empty(7, 0.34 * len(table) + 1.2)
     rows = range(len(table))
     for number, arm in enumerate(arms):
-        axes.plot(table[arm], rows, "o", color=COLOURS[number], markersize=8, label=arm)
+        axes.plot(table[arm], rows, linestyle="", markersize=8, label=arm, **series(number))
     axes.axvline(CHANCE, color="grey", linestyle=":", linewidth=1)
     meaning = {0: "different", 1: "same"}
     axes.set_yticks(rows, [f"{edit} ({meaning[label]})" for label, edit in table.index])
@@ -157,17 +155,19 @@ def agreement(arms: Arms) -> Figure:
         for position, kind in enumerate(kinds):
             values = table.loc[[arm], kind]
             x = position + (number - (len(names) + 1) / 2) * 0.25
-            _dots_and_mean(axes, x, values, COLOURS[number], arm if position == 0 else None)
+            _dots_and_mean(axes, x, values, number, arm if position == 0 else None)
     axes.set_xticks(range(len(kinds)), list(kinds.values()))
     axes.set_ylabel("agreement with the teacher")
     axes.legend(frameon=False)
     return canvas.finished(figure)
 
 
-def _dots_and_mean(axes: Axes, x: float, values: pd.Series, colour: str, label: str | None) -> None:
-    """A dot per run, and a bar at their mean."""
-    axes.plot([x] * len(values), values, "o", color=colour, alpha=0.55, markersize=5)
-    axes.plot([x - 0.08, x + 0.08], [values.mean()] * 2, color=colour, linewidth=3, label=label)
+def _dots_and_mean(axes: Axes, x: float, values: pd.Series, number: int, label: str | None) -> None:
+    """A dot per run, and a bar at their mean, in the style of an arm's number."""
+    axes.plot(
+        [x] * len(values), values, linestyle="", alpha=0.55, markersize=5, label=label, **series(number)
+    )
+    axes.plot([x - 0.08, x + 0.08], [values.mean()] * 2, color=series(number)["color"], linewidth=3)
 
 
 def calibration_curves(arms: Arms, data: TextData) -> Figure:
@@ -180,8 +180,9 @@ def calibration_curves(arms: Arms, data: TextData) -> Figure:
     for number, (arm, runs) in enumerate(arms.items()):
         for index, run in enumerate(runs):
             table = reliability(*binary_events(run.predictions))
-            line = axes.plot(table["probability"], table["share"], "o-", label=arm if index == 0 else None)
-            plt.setp(line, color=COLOURS[number], alpha=0.7, markersize=4, linewidth=1)
+            label = arm if index == 0 else None
+            shape = {"alpha": 0.7, "markersize": 4, "linewidth": 1} | series(number)
+            axes.plot(table["probability"], table["share"], label=label, **shape)
     event = f"“{canvas.shortened(data.meanings[1])}”" if len(data.classes) == 2 else "the predicted class"
     axes.set_xlabel(f"predicted probability of {event}")
     axes.set_ylabel("observed share")
@@ -211,8 +212,8 @@ def score_against_latency(arms: Arms) -> Figure:
     figure, axes = canvas.empty(7, 3.6)
     for number, arm in enumerate(arms):
         rows = table[table["arm"] == arm]
-        dots = axes.plot(rows["milliseconds"], rows["score"], "o", label=arm)
-        plt.setp(dots, color=COLOURS[number], markersize=8, alpha=0.7)
+        shape = {"linestyle": "", "markersize": 8, "alpha": 0.7} | series(number)
+        axes.plot(rows["milliseconds"], rows["score"], label=arm, **shape)
     axes.set_xlim(left=0)
     axes.set_xlabel("milliseconds per row (tokenization and forward pass)")
     axes.set_ylabel(metric_of(arms))
@@ -291,7 +292,7 @@ def dose_response(points: Sequence[Point], dose: str, tests: Sequence[str] = (AL
             values = np.array([mean.value for mean in means])
             ends = [values - [mean.low for mean in means], [mean.high for mean in means] - values]
             x = np.arange(len(points)) + (number - (len(arms) - 1) / 2) * 0.06
-            axes.errorbar(x, values, yerr=ends, fmt="o-", color=COLOURS[number], capsize=2, label=arm)
+            axes.errorbar(x, values, yerr=ends, capsize=2, label=arm, **series(number))
         axes.set_xticks(
             range(len(points)), [textwrap.fill(point.dose, TICK_WIDTH // len(tests)) for point in points]
         )
