@@ -10,6 +10,7 @@
 # make tuning   choose the settings of the embedded profile on rows that are in no split, with as many trials for every arm
 # make confirmation   the main arms once more, with data, teachers and students of seeds that were never used
 # make curves   the runs of the chapter When does distillation pay? (20 minutes on two cores)
+# make massive   the runs of the chapter On real text (KDBOOK_DATA=DIR for MASSIVE in files instead of the hub's)
 # make readme   update the results in README.md from the finished runs of the embedded profile
 # make pdf     print the whole book as _build/book.pdf (needs Chromium)
 # make coverage   branch coverage of the package by the tests
@@ -36,7 +37,7 @@ export UV_CACHE_DIR ?= $(CURDIR)/.uv/cache
 endif
 unexport PYTHONDONTWRITEBYTECODE # without bytecode, each of many processes would compile thousands of modules
 
-.PHONY: help book pdf test test-fast test-reliability tuning confirmation curves readme coverage serve env lint audit clean bench-freshness bench-distillation bench-deployment bench-cluster
+.PHONY: help book pdf test test-fast test-reliability tuning confirmation curves massive readme coverage serve env lint audit clean bench-freshness bench-distillation bench-deployment bench-cluster
 
 book: $(READY)
 	.venv/bin/jupyter-book build -W --keep-going .
@@ -72,6 +73,9 @@ readme: $(READY)
 
 curves: $(READY)
 	env -u KDBOOK_DATA -u KDBOOK_PROFILE .venv/bin/python bench/curves.py
+
+massive: $(READY)
+	env -u KDBOOK_PROFILE .venv/bin/python bench/massive.py
 
 tuning confirmation: $(READY)
 	env -u KDBOOK_DATA -u KDBOOK_PROFILE .venv/bin/python bench/tuning.py $@

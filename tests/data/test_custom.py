@@ -175,12 +175,41 @@ def test_other_mistakes(tmp_path, table):
         data.load(settings_of(tmp_path / "ids.csv", COLUMNS.model_copy(update={"id": "n"})))
 
 
-def test_a_class_that_no_used_row_has_is_refused(tmp_path, table):
+def test_a_class_without_a_training_row_stays_and_counts_as_an_error(tmp_path, table):
+    table.to_csv(tmp_path / "train.csv", index=False)
+    others = table.assign(mood=table["mood"].mask(table.index == 7, "a rare one"))
+    for split in ("validation", "test"):
+        others.to_csv(tmp_path / f"{split}.csv", index=False)
+    dataset = data.load(settings_of(tmp_path))
+    assert dataset.classes == ("bad", "fair", "good", "a rare one")
+    assert len(dataset["test"]) == len(dataset["validation"]) + 1 == len(table)
+    assert (dataset["test"]["label"] == 3).sum() == 1 and dataset["validation"]["label"].max() == 2
+    assert any(
+        "has the label 'a rare one': its 1 test rows count as errors" in note for note in dataset.notes
+    )
+
+
+def test_a_class_only_of_languages_without_labels_comes_last(tmp_path, table):
+    """Its number must not lie between those of classes that models predict."""
+    german = table.assign(language="de", mood=table["mood"].replace("bad", "awful"))
+    for split in data.SPLITS:
+        pd.concat([table.assign(language="en"), german]).to_csv(tmp_path / f"{split}.csv", index=False)
+    columns = COLUMNS.model_copy(update={"language": "language"})
+    settings = settings_of(tmp_path, columns, ("en", "de"), train_languages=("en",), unlabelled=True)
+    dataset = data.load(settings)
+    assert dataset.classes == ("bad", "fair", "good", "awful")
+    hidden = dataset["unlabelled"]
+    assert set(hidden["true_label"]) == {1, 2, 3} and set(dataset["train"]["label"]) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("items", [3, 4, 10, 20])
+def test_a_few_items_have_every_class(tmp_path, table, items):
     rare = table.assign(mood=table["mood"].mask(table.index == 7, "rare"))
     for split in data.SPLITS:
         rare.to_csv(tmp_path / f"{split}.csv", index=False)
-    with pytest.raises(KdbookError, match="no training row that is used has the label '.*'; use more"):
-        data.load(settings_of(tmp_path, train_items=6))
+    fewer, more = (data.load(settings_of(tmp_path, train_items=number))["train"] for number in (items, 25))
+    assert fewer["id"].nunique() == items and set(fewer["id"]) <= set(more["id"])
+    assert fewer["label"].nunique() == min(items, 4) and len(fewer["label"].unique()) >= 3
 
 
 def test_a_hub_data_set_of_any_columns(monkeypatch):

@@ -12,6 +12,8 @@ def test_all_shipped_profiles_are_valid_and_turn_augmentation_off():
     assert set(profile.names()) == {
         "embedded",
         "laptop",
+        "massive",
+        "massive-both",
         "smoke",
         "pawsx",
         "pawsx-small",
@@ -188,7 +190,7 @@ def test_a_profile_in_another_encoding_is_one_line(tmp_path):
 
 
 def test_unknown_profile_names_the_choices():
-    with pytest.raises(KdbookError, match="embedded, laptop, pawsx, pawsx-seven"):
+    with pytest.raises(KdbookError, match="embedded, laptop, massive, massive-both, pawsx, pawsx-seven"):
         profile.load("nope")
 
 

@@ -282,7 +282,9 @@ def _sigmoid(logit: Any) -> Any:
 
 
 def dose_response(points: Sequence[Point], dose: str, tests: Sequence[str] = (ALL,)) -> Figure:
-    """Mean accuracy of each arm with its 95% confidence interval at every dose, a panel for each test set."""
+    """Mean accuracy of each arm with its 95% confidence interval at every dose, and a dashed line for the
+    linear model, a panel for each test set.
+    """
     figure, panels = canvas.empty(7, 4.2, columns=len(tests))
     arms = list(points[0].accuracy)
     panels = np.atleast_1d(panels)
@@ -291,6 +293,9 @@ def dose_response(points: Sequence[Point], dose: str, tests: Sequence[str] = (AL
             means = [point.accuracy[arm][test] for point in points]
             values = np.array([mean.value for mean in means])
             ends = [values - [mean.low for mean in means], [mean.high for mean in means] - values]
+            if arm in FLOORS:
+                axes.plot(values, color="black", linestyle=FLOOR_STYLES[0], linewidth=1, label=arm)
+                continue
             x = np.arange(len(points)) + (number - (len(arms) - 1) / 2) * 0.06
             axes.errorbar(x, values, yerr=ends, capsize=2, label=arm, **series(number))
         axes.set_xticks(

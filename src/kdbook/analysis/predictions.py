@@ -31,9 +31,20 @@ SMALLEST_PROBABILITY = 1e-6  # where a logarithm is taken, probabilities are kep
 
 
 def probabilities(predictions: pd.DataFrame) -> np.ndarray:
-    """The probability of each class, shape (rows, classes)."""
-    columns = [column for column in predictions.columns if column.startswith(PROBABILITY)]
-    return predictions[columns].to_numpy(float)
+    """The probability of each class, shape (rows, classes); 0 for a class that the model was not trained
+    on.
+    """
+    trained = trained_classes(predictions)
+    largest = max([*trained, *predictions.get("label", pd.Series(dtype=int)).unique()])
+    found = np.zeros((len(predictions), largest + 1))
+    found[:, trained] = predictions[[f"{PROBABILITY}{number}" for number in trained]]
+    return found
+
+
+def trained_classes(predictions: pd.DataFrame) -> list[int]:
+    """The classes that have a probability."""
+    columns = (column for column in predictions.columns if column.startswith(PROBABILITY))
+    return [int(column.removeprefix(PROBABILITY)) for column in columns]
 
 
 def binary_events(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -50,11 +61,9 @@ def binary_events(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 def ensemble(members: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """The predictions of the mean of the probabilities of several runs on the same rows."""
     rows = aligned(*members)
-    columns = [column for column in rows[0].columns if column.startswith(PROBABILITY)]
     mean = np.mean([probabilities(frame) for frame in rows], axis=0)  # (rows, classes)
-    classes = np.array([int(column.removeprefix(PROBABILITY)) for column in columns])
-    by_class = dict(zip(columns, mean.T, strict=True))
-    return rows[0].assign(prediction=classes[mean.argmax(axis=1)], **by_class)
+    by_class = {f"{PROBABILITY}{number}": column for number, column in enumerate(mean.T)}
+    return rows[0].assign(prediction=mean.argmax(axis=1), **by_class)
 
 
 def aligned(*predictions: pd.DataFrame) -> list[pd.DataFrame]:

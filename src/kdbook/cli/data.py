@@ -55,6 +55,7 @@ def new(
     """Write a profile for your own data, after reading and auditing all rows; asks for what is missing."""
     from kdbook.data import remarks  # imports pandas, which takes seconds
     from kdbook.data.new_profile import ProfileRequest, write
+    from kdbook.encoders import coverage
 
     source = source or ask("--data", "Data (a file, a directory, or a hub id)")
     columns = tuple(texts or _split(ask("--text", "Column of the text (two with a comma for pairs)")))
@@ -88,6 +89,7 @@ def new(
         *remarks.on_dropped_rows(rows),
         *rows.notes,
         *remarks.on_long_texts(rows["train"], longest),
+        *coverage.remarks(models.teacher.checkpoint, rows["test"]),
         *proposed,
     ]:
         say(f"- {remark}")

@@ -1,7 +1,7 @@
 """The labels of custom data: which rows have a usable one, and which classes there are."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
@@ -9,6 +9,8 @@ from kdbook.data.dataset import UNLABELLED
 from kdbook.data.table import quoted
 from kdbook.errors import KdbookError
 from kdbook.settings.data import Data
+
+LABELS = ("label", "true_label")
 
 
 def usable_rows(rows: pd.DataFrame, settings: Data) -> pd.DataFrame:
@@ -48,34 +50,69 @@ def check_labels(frames: Mapping[str, pd.DataFrame], settings: Data) -> None:
 
 
 def classes_of(frames: Mapping[str, pd.DataFrame], settings: Data) -> tuple[str, ...]:
-    """The classes of the training rows, in the order of numbers where all are numbers, else in natural order.
+    """The classes of the training rows, in the order of numbers where all are numbers, else in natural order;
+    after them those that only other rows have.
 
     Raises
     ------
     KdbookError
-        If there are fewer than two, or another split has a class that the training rows lack.
+        If the training rows have fewer than two, or no row of another split has one of theirs.
     """
     labels = usable_rows(frames["train"], settings)["label"].unique()
-    classes = tuple(sorted(labels, key=_numeric if all(map(_is_number, labels)) else _natural))
+    classes = _in_order(labels)
     if len(classes) < 2:
         raise KdbookError(
             f"{settings.source}: the training rows have {len(classes)} class; a classifier needs at least two"
         )
+    others: set[str] = set()
     for split, frame in frames.items():
         usable = usable_rows(frame, settings)["label"]
         unknown = usable[~usable.isin(classes)]
-        if len(unknown):
-            hidden = len(unknown) == len(usable) and unknown.nunique() == 1 and split != "train"
+        if len(unknown) and len(unknown) == len(usable):
+            is_hidden = unknown.nunique() == 1
             advice = (
                 f'if its labels are hidden, leave the split out with data.ignored_splits = ["{split}"]'
-                if hidden
-                else "give it more rows, or drop it"
+                if is_hidden
+                else "do both have the same labels?"
             )
             raise KdbookError(
                 f"{settings.source}: the {split} rows have the class {quoted(unknown.iloc[0])!r}, which no "
-                f"training row has; {advice}"
+                f"training row has, and none that one has; {advice}"
             )
-    return classes
+        others |= set(unknown)
+    return (*classes, *_in_order(others))
+
+
+def trained_first(
+    splits: Mapping[str, pd.DataFrame], classes: tuple[str, ...]
+) -> tuple[dict[str, pd.DataFrame], tuple[str, ...], list[str]]:
+    """Rows and classes with those classes first that models are trained on, and a remark on each other one.
+
+    Test rows of another class stay, and every model errs there; validation rows are left out.
+    """
+    known = set(splits["train"]["label"])
+    if len(known) == len(classes):
+        return dict(splits), classes, []
+    order = sorted(range(len(classes)), key=lambda number: (number not in known, number))
+    numbers = {old: new for new, old in enumerate(order)}
+    renumbered = {
+        split: rows.assign(**{name: rows[name].map(numbers) for name in LABELS if name in rows})
+        for split, rows in splits.items()
+    }
+    validation = renumbered["validation"]
+    selecting = validation[validation["label"] < len(known)].reset_index(drop=True)
+    remarks = [
+        f"no training row that is used has the label {quoted(classes[number])!r}: its "
+        f"{(splits['test']['label'] == number).sum():,} test rows count as errors, and its "
+        f"{(validation['label'] == numbers[number]).sum():,} validation rows are left out"
+        for number in order[len(known) :]
+    ]
+    return renumbered | {"validation": selecting}, tuple(classes[number] for number in order), remarks
+
+
+def _in_order(labels: Iterable[str]) -> tuple[str, ...]:
+    labels = list(labels)
+    return tuple(sorted(labels, key=_numeric if all(map(_is_number, labels)) else _natural))
 
 
 def _is_number(text: str) -> bool:

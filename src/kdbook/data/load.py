@@ -1,13 +1,14 @@
 """The data of a profile: read or generated, audited, and cut to the chosen number of items."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 import pandas as pd
 
 from kdbook.data import custom, pawsx, remarks
 from kdbook.data.audit import PLACEHOLDER, Audit, audit
+from kdbook.data.classes import trained_first
 from kdbook.data.custom import SourceRows
 from kdbook.data.dataset import SPLITS, UNLABELLED, TextData
 from kdbook.data.generated import corpus
@@ -42,14 +43,15 @@ def load(settings: Data) -> TextData:
     splits = {split: _used(audits[split].kept, split, settings) for split in SPLITS}
     if settings.has_unlabelled_rows:
         splits |= _hide_labels(splits["train"], audits, settings)
-    _check_classes(splits, source.classes, settings.source)
-    meanings = MEANINGS if settings.task == "paraphrase" else source.classes
-    notes = [*source.notes, *remarks.on_names(source, settings), *remarks.on_duplicates(splits)]
+    splits, classes, untrained = trained_first(splits, source.classes)
+    _check_classes(splits, classes, settings)
+    meanings = MEANINGS if settings.task == "paraphrase" else classes
+    notes = [*source.notes, *untrained, *remarks.on_names(source, settings), *remarks.on_duplicates(splits)]
     return TextData(
         settings.source,
         settings.task,
         settings.languages,
-        source.classes,
+        classes,
         meanings,
         audits,
         splits,
@@ -64,7 +66,8 @@ def _used(kept: pd.DataFrame, split: str, settings: Data) -> pd.DataFrame:
         "validation": settings.validation_items,
         "test": settings.test_items,
     }
-    rows = _first_items(kept, limits[split], settings.seed)
+    choose = _first_items_of_every_class if split == "train" else _first_items
+    rows = choose(kept, limits[split], settings.seed)
     if split == "test":
         return rows
     return rows[~rows["language"].isin(settings.languages_without_labels)].reset_index(drop=True)
@@ -75,8 +78,8 @@ def _hide_labels(train: pd.DataFrame, audits: Mapping[str, Audit], settings: Dat
 
     The first items by a hash keep them, so that those of a smaller number are among those of a larger one.
     """
-    kept = _first_items(audits["train"].kept, settings.train_items, settings.seed)
-    labelled = _first_items(train, settings.labelled_items, settings.seed)
+    kept = _first_items_of_every_class(audits["train"].kept, settings.train_items, settings.seed)
+    labelled = _first_items_of_every_class(train, settings.labelled_items, settings.seed)
     is_labelled = kept["id"].isin(labelled["id"]) & ~kept["language"].isin(settings.languages_without_labels)
     hidden = kept[~is_labelled]
     if "true_label" not in hidden:
@@ -170,21 +173,49 @@ def _chance_of_conflict(rows: pd.DataFrame) -> float:
     return float(1 - (shares**2).sum())
 
 
-def _check_classes(splits: dict[str, pd.DataFrame], classes: tuple[str, ...], source: str) -> None:
-    """Stop if a class has no training row, since no model could learn it."""
-    missing = set(range(len(classes))) - set(splits["train"]["label"])
-    if missing:
-        name = classes[min(missing)]
+def _check_classes(splits: Mapping[str, pd.DataFrame], classes: tuple[str, ...], settings: Data) -> None:
+    """Stop if there is nothing to tell apart, or nothing to select an epoch by.
+
+    In pairs of sentences both classes are needed.
+    """
+    trained = splits["train"]["label"].nunique()
+    if trained < (2 if settings.columns else len(classes)):
         raise KdbookError(
-            f"{source}: no training row that is used has the label {name!r}; use more, or drop that class"
+            f"{settings.source}: no training row that is used has the label {classes[trained]!r}; use more "
+            "rows"
+        )
+    if splits["validation"].empty:
+        raise KdbookError(
+            f"{settings.source}: no validation row has a label of a training row; use more training rows"
         )
 
 
 def _first_items(rows: pd.DataFrame, items: int | None, seed: int) -> pd.DataFrame:
     """At most ``items`` ids, the same in every language, chosen by a hash so that the choice is fixed."""
-    ids = rows["id"].drop_duplicates()
-    if items is None or len(ids) <= items:
+    if items is None:
         return rows.reset_index(drop=True)
-    rank = ids.map(lambda value: hashlib.sha256(f"{seed}:{value}".encode()).hexdigest())
-    chosen = set(ids[rank.sort_values().index[:items]])
-    return rows[rows["id"].isin(chosen)].reset_index(drop=True)
+    return _of_items(rows, _in_random_order(rows["id"], seed)[:items])
+
+
+def _first_items_of_every_class(rows: pd.DataFrame, items: int | None, seed: int) -> pd.DataFrame:
+    """The same, with the first item of each class in place of the last items that would be chosen."""
+    if items is None:
+        return rows.reset_index(drop=True)
+    ids = _in_random_order(rows["id"], seed)
+    labels = rows.drop_duplicates("id").set_index("id")["label"]
+    of_class = labels.loc[ids].drop_duplicates().index  # in the order of the ids
+    if of_class.isin(ids[:items]).all():
+        return _of_items(rows, ids[:items])
+    others = [item for item in ids if item not in of_class]
+    return _of_items(rows, [*of_class, *others][:items])
+
+
+def _in_random_order(ids: pd.Series, seed: int) -> list[str]:
+    """The distinct ids in the order of a hash."""
+    return sorted(
+        ids.drop_duplicates(), key=lambda item: hashlib.sha256(f"{seed}:{item}".encode()).hexdigest()
+    )
+
+
+def _of_items(rows: pd.DataFrame, items: Iterable[str]) -> pd.DataFrame:
+    return rows[rows["id"].isin(set(items))].reset_index(drop=True)

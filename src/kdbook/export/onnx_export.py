@@ -90,12 +90,13 @@ def _compare(
         for name in (student.MODEL, student.QUANTIZED)
     }
     exact, in_8_bits = (probabilities(model, test_rows) for model in models.values())
-    rounded = stored.assign(prediction=in_8_bits.argmax(axis=1))
+    classes = np.array(stored_predictions.trained_classes(stored))
+    rounded = stored.assign(prediction=classes[in_8_bits.argmax(axis=1)])
     tokenizer_bytes = (folder / student.TOKENIZER).stat().st_size
     return ExportReport(
         rows=len(stored),
-        different=int((exact.argmax(axis=1) != stored["prediction"]).sum()),
-        distance=float(np.abs(exact - stored_predictions.probabilities(stored)).max()),
+        different=int((classes[exact.argmax(axis=1)] != stored["prediction"]).sum()),
+        distance=float(np.abs(exact - stored_predictions.probabilities(stored)[:, classes]).max()),
         accuracy=bootstrap.mean_score([stored]),
         rounded_accuracy=bootstrap.mean_score([rounded]),
         change=bootstrap.difference([stored], [rounded]),
@@ -127,7 +128,9 @@ def _settings(study: Study, run: Run) -> dict[str, object]:
     return {name: tokenizer.token_to_id(tokens[token]) for name, token in MARKS.items()} | {
         "longest": weights.max_tokens(run),
         "texts": text_columns(study),
-        "classes": study.data.classes,
+        "classes": [
+            study.data.classes[number] for number in stored_predictions.trained_classes(run.predictions)
+        ],
         "run": run.key,
     }
 

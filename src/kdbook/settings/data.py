@@ -56,9 +56,10 @@ class Data(Table):
     not read, and split off from the training rows instead, as where labels are hidden.
 
     A study may use rows without labels. With ``labelled_items`` only this number of training items keep their
-    labels. With ``unlabelled`` the rows that have none are used: in custom data those of a split
-    ``unlabelled`` and training rows with an empty label, in all data the training rows of languages that are
-    not in ``train_languages``. Of the items without labels, at most ``unlabelled_items`` are used.
+    labels, one of every class among them. With ``unlabelled`` the rows that have none are used: in custom
+    data those of a split ``unlabelled`` and training rows with an empty label, in all data the training rows
+    of languages that are not in ``train_languages``. Of the items without labels, at most
+    ``unlabelled_items`` are used.
     """
 
     source: Name

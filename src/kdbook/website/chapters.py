@@ -20,6 +20,8 @@ from kdbook.encoders import checkpoints
 from kdbook.errors import KdbookError
 from kdbook.settings import profile
 from kdbook.settings.arms import FLOORS
+from kdbook.store.run import hash_of
+from kdbook.study import kept
 from kdbook.study.status import State
 from kdbook.study.study import Study
 
@@ -80,6 +82,7 @@ def dependencies(
         "run": runs_read(code, study),
         "profile": {name: json.dumps(value) for name, value in settings.items()},
         "data": {"rows": study.data_digest("all")},
+        "kept results": {name: hash_of(kept.locate(name)) for name in kept.names_in(code)},
         "version of": versions_of(packages) | study.versions | _encoders(),
     }
 

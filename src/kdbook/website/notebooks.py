@@ -20,6 +20,7 @@ from nbformat import NotebookNode
 
 from kdbook.errors import KdbookError
 from kdbook.settings.data import Task
+from kdbook.study import kept
 from kdbook.website.prose import is_shown
 
 # A role; or code, which may contain what looks like one.
@@ -32,6 +33,16 @@ TITLED = re.compile(r"(?P<title>.+?)\s*<(?P<target>[^<>]+)>", re.DOTALL)
 DIRECTIVE = re.compile(r"\{(?P<name>[\w:-]+)\}\s*(?P<argument>.*)")
 OPTION = re.compile(r":(?P<name>[\w-]+):\s*(?P<value>.*)")
 LABEL = re.compile(r"^\([\w-]+\)=\n", re.MULTILINE)
+FOLDER = "notebooks"  # of the downloads on a site
+DOWNLOAD = """\
+# Downloads the results that this chapter shows; no build trains the runs that they come from.
+import urllib.request
+from pathlib import Path
+
+Path("kept").mkdir(exist_ok=True)
+for name in {names}:
+    urllib.request.urlretrieve(f"{folder}/{{name}}.parquet", f"kept/{{name}}.parquet")
+"""
 WORDS_PER_MINUTE = 200  # as MyST counts
 HIDDEN = {"hide-input", "remove-input", "hide-cell", "remove-cell"}
 ADMONITIONS = ("note", "tip", "warning", "important", "caution", "seealso")
@@ -102,6 +113,10 @@ def convert(executed: NotebookNode, page: Path, site: NotebookContext, outputs: 
         nbformat.v4.new_markdown_cell(about, id="about"),
         nbformat.v4.new_code_cell(site.setup, id="setup"),
     ]
+    code = "\n".join(cell.source for cell in executed.cells if cell.cell_type == "code")
+    if names := kept.names_in(code):
+        download = DOWNLOAD.format(names=names, folder=f"{site.address}/{FOLDER}")
+        cells.append(nbformat.v4.new_code_cell(download, id="kept"))
     for number, cell in enumerate(executed.cells):
         name = f"cell-{number}"
         if cell.cell_type == "markdown":

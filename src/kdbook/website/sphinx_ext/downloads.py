@@ -22,7 +22,7 @@ from kdbook.settings import environment, profile
 from kdbook.store import archive
 from kdbook.store.run import Run, hash_of
 from kdbook.website import setup_cell
-from kdbook.website.notebooks import NotebookContext, convert
+from kdbook.website.notebooks import FOLDER, NotebookContext, convert
 from kdbook.website.sphinx_ext.addresses import GITHUB
 from kdbook.website.sphinx_ext.build import build_of
 from kdbook.website.sphinx_ext.freshness import built_with, read_from
@@ -30,7 +30,6 @@ from kdbook.website.sphinx_ext.incremental import IncrementalFolder
 
 logger = logging.getLogger(__name__)
 
-FOLDER = "notebooks"
 WITH_OUTPUTS = "-with-outputs"
 DEMO = "demo"
 ALL_CHAPTERS = "all-chapters.zip"
@@ -77,6 +76,8 @@ def write(app: Sphinx, error: Exception | None) -> None:
     wheel = f"kdbook-{version('kdbook')}-py3-none-any.whl"
     folder.make(wheel, package, partial(_build_wheel, project))
     folder.make(CONSTRAINTS, installed, lambda path: path.write_text(setup_cell.constraints(), "utf-8"))
+    for results in sorted(project.glob("book/kept/*.parquet")):
+        folder.make(results.name, hash_of(results), partial(shutil.copyfile, results))
     runs = _published_runs(app)
     packed = folder.make(RUNS, [run.key for run in runs], partial(archive.export, runs)) if runs else None
     notebooks = _Notebooks(app, [package, installed], wheel, packed)
