@@ -27,8 +27,9 @@ def test_every_run_has_the_key_that_it_would_get_today(curve, point, tmp_path):
 
 def test_every_point_has_the_same_number_of_runs():
     for curve, point in DOSES:
-        arms = 3 if (curve, point.dose) == (curves.UNLABELLED, "0") else len(bench.ARMS)
-        assert len(point.keys) == bench.SEEDS * arms
+        arms = 3 if (curve, point.dose) == (curves.UNLABELLED, "0") else len(bench.ARMS) - 1
+        assert len(point.keys) == bench.SEEDS * arms + 1  # and the linear model
+        assert list(point.accuracy) == list(bench.ARMS)
 
 
 def test_nothing_but_data_and_epochs_differs_from_the_study():

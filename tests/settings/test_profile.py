@@ -13,7 +13,6 @@ def test_all_shipped_profiles_are_valid_and_turn_augmentation_off():
         "embedded",
         "laptop",
         "massive",
-        "massive-both",
         "smoke",
         "pawsx",
         "pawsx-small",
@@ -190,7 +189,7 @@ def test_a_profile_in_another_encoding_is_one_line(tmp_path):
 
 
 def test_unknown_profile_names_the_choices():
-    with pytest.raises(KdbookError, match="embedded, laptop, massive, massive-both, pawsx, pawsx-seven"):
+    with pytest.raises(KdbookError, match="embedded, laptop, massive, pawsx, pawsx-seven"):
         profile.load("nope")
 
 

@@ -82,7 +82,7 @@ def test_a_chapter_runs_in_an_empty_folder_and_reaches_the_numbers_of_the_page(
     before = download(browser, f"{address}/book/teacher.html", ".ipynb with outputs", tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["teacher-with-outputs.ipynb", "teacher.ipynb"]
     here = run(plain, elsewhere, monkeypatch)
-    assert len(sentences(here)) == 5 and sentences(here) == sentences(nbformat.read(before, as_version=4))
+    assert len(sentences(here)) == 6 and sentences(here) == sentences(nbformat.read(before, as_version=4))
     trained = list(Store(tmp_path / ".runs"))
     assert [run.key for run in trained] == [smoke.get_or_train("teacher").key]
     pd.testing.assert_frame_equal(trained[0].predictions, smoke.get_or_train("teacher").predictions)

@@ -49,25 +49,25 @@ def headline(arms: Arms, study: Study) -> str:
     stated = f"{metric[0].upper()}{metric[1:]} on all test rows: {scores}. {primary(arms, study)}"
     difference = comparisons.over_linear(arms, TEACHER)
     is_better = difference.verdict is Verdict.BETTER
-    return stated if is_better else f"{_over_linear(difference, TEACHER, ALL)} {stated}"
+    return stated if is_better else f"{_over_linear(difference, TEACHER)}. {stated}"
 
 
 def over_linear(arms: Arms, arm: str, test: str = ALL) -> str:
     """Whether an arm outperforms the linear model on the same labels, and by how much."""
-    return _over_linear(comparisons.over_linear(arms, arm, test), arm, test)
+    return f"{_over_linear(comparisons.over_linear(arms, arm, test), arm)} on {test_rows(test)}."
 
 
-def _over_linear(difference: Estimate, arm: str, test: str) -> str:
+def _over_linear(difference: Estimate, arm: str) -> str:
     numbers = f"{points(difference)} points ({interval(difference)})"
-    name = arm_name(arm)
+    name, model = arm_name(arm), "(TF-IDF with logistic regression)"
     match difference.verdict:
         case Verdict.BETTER:
-            verdict = f"The {name} outperforms the linear model by {numbers}"
+            return f"The {name} outperforms the linear model {model} by {numbers}"
         case Verdict.WORSE:
-            verdict = f"**The {name} is worse than the linear model**, by {numbers}"
+            return f"**The {name} is worse than the linear model** {model}, by {numbers}"
         case Verdict.UNCLEAR:
-            verdict = f"**The {name} is not shown to outperform the linear model**: it differs by {numbers}"
-    return f"{verdict} on {test_rows(test)}. (That is TF-IDF with logistic regression on the same labels.)"
+            unclear = f"**The {name} is not shown to outperform the linear model** {model}"
+            return f"{unclear}: it differs by {numbers}"
 
 
 def primary(arms: Arms, study: Study) -> str:
