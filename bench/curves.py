@@ -17,7 +17,7 @@ from kdbook.execution.estimate import rows_per_split
 from kdbook.execution.local import ProcessPool, default_jobs
 from kdbook.execution.schedule import train_all
 from kdbook.settings import profile
-from kdbook.settings.arms import BASELINE, DISTILLED, FLOORS, TEACHER, TRANSFER
+from kdbook.settings.arms import BASELINE, DISTILLED, FLOORS, LINEAR, TEACHER, TRANSFER
 from kdbook.settings.automm import Settings
 from kdbook.settings.data import Data
 from kdbook.settings.profile import Profile
@@ -32,7 +32,7 @@ RECORD = Path(__file__).parents[1] / "src" / "kdbook" / "settings" / "records" /
 SEEDS = 3
 EPOCHS = "optim.max_epochs"
 CONTROLS = (PSEUDO_LABELS, ALL_LABELS)
-ARMS = (TEACHER, BASELINE, TRANSFER, *CONTROLS)
+ARMS = (TEACHER, BASELINE, TRANSFER, *CONTROLS, LINEAR)
 # Where no row lacks a label, transfer is distillation on the labelled rows, and the others are the baseline.
 WITHOUT_UNLABELLED_ROWS = {TRANSFER: DISTILLED, PSEUDO_LABELS: BASELINE, ALL_LABELS: BASELINE}
 
@@ -82,10 +82,10 @@ def _with_equal_updates(settings: Settings, arm: str, before: Data, after: Data)
 
 def arms_at(curve: str, changes: Changes) -> Arms:
     """The runs at one dose; missing ones are trained."""
-    arms = study_of(changes).get_or_train_arms(*ARMS[:-1])
+    arms = study_of(changes).get_or_train_arms(*(arm for arm in ARMS if arm != ALL_LABELS))
     # apart from the number of rows, nothing that varies here changes the true labels of all rows
     truth = study_of(changes if curve == UNLABELLED else {}).get_or_train_arms(ALL_LABELS)
-    return Arms({**arms, **truth})
+    return Arms({**arms, ALL_LABELS: truth[ALL_LABELS]}).only(*ARMS)
 
 
 def study_of(changes: Changes) -> Study:
