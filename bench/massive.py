@@ -1,4 +1,4 @@
-"""Train the studies of MASSIVE and keep their results: ``make massive``.
+"""Train the study of MASSIVE and keep its results: ``make massive``.
 
 The rows come from the hub, or from ``KDBOOK_DATA``, a directory with ``en/train.tsv`` and so on, with columns ``id``,
 ``text`` and ``intent``. Kept are ids, labels, predictions and probabilities, never texts.
@@ -19,7 +19,7 @@ from kdbook.study import kept
 from kdbook.study.status import RunStatus
 from kdbook.study.study import Study
 
-PROFILES = ("massive", "massive-both")
+PROFILES = ("massive",)
 FOLDER = Path(__file__).parents[1] / "book" / "kept"
 LABEL_IN_FILES = "intent"
 

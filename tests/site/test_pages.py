@@ -80,6 +80,13 @@ def test_tables_and_formulas_fade_out_where_there_is_more_and_only_there(site, p
         assert page.evaluate(BOXES_WITH_THE_WRONG_EDGE) == []
 
 
+@pytest.mark.parametrize("page", [(1440, "light")], indirect=True)
+def test_every_header_cell_states_whether_it_heads_a_column_or_a_row(site, page, address):
+    for name in PAGES:
+        page.goto(f"{address}/book/{name}.html", wait_until="load")
+        assert page.locator("th:not([scope=col]):not([scope=row])").count() == 0, name
+
+
 @pytest.mark.parametrize("page", [(390, "light"), (1440, "dark")], indirect=True)
 def test_everybody_can_read_the_pages(site, page, address):
     """axe-core finds nothing serious or critical."""

@@ -74,6 +74,18 @@ def test_profile_and_data_count(tmp_path):
     }
 
 
+def test_kept_results_count(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "kept").mkdir()
+    file = tmp_path / "kept" / "some.parquet"
+    digests = []
+    for content in (b"before", b"after", b"after"):
+        file.write_bytes(content)
+        found = dependencies('kept.read("some")', opened(tmp_path))["kept results"]
+        digests.append(found["some"])
+    assert digests[0] != digests[1] == digests[2]
+
+
 def test_runs_read_by_name_arm_or_all(tmp_path):
     some = opened(tmp_path)
     assert set(chapters.runs_read('study.get_or_train("teacher-0")', some)) == {"teacher-0"}

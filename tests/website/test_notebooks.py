@@ -107,6 +107,15 @@ def test_the_caption_of_a_figure_follows_its_cell():
     assert (cell.source, caption.source) == ("plot()", "*What it shows.*")
 
 
+def test_a_notebook_downloads_the_kept_results_that_it_reads():
+    cells = [nbformat.v4.new_code_cell(code) for code in ('kept.read("some")', 'kept.read("others")')]
+    notebook = convert(nbformat.v4.new_notebook(cells=cells), PAGE, SITE, outputs=False)
+    download = notebook.cells[2].source
+    assert "['some', 'others']" in download and "https://example.org/notebooks/" in download
+    without = convert(nbformat.v4.new_notebook(cells=[]), PAGE, SITE, outputs=False)
+    assert len(without.cells) == 2
+
+
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_no_role_is_left_in_any_chapter(chapter):
     titles = {path.stem: path.stem for path in BOOK.glob("*.md")}

@@ -1,7 +1,7 @@
 """Results of a study that no build trains: everything about its runs but their models, in one Parquet file.
 
 The file has the predictions of all runs one after the other, and no text. Probabilities are rounded to
-thousandths. The records of the runs are in the metadata of its schema. The files are in the folder ``kept``
+hundredths. The records of the runs are in the metadata of its schema. The files are in the folder ``kept``
 beside the chapters; the site publishes them, and notebooks download them.
 """
 
@@ -24,7 +24,7 @@ FOLDERS = ("kept", "book/kept")  # beside a notebook or chapter, and in the proj
 READ = re.compile(r"\bkept\.read\(\"([\w-]+)\"\)")
 RUN = "run"
 PROBABILITY = "probability_"
-STEPS = 1000  # of a probability
+STEPS = 100  # of a probability
 METADATA = b"kdbook"
 
 
@@ -105,7 +105,7 @@ def _read(path: Path) -> KeptStudy:
 
 
 def _rounded(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Predictions with probabilities in thousandths, in the smallest types."""
+    """Predictions with probabilities in hundredths, in the smallest types."""
     columns = {str(name): predictions[name] for name in predictions}
     for name, values in columns.items():
         if name.startswith(PROBABILITY):

@@ -1,5 +1,6 @@
 """What the libraries below omit for readers who use a keyboard or a screen reader."""
 
+import re
 from typing import Any
 
 from docutils import nodes
@@ -13,6 +14,8 @@ CITATION_LIST = ('role="list" class="citation-list"', 'class="citation-list"')
 # A wide table can be scrolled with the keyboard only if it can be focused.
 TABLE = ('class="pst-scrollable-table-container"', 'class="pst-scrollable-table-container" tabindex="0"')
 OUTPUT_CLASSES = ["output", "text_html"]
+HEAD = re.compile(r"<thead>.*?</thead>", re.DOTALL)
+HEADER_CELL = re.compile(r"<th(?=[ >])(?![^>]* scope=)")  # of which a screen reader asks what it heads
 
 
 def setup(app: Sphinx) -> None:
@@ -20,6 +23,7 @@ def setup(app: Sphinx) -> None:
     app.connect("html-page-context", set_language)
     app.add_post_transform(FocusableOutputs)
     app.add_node(nodes.citation, override=True, html=(_visit_citation, _depart("citation")))
+    app.add_node(nodes.entry, override=True, html=(_visit_entry, _depart("entry")))
     app.add_node(nodes.table, override=True, html=(_visit_table, _depart("table")))
 
 
@@ -31,7 +35,9 @@ def set_language(app: Sphinx, page: str, template: str, context: dict[str, Any],
 
 
 class FocusableOutputs(SphinxPostTransform):
-    """Lets wide HTML outputs of cells be focused, and so be scrolled with the keyboard."""
+    """Lets wide HTML outputs of cells be focused, and so be scrolled with the keyboard; their tables get
+    scopes.
+    """
 
     default_priority = 900
     formats = ("html",)
@@ -40,8 +46,23 @@ class FocusableOutputs(SphinxPostTransform):
         """Write the container of each output with a ``tabindex``."""
         for node in list(self.document.findall(nodes.raw)):
             if node.get("format") == "html" and node["classes"] == OUTPUT_CLASSES:
-                html = f'<div class="{" ".join(OUTPUT_CLASSES)}" tabindex="0">\n{node.astext()}</div>\n'
+                content = scoped(node.astext())
+                html = f'<div class="{" ".join(OUTPUT_CLASSES)}" tabindex="0">\n{content}</div>\n'
                 node.replace_self(nodes.raw("", html, format="html"))
+
+
+def scoped(html: str) -> str:
+    """Tables whose header cells state whether they head a column or a row."""
+    columns = HEAD.sub(lambda head: HEADER_CELL.sub('<th scope="col"', head[0]), html)
+    return HEADER_CELL.sub('<th scope="row"', columns)
+
+
+def _visit_entry(translator: HTML5Translator, node: nodes.entry) -> None:
+    start = len(translator.body)
+    type(translator).visit_entry(translator, node)
+    scope = "col" if isinstance(node.parent.parent, nodes.thead) else "row"
+    written = (HEADER_CELL.sub(f'<th scope="{scope}"', part) for part in translator.body[start:])
+    translator.body[start:] = written
 
 
 def _visit_citation(translator: HTML5Translator, node: nodes.citation) -> None:
