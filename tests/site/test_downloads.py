@@ -83,9 +83,11 @@ def test_a_chapter_runs_in_an_empty_folder_and_reaches_the_numbers_of_the_page(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["teacher-with-outputs.ipynb", "teacher.ipynb"]
     here = run(plain, elsewhere, monkeypatch)
     assert len(sentences(here)) == 6 and sentences(here) == sentences(nbformat.read(before, as_version=4))
-    trained = list(Store(tmp_path / ".runs"))
-    assert [run.key for run in trained] == [smoke.get_or_train("teacher").key]
-    pd.testing.assert_frame_equal(trained[0].predictions, smoke.get_or_train("teacher").predictions)
+    trained = {run.key: run for run in Store(tmp_path / ".runs")}
+    expected = [smoke.get_or_train(arm) for arm in ("teacher", "linear", "linear-taught")]
+    assert set(trained) == {run.key for run in expected}
+    for run_of_page in expected:
+        pd.testing.assert_frame_equal(trained[run_of_page.key].predictions, run_of_page.predictions)
     said = " ".join(str(output) for cell in here.cells for output in cell.get("outputs", []))
     assert "trained 1 of 1 runs" in said and "stderr" not in said
     where = [elsewhere / "bin" / "python", "-c", "import kdbook; print(kdbook.__file__)"]
