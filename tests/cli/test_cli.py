@@ -179,7 +179,7 @@ def test_reading_does_not_import_automm(smoke_store):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("run", "--profile", "nope"), "Choose from: embedded, laptop, pawsx, pawsx-seven"),
+        (("run", "--profile", "nope"), "Choose from: embedded, laptop, massive, pawsx, pawsx-seven"),
         (("data", "check", "nowhere"), "'nowhere' does not exist"),
         (("export", "runs.zip", "--profile", "smoke"), "no finished run"),
         (("import", "nowhere.zip"), "nowhere.zip"),

@@ -305,8 +305,10 @@ def dose_response(points: Sequence[Point], dose: str, tests: Sequence[str] = (AL
         if len(tests) > 1:
             axes.set_title(LANGUAGE_NAMES.get(test, test), fontsize="medium")
     panels[0].set_ylabel("accuracy")
-    entries = axes.get_legend_handles_labels()
-    figure.legend(*entries, loc="outside upper center", ncols=LEGEND_COLUMNS, frameon=False)
+    handles, names = axes.get_legend_handles_labels()  # lines first
+    entries = dict(zip(names, handles, strict=True))
+    shown = [entries[arm] for arm in arms]
+    figure.legend(shown, arms, loc="outside upper center", ncols=LEGEND_COLUMNS, frameon=False)
     return canvas.finished(figure)
 
 
