@@ -94,13 +94,13 @@ def _for_this_process(name: str) -> Path:
 
 def _unpack(name: str, folder: Path) -> None:
     """Write the files, each whole or not at all, and their hashes last; other files of the folder stay."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save  # save_file has an error of its own for a full disk
 
     folder.mkdir(parents=True, exist_ok=True)
     with as_file(files(__package__) / PACKED) as source:
         config, tensors = _compact(source) if name == COMPACT else _e5(source, LAYERS[name])
         with atomic(folder / WEIGHTS) as partial:
-            save_file(tensors, partial, metadata={"format": "pt"})
+            partial.write_bytes(save(tensors, metadata={"format": "pt"}))
         with atomic(folder / CONFIG) as partial:
             partial.write_text(json.dumps(config), "utf-8")
         for file in TOKENIZER:
