@@ -3,7 +3,7 @@
 import pandas as pd
 
 from kdbook.data import texts
-from kdbook.encoders import checkpoints
+from kdbook.encoders import checkpoints, packed
 
 TOKENIZER = "tokenizer.json"
 UNKNOWN = ("<unk>", "[UNK]")  # the piece for what no other covers
@@ -28,7 +28,9 @@ def unreadable_words(checkpoint: str, rows: pd.DataFrame) -> dict[str, float]:
     """The share of words with an unknown piece, or with pieces of less than two letters, by language."""
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_file(str(checkpoints.locate(checkpoint).path / TOKENIZER))
+    is_packed = checkpoint.removeprefix(checkpoints.EMBEDDED) in packed.NAMES
+    text = packed.tokenizer() if is_packed else _tokenizer_of(checkpoint)
+    tokenizer = Tokenizer.from_str(text)
     unknown = {tokenizer.token_to_id(piece) for piece in UNKNOWN}
     shares = {}
     for language, of_language in rows.groupby("language", sort=False):
@@ -41,3 +43,7 @@ def unreadable_words(checkpoint: str, rows: pd.DataFrame) -> dict[str, float]:
         ]
         shares[str(language)] = sum(unread) / max(1, len(words))
     return shares
+
+
+def _tokenizer_of(checkpoint: str) -> str:
+    return (checkpoints.locate(checkpoint).path / TOKENIZER).read_text("utf-8")

@@ -61,6 +61,11 @@ def unpacked(name: str) -> Path:
     return folder
 
 
+def tokenizer() -> str:
+    """The tokenizer of all packed encoders as JSON, without unpacking one."""
+    return (files(__package__) / PACKED / E5 / TOKENIZER[0]).read_text("utf-8")
+
+
 def blocks(weights: Array, scales: Array) -> Array:
     """The numbers of 4-bit blocks, shape (rows, 32 × blocks of a row).
 
