@@ -6,7 +6,7 @@ Otherwise the curves would show how long models were trained. No setting is chos
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,7 @@ from kdbook.analysis import curves
 from kdbook.analysis.curves import ALL_LABELS, LANGUAGES, NOISE, PSEUDO_LABELS, UNLABELLED
 from kdbook.data import UNLABELLED as UNLABELLED_SPLIT
 from kdbook.execution.estimate import rows_per_split
-from kdbook.execution.local import ProcessPool, default_jobs
-from kdbook.execution.schedule import train_all
+from kdbook.execution.local import train_in_processes
 from kdbook.settings import profile
 from kdbook.settings.arms import BASELINE, DISTILLED, FLOORS, LINEAR, TEACHER, TRANSFER
 from kdbook.settings.automm import Settings
@@ -24,7 +23,6 @@ from kdbook.settings.profile import Profile
 from kdbook.store.location import open_store
 from kdbook.study.arms import Arms
 from kdbook.study.specs import expand
-from kdbook.study.status import RunStatus
 from kdbook.study.study import Study
 
 PROFILE = "embedded"
@@ -89,20 +87,16 @@ def arms_at(curve: str, changes: Changes) -> Arms:
 
 
 def study_of(changes: Changes) -> Study:
-    return Study(varied(changes), open_store(), _train)
+    return Study(varied(changes), open_store(), train_in_processes)
 
 
 def arms_without_unlabelled_rows() -> Arms:
     """The first point of the curve over rows without labels: runs of the study."""
-    study = Study(profile.load(PROFILE), open_store(), _train)
+    study = Study(profile.load(PROFILE), open_store(), train_in_processes)
     arms = study.get_or_train_arms(TEACHER, BASELINE, DISTILLED)
     few = {arm: runs[:SEEDS] for arm, runs in arms.items()}
     few |= {arm: few[stand_in] for arm, stand_in in WITHOUT_UNLABELLED_ROWS.items()}
     return Arms({arm: few[arm] for arm in ARMS})
-
-
-def _train(study: Study, missing: Sequence[RunStatus]) -> None:
-    train_all(study, missing, ProcessPool, default_jobs(study.profile.threads))
 
 
 def main() -> None:

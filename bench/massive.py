@@ -4,23 +4,20 @@ The rows come from the hub, or from ``KDBOOK_DATA``, a directory with ``en/train
 ``text`` and ``intent``. Kept are ids, labels, predictions and probabilities, never texts.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from kdbook.data import texts
-from kdbook.execution.local import ProcessPool, default_jobs
-from kdbook.execution.schedule import train_all
+from kdbook.execution.local import train_in_processes
 from kdbook.settings import environment, profile
 from kdbook.settings.profile import Profile
 from kdbook.store.location import open_store
 from kdbook.study import kept
-from kdbook.study.status import RunStatus
 from kdbook.study.study import Study
 
 PROFILES = ("massive",)
-FOLDER = Path(__file__).parents[1] / "book" / "kept"
+FOLDER = Path(__file__).parents[1] / kept.FOLDER
 LABEL_IN_FILES = "intent"
 
 
@@ -45,20 +42,13 @@ def repeated(study: Study) -> pd.Series:
 def keep(study: Study) -> None:
     arms = study.get_or_train_arms()
     runs = [run for of_arm in arms.values() for run in of_arm]
-    is_repeated = repeated(study).rename("repeated")
-    for run in runs:
-        vars(run)["predictions"] = run.predictions.join(is_repeated, ["id", "language"])
     facts = {"rows": study.data.sizes().to_dict(), "notes": list(study.data.notes)}
-    kept.write(FOLDER / f"{study.profile.name}.parquet", runs, study.data.classes, facts)
-
-
-def _train(study: Study, missing: Sequence[RunStatus]) -> None:
-    train_all(study, missing, ProcessPool, default_jobs(study.profile.threads))
+    kept.write(FOLDER / f"{study.profile.name}.parquet", runs, study.data.classes, facts, repeated(study))
 
 
 def main() -> None:
     for name in PROFILES:
-        keep(Study(with_files(profile.load(name), environment.read().data), open_store(), _train))
+        keep(Study(with_files(profile.load(name), environment.read().data), open_store(), train_in_processes))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import pandas as pd
 from kdbook.settings import metrics
 from kdbook.settings.arms import Metric
 from kdbook.settings.data import ALL
-from kdbook.store.run import Run
+from kdbook.store.run import PROBABILITY, Run
 
 LANGUAGE_NAMES = {
     "en": "English",
@@ -26,7 +26,6 @@ LANGUAGE_NAMES = {
     "zh": "Chinese",
     ALL: "All",
 }
-PROBABILITY = "probability_"  # followed by the number of the class
 SMALLEST_PROBABILITY = 1e-6  # where a logarithm is taken, probabilities are kept this far from 0
 
 

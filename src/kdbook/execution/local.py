@@ -8,16 +8,18 @@ processes meet only in the run store.
 import os
 import signal
 import threading
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import active_children, get_context, parent_process
 from typing import TYPE_CHECKING
 
 from kdbook.errors import KdbookError
-from kdbook.execution.schedule import SECONDS_BETWEEN_REPORTS, Message, Tell, train_one
+from kdbook.execution.schedule import SECONDS_BETWEEN_REPORTS, Message, Tell, train_all, train_one
 from kdbook.settings import machine
 from kdbook.settings.profile import Profile
 from kdbook.store.local import Store
+from kdbook.study.status import RunStatus
 from kdbook.study.study import Study
 
 if TYPE_CHECKING:
@@ -31,6 +33,11 @@ def default_jobs(threads: int | None) -> int:
     if threads is None:
         return 1
     return max(1, min(machine.cores() // threads, int(machine.memory() // MEMORY_PER_RUN)))
+
+
+def train_in_processes(study: Study, missing: Sequence[RunStatus]) -> None:
+    """Train runs of a study side by side, as many as this machine can; the trainer of a script."""
+    train_all(study, missing, ProcessPool, default_jobs(study.profile.threads))
 
 
 class ProcessPool:

@@ -31,6 +31,7 @@ MANIFEST = "manifest.json"
 PROGRESS = "progress.json"
 RESULTS = (RECORD, PREDICTIONS, TRAIN_PREDICTIONS, HISTORY)  # small files, hashed whenever a run is looked up
 PREDICTION_COLUMNS = {"id", "language", "label", "prediction", "probability_0", "probability_1"}
+PROBABILITY = "probability_"  # of a column of predictions, followed by the number of the class
 HISTORY_COLUMNS = {"epoch", "seconds", "train_loss", "validation_score"}
 KEY_LENGTH = 20
 KEY = re.compile(rf"[0-9a-f]{{{KEY_LENGTH}}}")

@@ -16,14 +16,15 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
+from kdbook.atomic import atomic
 from kdbook.errors import KdbookError
-from kdbook.store.run import Run, RunRecord
+from kdbook.store.run import PROBABILITY, Run, RunRecord
 from kdbook.study.arms import Arms
 
-FOLDERS = ("kept", "book/kept")  # beside a notebook or chapter, and in the project
+FOLDER = "book/kept"  # of the project
+FOLDERS = ("kept", FOLDER)  # seen from a notebook or chapter, and from the project
 READ = re.compile(r"\bkept\.read\(\"([\w-]+)\"\)")
 RUN = "run"
-PROBABILITY = "probability_"
 STEPS = 100  # of a probability
 METADATA = b"kdbook"
 
@@ -41,17 +42,28 @@ class KeptStudy:
     facts: dict[str, Any]
 
 
-def write(path: Path, runs: Iterable[Run], classes: Iterable[str], facts: dict[str, Any]) -> None:
-    """Keep the results of some runs; ``facts`` must be JSON."""
+def write(
+    path: Path,
+    runs: Iterable[Run],
+    classes: Iterable[str],
+    facts: dict[str, Any],
+    marks: pd.Series | None = None,
+) -> None:
+    """Keep the results of some runs; ``facts`` must be JSON.
+
+    ``marks`` is a named column about test rows, indexed by ``id`` and ``language``.
+    """
     records, tables = [], []
     for run in runs:
         records.append(run.record.model_copy(update={"code": {}}).model_dump(mode="json"))
-        tables.append(_rounded(run.predictions).assign(**{RUN: run.name}))
+        rows = _rounded(run.predictions).assign(**{RUN: run.name})
+        tables.append(rows if marks is None else rows.join(marks, ["id", "language"]))
     table = pa.Table.from_pandas(pd.concat(tables, ignore_index=True), preserve_index=False)
     metadata = json.dumps({"records": records, "classes": list(classes), "facts": facts}, ensure_ascii=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     table = table.replace_schema_metadata({METADATA: metadata.encode()})
-    parquet.write_table(table, path, compression="zstd", compression_level=19)
+    with atomic(path) as partial:
+        parquet.write_table(table, partial, compression="zstd", compression_level=19)
 
 
 def names_in(code: str) -> list[str]:
@@ -72,7 +84,7 @@ def locate(name: str) -> Path:
     found = next((path for path in paths if path.is_file()), None)
     if not found:
         raise KdbookError(
-            f"there is no {FOLDERS[0]}/{name}.parquet here; it is in the project's folder {FOLDERS[1]}, and "
+            f"there is no {FOLDERS[0]}/{name}.parquet here; it is in the project's folder {FOLDER}, and "
             "on the site beside the notebooks"
         )
     return found

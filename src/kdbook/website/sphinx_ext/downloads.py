@@ -21,6 +21,7 @@ from kdbook.export import browser
 from kdbook.settings import environment, profile
 from kdbook.store import archive
 from kdbook.store.run import Run, hash_of
+from kdbook.study import kept
 from kdbook.website import setup_cell
 from kdbook.website.notebooks import FOLDER, NotebookContext, convert
 from kdbook.website.sphinx_ext.addresses import GITHUB
@@ -76,7 +77,7 @@ def write(app: Sphinx, error: Exception | None) -> None:
     wheel = f"kdbook-{version('kdbook')}-py3-none-any.whl"
     folder.make(wheel, package, partial(_build_wheel, project))
     folder.make(CONSTRAINTS, installed, lambda path: path.write_text(setup_cell.constraints(), "utf-8"))
-    for results in sorted(project.glob("book/kept/*.parquet")):
+    for results in sorted(project.glob(f"{kept.FOLDER}/*.parquet")):
         folder.make(results.name, hash_of(results), partial(shutil.copyfile, results))
     runs = _published_runs(app)
     packed = folder.make(RUNS, [run.key for run in runs], partial(archive.export, runs)) if runs else None
@@ -163,14 +164,14 @@ class _Notebooks:
         name = self.profile.name
         named = name if name in profile.names() else f"{name}.toml"  # a file beside the notebook
         folder = Path(self.app.doctreedir, "setup")
-        kept = IncrementalFolder(folder, folder.with_suffix(".json"))
+        setups = IncrementalFolder(folder, folder.with_suffix(".json"))
         made_from = [self.packages, address, named, self.runs and self.runs.stat().st_size]
 
         def write(path: Path) -> None:
             path.write_text(setup_cell.code(address, self.wheel, CONSTRAINTS, named, self.runs), "utf-8")
 
-        code = kept.make("cell.py", made_from, write).read_text("utf-8")
-        kept.close()
+        code = setups.make("cell.py", made_from, write).read_text("utf-8")
+        setups.close()
         return code
 
     def _executed(self, name: str) -> nbformat.NotebookNode:
@@ -178,9 +179,11 @@ class _Notebooks:
 
         MyST-NB writes it without them when they come from the cache.
         """
-        kept = get_cache(self.app.env.mystnb_config.execution_cache_path)  # type: ignore[attr-defined]
+        cached = get_cache(self.app.env.mystnb_config.execution_cache_path)  # type: ignore[attr-defined]
         path = Path(self.app.outdir).parent / "jupyter_execute" / f"{name}.ipynb"
-        executed: nbformat.NotebookNode = kept.merge_match_into_notebook(nbformat.read(path, as_version=4))[1]
+        executed: nbformat.NotebookNode = cached.merge_match_into_notebook(nbformat.read(path, as_version=4))[
+            1
+        ]
         return executed
 
 
