@@ -196,12 +196,14 @@ class Study:
         KdbookError
             If the teacher was imported and is not trusted, the disk is full, or the fit fails.
         """
+        from kdbook.training import automm
+
         teacher = self._teacher(self._verified(spec.teacher)) if spec.teacher else None
         run_identity = self.resolve(spec).identity
         with self.store.writing(run_identity.key, wait) as directory:
             if self.store.get(run_identity.key):
                 return False
-            with self.store.explaining_full_disk():
+            with self.store.explaining_full_disk(), automm.without_log_lines():
                 record = self._train(spec, run_identity, teacher, directory, report)
                 self.store.finish(directory, record)
         return True

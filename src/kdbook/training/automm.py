@@ -106,14 +106,22 @@ def load(path: Path) -> "MultiModalPredictor":
     return MultiModalPredictor.load(str(path), verbosity=0)
 
 
+@contextmanager
+def without_log_lines() -> Iterator[None]:
+    """Drop log lines below a warning: AutoMM logs the path of what it loads at any verbosity."""
+    before = logging.getLogger().manager.disable
+    logging.disable(logging.INFO)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
 def load_quietly(path: Path) -> "MultiModalPredictor":
     """A fitted predictor that neither logs its path nor shows progress bars, for use on a page."""
     import_quietly()
-    logging.disable(logging.INFO)
-    try:
+    with without_log_lines():
         predictor = load(path)
-    finally:
-        logging.disable(logging.NOTSET)
     predictor._learner._enable_progress_bar = False
     return predictor
 
