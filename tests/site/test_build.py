@@ -52,6 +52,21 @@ def test_what_the_user_can_put_right_is_one_line(site, project, smoke_store, tmp
     bad.write_text(bad.read_text("utf-8").replace("\t1\n", "\tyes\n", 1), "utf-8")
     done = build(project, smoke_store, KDBOOK_DATA=str(tmp_path))
     assert done.returncode == 1 and "Traceback" not in done.stdout + done.stderr
-    (line,) = [line for line in done.stderr.splitlines() if line.startswith("kdbook: ")]
-    assert re.search(rf"{bad}, line \d+: the label is 'yes'; write 0 or 1", line)
+    assert re.search(rf"{bad}, line \d+: the label is 'yes'; write 0 or 1", only_line(done))
     assert (site / "index.html").is_file()
+
+
+def test_a_missing_file_of_kept_results_is_one_line(site, project, smoke_store, tmp_path):
+    kept = project / "book" / "kept" / "massive.parquet"
+    away = kept.rename(tmp_path / kept.name)
+    try:
+        done = build(project, smoke_store)
+    finally:
+        away.rename(kept)
+    assert done.returncode == 1 and "Traceback" not in done.stdout + done.stderr
+    assert "there is no kept/massive.parquet here" in only_line(done)
+
+
+def only_line(done) -> str:
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("kdbook: ")]
+    return line

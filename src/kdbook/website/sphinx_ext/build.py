@@ -1,10 +1,13 @@
 """What one build of the book knows about its study."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 
 from sphinx.application import Sphinx
 
 from kdbook import fingerprint
+from kdbook.errors import KdbookError
 from kdbook.execution.schedule import open_study
 from kdbook.store.run import key_of
 from kdbook.study.study import Study
@@ -37,7 +40,8 @@ class Build:
     def dependencies(self, text: str) -> Dependencies | None:
         """What the outputs of a chapter with this text depend on; None for a page without cells."""
         if text not in self._dependencies:
-            self._dependencies[text] = chapters.dependencies(text, self.study, self._reached_definitions)
+            with ended_by_a_line():
+                self._dependencies[text] = chapters.dependencies(text, self.study, self._reached_definitions)
         return self._dependencies[text]
 
     def _reached_definitions(self, code: str) -> dict[str, str]:
@@ -59,3 +63,12 @@ def build_of(app: Sphinx) -> Build:
         app.kdbook_build = Build()  # type: ignore[attr-defined]
     build: Build = app.kdbook_build  # type: ignore[attr-defined]
     return build
+
+
+@contextmanager
+def ended_by_a_line() -> Iterator[None]:
+    """End the build with one line for what the user can fix; jupyter-book would print a traceback."""
+    try:
+        yield
+    except KdbookError as error:
+        raise SystemExit(f"kdbook: {error}") from error

@@ -17,27 +17,20 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
-from kdbook.errors import KdbookError
 from kdbook.settings import environment
 from kdbook.store.run import hash_of
 from kdbook.website import chapters
 from kdbook.website.chapters import BUILT_CHAPTERS, BuiltChapter, Dependencies
-from kdbook.website.sphinx_ext.build import build_of
+from kdbook.website.sphinx_ext.build import build_of, ended_by_a_line
 
 logger = logging.getLogger(__name__)
 
 
 def train_missing(app: Sphinx) -> None:
-    """Train all missing runs in one process before any chapter is executed.
-
-    A problem that the user can fix ends the build with one line; jupyter-book would print a traceback around
-    it.
-    """
+    """Train all missing runs in one process before any chapter is executed."""
     environment.make_paths_absolute()
-    try:
+    with ended_by_a_line():
         missing = build_of(app).study.missing()
-    except KdbookError as error:
-        raise SystemExit(f"kdbook: {error}") from error
     if missing:
         done = subprocess.run([sys.executable, "-m", "kdbook.cli", "run"], check=False)
         if done.returncode:
