@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from kdbook.analysis.estimates import LEVEL, MIN_SEEDS, Estimate, ThreeWayComparison, sign_test
-from kdbook.analysis.resampling import Array, Resampler, estimate_from, moderated_variances
+from kdbook.analysis.moderation import Spread, seed_error, spreads
+from kdbook.analysis.resampling import Array, Resampler, estimate_from
 
 RESAMPLES = 10_000
 NO_SPREAD = (0.0, 0.0)  # of seeds: a standard error of 0 without any degree of freedom
@@ -31,7 +32,10 @@ class ItemTest:
 
 
 def difference(
-    before: Sequence[pd.DataFrame], after: Sequence[pd.DataFrame], resamples: int = RESAMPLES
+    before: Sequence[pd.DataFrame],
+    after: Sequence[pd.DataFrame],
+    resamples: int = RESAMPLES,
+    margin: float | None = None,
 ) -> Estimate:
     """Score of ``after`` minus that of ``before``, each a frame of predictions per seed, in the same
     order.
@@ -43,6 +47,8 @@ def difference(
     resamples
         Number of bootstrap resamples of seeds and items. With one seed, only items are resampled: the
         interval then describes these two models, not others like them.
+    margin
+        The largest difference that does not matter.
 
     Raises
     ------
@@ -57,20 +63,21 @@ def difference(
     0.2
     """
     contrast, rows = _paired_matrix(before, after)
-    return Resampler(contrast.shape, rows, resamples).estimate(contrast)
+    return Resampler(contrast.shape, rows, resamples).estimate(contrast, margin=margin)
 
 
 def differences(
-    arms: Mapping[str, Sequence[pd.DataFrame]], pairs: Iterable[tuple[str, str]], resamples: int = RESAMPLES
+    arms: Mapping[str, Sequence[pd.DataFrame]],
+    pairs: Iterable[tuple[str, str]],
+    resamples: int = RESAMPLES,
+    margin: float | None = None,
 ) -> dict[tuple[str, str], Estimate]:
     """Several differences of arms that were trained with the same few seeds, each pair of names being
     ``(before, after)``.
 
     Two or three seeds say little about how much the seed matters to one arm, but those of ten arms say much.
-    So it is estimated from all arms, as in the analysis of variance of a block design with seeds as blocks,
-    and the variance of each arm is moderated by all, see
-    :func:`kdbook.analysis.resampling.moderated_variances`. One seed says nothing about it, and the estimates
-    have no verdict.
+    So it is estimated from all arms, see :mod:`kdbook.analysis.moderation`. One seed says nothing about it,
+    and the estimates have no verdict.
 
     Raises
     ------
@@ -79,15 +86,18 @@ def differences(
     """
     pairs = list(pairs)
     contrasts = {pair: _paired_matrix(arms[pair[0]], arms[pair[1]]) for pair in pairs}
-    used = list(dict.fromkeys(name for pair in pairs for name in pair))
-    means = [[_errors(run).mean() for run in arms[name]] for name in used]
-    spreads = dict(zip(used, moderated_variances(np.array(means)), strict=True))
+    of_arm = spreads_of({name: arms[name] for pair in pairs for name in pair})
     estimates = {}
     for pair, (contrast, rows) in contrasts.items():
-        (first, freedom), (second, other_freedom) = (spreads[name] for name in pair)
-        seed_error = math.sqrt((first + second) / len(contrast)), min(freedom, other_freedom)
-        estimates[pair] = Resampler(contrast.shape, rows, resamples).estimate(contrast, seed_error)
+        error = seed_error(of_arm[pair[0]], of_arm[pair[1]], len(contrast))
+        resampler = Resampler(contrast.shape, rows, resamples)
+        estimates[pair] = resampler.estimate(contrast, error, margin=margin)
     return estimates
+
+
+def spreads_of(arms: Mapping[str, Sequence[pd.DataFrame]]) -> dict[str, Spread]:
+    """How much the score of each arm varies between its seeds, see :mod:`kdbook.analysis.moderation`."""
+    return spreads({name: [_errors(run).mean() for run in runs] for name, runs in arms.items()})
 
 
 def differences_by_group(

@@ -15,7 +15,7 @@ from kdbook.study.study import Study
 
 TRAINED = "trained on"
 ZERO_SHOT = "zero-shot"
-METRIC = "metric"  # attribute of a table of differences
+METRIC, MARGIN, UNSTABLE = "metric", "margin", "unstable"  # attributes of a table of differences
 
 
 def compare_by_test(arms: Arms) -> dict[str, ThreeWayComparison]:
@@ -88,19 +88,26 @@ def over_linear(arms: Arms, arm: str, test: str = ALL) -> Estimate:
 
 def primary_difference(arms: Arms, question: PrimaryComparison) -> Estimate:
     """The difference that the profile named before any run."""
-    return difference_between(arms[question.against], arms[question.arm], question.test)
+    before, after = arms[question.against], arms[question.arm]
+    return difference_between(before, after, question.test, question.negligible)
 
 
-def difference_between(before: Iterable[Run], after: Iterable[Run], test: str = ALL) -> Estimate:
-    """Score of ``after`` minus ``before`` over the seeds that both have."""
+def difference_between(
+    before: Iterable[Run], after: Iterable[Run], test: str = ALL, margin: float | None = None
+) -> Estimate:
+    """Score of ``after`` minus ``before`` over the seeds that both have; ``margin`` does not matter."""
     earlier, later = ({run.seed: run for run in runs} for runs in (before, after))
     seeds = [seed for seed in later if seed in earlier]
     return bootstrap.difference(
-        on_test(test, [earlier[seed] for seed in seeds]), on_test(test, [later[seed] for seed in seeds])
+        on_test(test, [earlier[seed] for seed in seeds]),
+        on_test(test, [later[seed] for seed in seeds]),
+        margin=margin,
     )
 
 
-def differences_between(arms: Arms, pairs: Iterable[tuple[str, str]], test: str = ALL) -> pd.DataFrame:
+def differences_between(
+    arms: Arms, pairs: Iterable[tuple[str, str]], test: str = ALL, margin: float | None = None
+) -> pd.DataFrame:
     """Several differences of arms over the seeds that all of them have, with p-values adjusted for their
     number (Holm).
 
@@ -112,19 +119,22 @@ def differences_between(arms: Arms, pairs: Iterable[tuple[str, str]], test: str 
         The names ``(before, after)`` of the arms to compare.
     test
         A language, or ``all``.
+    margin
+        The largest difference that does not matter.
 
     Returns
     -------
     A row per pair: ``before``, ``after``, the attributes of :class:`kdbook.analysis.estimates.Estimate`,
-    ``seeds``, and ``adjusted``, the adjusted p-value. The index is ``after − before``;
-    ``attrs`` names the metric.
+    ``seeds``, and the adjusted p-values, ``adjusted`` that of a difference and ``adjusted_margin`` that of
+    equivalence. The index is ``after − before``; ``attrs`` names the metric, the margin, and the unstable
+    arms, see :class:`kdbook.analysis.moderation.Spread`.
     """
     pairs = list(pairs)
     runs_by_seed = {name: arms.by_seed(name) for pair in pairs for name in pair}
     all_seeds = next(iter(runs_by_seed.values()), {})
     seeds = [seed for seed in all_seeds if all(seed in runs for runs in runs_by_seed.values())]
     frames = {name: on_test(test, [runs[seed] for seed in seeds]) for name, runs in runs_by_seed.items()}
-    by_pair = bootstrap.differences(frames, pairs)
+    by_pair = bootstrap.differences(frames, pairs, margin=margin)
     rows = [
         {
             "difference": f"{after} − {before}",
@@ -134,13 +144,18 @@ def differences_between(arms: Arms, pairs: Iterable[tuple[str, str]], test: str 
             "low": estimate.low,
             "high": estimate.high,
             "p": estimate.p,
+            "p_margin": estimate.p_margin,
             "seeds": len(seeds),
         }
         for (before, after), estimate in by_pair.items()
     ]
-    columns = ["difference", "before", "after", "value", "low", "high", "p", "seeds"]
+    columns = ["difference", "before", "after", "value", "low", "high", "p", "p_margin", "seeds"]
     table = pd.DataFrame(rows, columns=columns).set_index("difference").rename_axis(index=None)
-    table = table.assign(adjusted=pd.Series(estimates.holm(dict(table["p"])), dtype=float))
+    for adjusted, p in (("adjusted", "p"), ("adjusted_margin", "p_margin")):
+        table[adjusted] = pd.Series(estimates.holm(dict(table[p])), dtype=float)
+    spreads = bootstrap.spreads_of(frames)
+    table.attrs[MARGIN] = margin
+    table.attrs[UNSTABLE] = [name for name, spread in spreads.items() if spread.unstable]
     table.attrs[METRIC] = next((run.metric for runs in runs_by_seed.values() for run in runs.values()), "")
     return table
 

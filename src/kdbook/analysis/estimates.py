@@ -1,10 +1,10 @@
 """A value with its uncertainty, and what may be said about it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from statistics import NormalDist
+from statistics import NormalDist, fmean, stdev
 
 LEVEL = 0.95
 POWER = 0.8
@@ -21,12 +21,34 @@ class Verdict(Enum):
     UNCLEAR = 0
 
 
+class Relation(Enum):
+    """What may be said about a difference beside a margin, the largest one that does not matter.
+
+    At most one hypothesis about a difference is true at a time, so the tests of superiority, equivalence and
+    inferiority need no correction for their number (Goeman, Solari and Stijnen 2010, "Three-sided hypothesis
+    testing").
+    """
+
+    BETTER_BY_MORE = "better by more than {}"
+    BETTER_BY_LESS = "better, but by less than {}"
+    BETTER = "better, by more or less than {}"
+    EQUIVALENT = "equivalent within {}"
+    WORSE_BY_MORE = "worse by more than {}"
+    WORSE_BY_LESS = "worse, but by less than {}"
+    WORSE = "worse, by more or less than {}"
+    NOT_WORSE = "not worse by more than {}; whether it is better is open"
+    NOT_BETTER = "not better by more than {}; whether it is worse is open"
+    OPEN = "open: neither a difference nor its absence is shown"
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A value, the ends of its 95% CI, and the two-sided p-value of the hypothesis that it is 0.
 
     ``seeds`` and ``items`` are the numbers behind it, 0 where they are of no use, and ``seed_share`` is the
-    part of the variance that is due to the seeds.
+    part of the variance that is due to the seeds. ``margin`` is the largest size that does not matter, if the
+    study states one; then ``p_margin`` tests that the value is not smaller: twice the larger of two one-sided
+    p-values, so that it is below 5% where the interval is within the margin.
     """
 
     value: float
@@ -36,6 +58,8 @@ class Estimate:
     seeds: int = 0
     items: int = 0
     seed_share: float = 0.0
+    margin: float | None = None
+    p_margin: float = 1.0
 
     @property
     def verdict(self) -> Verdict:
@@ -47,6 +71,22 @@ class Estimate:
         if self.p >= 1 - LEVEL or self.seeds == 1:
             return Verdict.UNCLEAR
         return Verdict((self.low > 0) - (self.high < 0))
+
+    @property
+    def relation(self) -> Relation:
+        """What interval and margin show together; without a margin, whether there is a difference."""
+        if self.verdict is Verdict.WORSE:
+            return _mirrored(_of_better(-self.high, -self.low, self.margin))
+        if self.verdict is Verdict.BETTER:
+            return _of_better(self.low, self.high, self.margin)
+        if self.margin is None or self.seeds == 1:
+            return Relation.OPEN
+        not_worse, not_better = self.low >= -self.margin, self.high <= self.margin
+        if not_worse and not_better:
+            return Relation.EQUIVALENT
+        if not_worse:
+            return Relation.NOT_WORSE
+        return Relation.NOT_BETTER if not_better else Relation.OPEN
 
     @property
     def detectable(self) -> float | None:
@@ -64,6 +104,18 @@ class Estimate:
         return (self.high - self.low) / (2 * Z)
 
 
+def _of_better(low: float, high: float, margin: float | None) -> Relation:
+    if margin is None:
+        return Relation.BETTER
+    if low > margin:
+        return Relation.BETTER_BY_MORE
+    return Relation.BETTER_BY_LESS if high <= margin else Relation.BETTER
+
+
+def _mirrored(relation: Relation) -> Relation:
+    return Relation[relation.name.replace("BETTER", "WORSE")]
+
+
 @dataclass(frozen=True)
 class ThreeWayComparison:
     """Differences in accuracy, and the share of the teacher's lead that distillation recovers.
@@ -75,6 +127,29 @@ class ThreeWayComparison:
     gain: Estimate
     gap: Estimate
     recovery: Estimate | None
+
+
+def of_replicates(values: Sequence[float], margin: float | None = None) -> Estimate:
+    """The mean of a number of which each replicate gives one, with the interval of Student's t."""
+    from scipy.special import stdtr, stdtrit  # takes a second to import
+
+    number = len(values)
+    mean, error = fmean(values), stdev(values) / math.sqrt(number)
+    reach = error * float(stdtrit(number - 1, (1 + LEVEL) / 2))
+
+    def beyond(distance: float) -> float:
+        """Twice the one-sided p-value of a mean that is so far away, or farther."""
+        return min(1.0, 2 * float(stdtr(number - 1, -distance / error))) if error else float(distance <= 0)
+
+    return Estimate(
+        mean,
+        mean - reach,
+        mean + reach,
+        beyond(abs(mean)),
+        number,
+        margin=margin,
+        p_margin=1.0 if margin is None else beyond(margin - abs(mean)),
+    )
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:

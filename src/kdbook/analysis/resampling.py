@@ -10,9 +10,6 @@ from kdbook.analysis.estimates import LEVEL, Estimate, score_interval, sign_test
 
 CHUNK_ELEMENTS = 10_000_000  # numbers drawn or multiplied at once
 FEW_ITEMS = 30  # of more items that differ, the bootstrap knows enough
-OUTLIER = 2.0  # times the typical variance; two seeds can hide much of an unstable arm
-MIN_ARMS = 3  # of fewer there is no typical one
-MOST_FREEDOM = 1e4  # of a prior; more degrees make no difference
 TAILS = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
 
 Array = np.ndarray
@@ -45,15 +42,19 @@ class Resampler:
         self.pseudo = rng.normal(0, 1 / (items + 2), resamples)  # (resamples,)
 
     def estimate(
-        self, contrast: Array, seed_error: tuple[float, float] | None = None, largest: float = 1.0
+        self,
+        contrast: Array,
+        seed_error: tuple[float, float] | None = None,
+        largest: float = 1.0,
+        margin: float | None = None,
     ) -> Estimate:
         """The mean of a contrast of shape (seeds, items), with its interval.
 
         ``seed_error`` is the standard error due to the seeds and its degrees of freedom, if it is not that of
         the contrast itself. ``largest`` is the largest size that the mean can have: 1 for a difference of
-        scores, 2 for a difference of two such differences.
+        scores, 2 for a difference of two such differences. ``margin`` is the largest that does not matter.
         """
-        return self.resample(contrast, seed_error).estimate(largest)
+        return self.resample(contrast, seed_error).estimate(largest, margin)
 
     def resample(self, contrast: Array, seed_error: tuple[float, float] | None = None) -> "Resampled":
         """The resampled means of a contrast; parameters as for :meth:`estimate`."""
@@ -114,17 +115,21 @@ class Resampled:
         means: Array = self.value + self.from_items + self.from_seeds
         return means
 
-    def estimate(self, largest: float = 1.0) -> Estimate:
+    def estimate(self, largest: float = 1.0, margin: float | None = None) -> Estimate:
         """The mean with its interval; where few items differ, p-values are at least those of a sign test."""
         seeds, items = self.contrast.shape
         of_seeds, of_items = self.from_seeds.var(), self.from_items.var()
         share = float(of_seeds / ((of_seeds + of_items) or 1.0))
-        estimate = estimate_from(self.value, self.means, seeds, items, share)
+        means = self.means
+        estimate = estimate_from(self.value, means, seeds, items, share)
         by_item = self.contrast.sum(axis=0)
         better, worse = int((by_item > 0).sum()), int((by_item < 0).sum())
         exact = sign_test(better, worse) if better + worse <= FEW_ITEMS else 0.0
         low, high = max(estimate.low, -largest), min(estimate.high, largest)
-        return replace(estimate, low=low, high=high, p=max(estimate.p, exact))
+        p_margin = 1.0 if margin is None else max(_p_beyond(margin - means), _p_beyond(margin + means))
+        return replace(
+            estimate, low=low, high=high, p=max(estimate.p, exact), margin=margin, p_margin=p_margin
+        )
 
 
 @lru_cache(maxsize=1)
@@ -203,58 +208,10 @@ def estimate_from(
 ) -> Estimate:
     """An estimate whose interval and p-value are those of resampled values, shape (resamples,)."""
     low, high = np.quantile(resampled, TAILS)
-    tail = min((resampled <= 0).sum(), (resampled >= 0).sum())
-    p = min(1.0, 2 * (tail + 1) / (len(resampled) + 1))
-    return Estimate(float(value), float(low), float(high), float(p), seeds, items, seed_share)
+    p = min(_p_beyond(resampled), _p_beyond(-resampled))
+    return Estimate(float(value), float(low), float(high), p, seeds, items, seed_share)
 
 
-def moderated_variances(accuracies: Array) -> list[tuple[float, float]]:
-    """For each arm the variance of its accuracy between seeds, moderated by all arms, and its degrees of
-    freedom.
-
-    What all arms have in common with a seed is removed first. The variance of an arm is then a mean of its
-    own and the typical one, weighted by degrees of freedom; how much the typical one counts follows from how
-    alike they all are (Smyth 2004, "Linear models and empirical Bayes methods for assessing differential
-    expression in microarray experiments", section 6). An arm far above the typical variance keeps its own. No
-    variance has more degrees of freedom than the whole table.
-
-    Parameters
-    ----------
-    accuracies
-        Shape (arms, seeds).
-    """
-    arms, seeds = accuracies.shape if accuracies.size else (0, 1)
-    if seeds == 1:
-        return [(0.0, 0.0)] * arms
-    residual = (
-        accuracies - accuracies.mean(axis=0) - accuracies.mean(axis=1, keepdims=True) + accuracies.mean()
-    )
-    freedom, most_freedom = seeds - 1, (arms - 1) * (seeds - 1)
-    variances = (residual**2).sum(axis=1) / (freedom * (1 - 1 / arms))  # (arms,)
-    positive = variances[variances > 0]
-    if arms < MIN_ARMS or len(positive) < MIN_ARMS:
-        return [(float(variance), float(freedom)) for variance in variances]
-    prior_freedom, typical = _prior(positive, freedom)
-    total = prior_freedom + freedom
-    return [
-        (float(variance), float(freedom))
-        if variance > OUTLIER * typical
-        else (float(prior_freedom * typical + freedom * variance) / total, min(total, most_freedom))
-        for variance in variances
-    ]
-
-
-def _prior(variances: Array, freedom: int) -> tuple[float, float]:
-    """Degrees of freedom and value of the typical variance, by the method of moments on the logarithms."""
-    from scipy.special import digamma, polygamma
-
-    logarithms = np.log(variances) - digamma(freedom / 2) + math.log(freedom / 2)
-    excess = float(logarithms.var(ddof=1) - polygamma(1, freedom / 2))
-    low, high = 1e-3, MOST_FREEDOM / 2
-    if excess <= polygamma(1, high):
-        return MOST_FREEDOM, float(variances.mean())
-    for _ in range(60):  # the trigamma function falls
-        middle = math.sqrt(low * high)
-        low, high = (middle, high) if polygamma(1, middle) > excess else (low, middle)
-    value = math.exp(logarithms.mean() + float(digamma(high)) - math.log(high))
-    return 2 * high, value
+def _p_beyond(resampled: Array) -> float:
+    """Twice the share of resampled values that are not positive."""
+    return min(1.0, 2 * (int((resampled <= 0).sum()) + 1) / (len(resampled) + 1))

@@ -103,10 +103,17 @@ class PrimaryComparison(Table):
     ``test``.
 
     By default ``arm`` is ``transfer`` where the study has rows without labels, else ``distilled``. ``metric``
-    also selects the best epoch of every fit.
+    also selects the best epoch of every fit. ``margin`` is the largest difference that does not matter, in
+    points; without one, nothing is said to be equivalent.
     """
 
     arm: str = ""
     against: str = BASELINE
     test: str = ALL
     metric: Metric = "accuracy"
+    margin: Annotated[float, Strict(), Field(gt=0, lt=100, allow_inf_nan=False)] | None = None
+
+    @property
+    def negligible(self) -> float | None:
+        """The margin as a difference of scores."""
+        return None if self.margin is None else self.margin / 100
