@@ -14,9 +14,9 @@ from kdbook.analysis.metrics import accuracy
 from kdbook.execution.local import default_jobs
 from kdbook.execution.schedule import train_in_process
 from kdbook.settings import profile
-from kdbook.settings.arms import BASELINE, DISTILLED, LINEAR, LINEAR_TAUGHT, TEACHER, TRANSFER
+from kdbook.settings.arms import BASELINE, DISTILLED, LINEAR, LINEAR_TAUGHT, PSEUDO_LABELS, TEACHER, TRANSFER
 from kdbook.settings.profile import Profile
-from kdbook.settings.replicates import PSEUDO_LABELS, Replicate
+from kdbook.settings.replicates import Replicate
 from kdbook.store.location import open_store
 from kdbook.study.study import Study
 

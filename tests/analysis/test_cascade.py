@@ -52,12 +52,13 @@ def test_informative_confidence_closes_more_than_its_share():
 
 
 def test_the_share_of_the_gap_goes_from_nothing_to_all(tmp_path):
-    table = cascade_table(make_arms(tmp_path, 0.95, 0.7, 0.8))
-    closed = gap_closed(table)["share of the gap closed"]
+    arms = make_arms(tmp_path, 0.95, 0.7, 0.8)
+    table = cascade_table(arms)
+    closed = gap_closed(table, arms)["share of the gap closed"]
     assert list(table.index) == list(SHARES) and closed.iloc[0] == 0 and closed.iloc[-1] == pytest.approx(1)
 
 
-def test_without_a_gap_nothing_is_closed(tmp_path):
-    assert (
-        gap_closed(cascade_table(make_arms(tmp_path, 0.6, 0.7, 0.8)))["share of the gap closed"].isna().all()
-    )
+@pytest.mark.parametrize("teacher", [0.6, 0.8, 0.805])
+def test_without_a_gap_that_is_shown_nothing_is_closed(tmp_path, teacher):
+    arms = make_arms(tmp_path, teacher, 0.7, 0.8)
+    assert gap_closed(cascade_table(arms), arms)["share of the gap closed"].isna().all()

@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from runs import make_run
+from runs import make_run, make_spec
 
 from kdbook.analysis import bootstrap, metrics
+from kdbook.analysis.estimates import Verdict
 from kdbook.analysis.predictions import with_errors
 from kdbook.settings.metrics import score
 from kdbook.study.arms import Arms
@@ -72,3 +73,25 @@ def test_the_majority_baseline_scores_one_in_so_many_classes():
     frame = rows(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 0]))
     assert metrics.majority_score(frame) == 0.75
     assert metrics.majority_score(frame, "balanced accuracy") == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("metric", ["balanced accuracy", "macro-F1"])
+@pytest.mark.parametrize("rare", [4, 12])
+def test_a_class_of_very_few_rows_gives_no_verdict(metric, rare):
+    truth = np.repeat([0, 1], [400, rare])
+    rng = np.random.default_rng(0)
+    before, after = (
+        [with_errors(rows(truth, predicted(rng, truth, found)), metric)] * 5 for found in (0.1, 1.0)
+    )
+    estimate = bootstrap.difference(before, after, resamples=500, margin=0.9)
+    assert estimate.verdict is (Verdict.BETTER if rare >= bootstrap.FEWEST_ROWS else Verdict.UNCLEAR)
+    assert rare >= bootstrap.FEWEST_ROWS or estimate.p_margin == 1
+
+
+@pytest.mark.parametrize("share", [0.05, 0.02])
+def test_a_model_that_finds_rare_rows_has_not_failed_under_balanced_accuracy(tmp_path, share):
+    truth = (np.arange(1000) < 1000 * share).astype(int)
+    spec = make_spec("baseline-0", metric="balanced accuracy")
+    for found, failed in ((0.75, False), (0.08, True)):
+        frame = rows(truth, predicted(np.random.default_rng(1), truth, found))
+        assert metrics.has_failed(make_run(tmp_path / str(found), "baseline-0", frame, spec=spec)) is failed

@@ -136,7 +136,7 @@ def test_the_first_screen_has_a_result_code_and_a_figure(site, browser, address)
         page = browser.new_page(viewport={"width": width, "height": height})
         page.goto(f"{address}/book/index.html", wait_until="load")
         for part in (
-            "article p:has-text('Accuracy on all test rows')",
+            "article p:has-text('With a teacher and rows without labels')",
             "article .highlight",
             "article figure img",
         ):

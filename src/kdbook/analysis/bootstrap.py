@@ -19,6 +19,7 @@ from kdbook.analysis.moderation import Spread, seed_error, spreads
 from kdbook.analysis.resampling import Array, Resampler, estimate_from
 
 RESAMPLES = 10_000
+FEWEST_ROWS = 10  # of a class that a metric weighs; with fewer, intervals are too narrow
 NO_SPREAD = (0.0, 0.0)  # of seeds: a standard error of 0 without any degree of freedom
 
 
@@ -63,7 +64,8 @@ def difference(
     0.2
     """
     contrast, rows = _paired_matrix(before, after)
-    return Resampler(contrast.shape, rows, resamples).estimate(contrast, margin=margin)
+    estimate = Resampler(contrast.shape, rows, resamples).estimate(contrast, margin=margin)
+    return _without_verdict(estimate, before[0])
 
 
 def differences(
@@ -91,7 +93,8 @@ def differences(
     for pair, (contrast, rows) in contrasts.items():
         error = seed_error(of_arm[pair[0]], of_arm[pair[1]], len(contrast))
         resampler = Resampler(contrast.shape, rows, resamples)
-        estimates[pair] = resampler.estimate(contrast, error, margin=margin)
+        estimate = resampler.estimate(contrast, error, margin=margin)
+        estimates[pair] = _without_verdict(estimate, arms[pair[0]][0])
     return estimates
 
 
@@ -150,7 +153,9 @@ def compare(
     gap, _ = _paired_matrix(baselines, teachers)
     resampler = Resampler(gain.shape, rows, resamples)
     resampled_gain, resampled_gap = resampler.resample(gain), resampler.resample(gap)
-    gain_estimate, gap_estimate = resampled_gain.estimate(), resampled_gap.estimate()
+    gain_estimate, gap_estimate = (
+        _without_verdict(each.estimate(), baselines[0]) for each in (resampled_gain, resampled_gap)
+    )
     recovery = None
     if gap_estimate.low > 0 and gap_estimate.p < 1 - LEVEL:
         share = gain_estimate.value / gap_estimate.value
@@ -213,3 +218,14 @@ def _errors_per_item(run: pd.DataFrame, ids: pd.Index) -> Array:
 def _errors(run: pd.DataFrame) -> pd.Series:
     """The error of each row; where a metric gave none, 1 for a wrong prediction."""
     return run["error"] if "error" in run else (run["prediction"] != run["label"]).astype(float)
+
+
+def _without_verdict(estimate: Estimate, run: pd.DataFrame) -> Estimate:
+    """An estimate that shows nothing if its errors weigh classes and one of these has very few rows.
+
+    Its interval then covers too rarely, whatever the number of the other rows.
+    """
+    weighs_classes = "error" in run and not run["error"].isin((0.0, 1.0)).all()
+    if weighs_classes and run["label"].value_counts().min() < FEWEST_ROWS:
+        return replace(estimate, p=1.0, p_margin=1.0)
+    return estimate

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from kdbook.analysis import bootstrap
+from kdbook.analysis.estimates import Verdict
 from kdbook.analysis.metrics import accuracy
-from kdbook.analysis.predictions import aligned, probabilities
+from kdbook.analysis.predictions import aligned, on_test, probabilities
 from kdbook.settings.data import ALL
 from kdbook.study.arms import Arms
 
@@ -39,13 +41,17 @@ def cascade_table(arms: Arms, shares: Sequence[float] = SHARES) -> pd.DataFrame:
     )
 
 
-def gap_closed(table: pd.DataFrame) -> pd.DataFrame:
+def gap_closed(table: pd.DataFrame, arms: Arms) -> pd.DataFrame:
     """Mean accuracy by share of rows passed on, and the share of the gap to the teacher that is closed.
 
-    ``table`` is that of :func:`cascade_table`. Without a gap nothing can be closed, and the share is missing.
+    ``table`` is that of :func:`cascade_table` for some arms. Where no gap is shown, the share is missing: it
+    would be a ratio to noise.
     """
     accuracies = table.mean(axis=1)
     alone, teacher = accuracies.iloc[0], accuracies.iloc[-1]
-    closed = (accuracies - alone) / (teacher - alone) if teacher > alone else np.nan
+    teachers = on_test(ALL, arms.teachers_of(arms.distilled_arm))
+    lead = bootstrap.difference(on_test(ALL, arms.distilled), teachers)
+    is_shown = lead.verdict is Verdict.BETTER
+    closed = (accuracies - alone) / (teacher - alone) if is_shown else np.nan
     rows = pd.DataFrame({"accuracy": accuracies, "share of the gap closed": closed})
     return rows.set_axis([f"{share:.0%}" for share in table.index]).rename_axis(None)

@@ -130,10 +130,7 @@ def differences_between(
     arms, see :class:`kdbook.analysis.moderation.Spread`.
     """
     pairs = list(pairs)
-    runs_by_seed = {name: arms.by_seed(name) for pair in pairs for name in pair}
-    all_seeds = next(iter(runs_by_seed.values()), {})
-    seeds = [seed for seed in all_seeds if all(seed in runs for runs in runs_by_seed.values())]
-    frames = {name: on_test(test, [runs[seed] for seed in seeds]) for name, runs in runs_by_seed.items()}
+    frames = _with_common_seeds(arms, pairs, test)
     by_pair = bootstrap.differences(frames, pairs, margin=margin)
     rows = [
         {
@@ -145,7 +142,7 @@ def differences_between(
             "high": estimate.high,
             "p": estimate.p,
             "p_margin": estimate.p_margin,
-            "seeds": len(seeds),
+            "seeds": estimate.seeds,
         }
         for (before, after), estimate in by_pair.items()
     ]
@@ -156,8 +153,28 @@ def differences_between(
     spreads = bootstrap.spreads_of(frames)
     table.attrs[MARGIN] = margin
     table.attrs[UNSTABLE] = [name for name, spread in spreads.items() if spread.unstable]
-    table.attrs[METRIC] = next((run.metric for runs in runs_by_seed.values() for run in runs.values()), "")
+    table.attrs[METRIC] = next((run.metric for name in frames for run in arms[name]), "")
     return table
+
+
+def estimated_differences(
+    arms: Arms, pairs: Iterable[tuple[str, str]], test: str = ALL, margin: float | None = None
+) -> dict[tuple[str, str], Estimate]:
+    """Several differences over the seeds that all arms have; parameters as for
+    :func:`differences_between`.
+    """
+    pairs = list(pairs)
+    return bootstrap.differences(_with_common_seeds(arms, pairs, test), pairs, margin=margin)
+
+
+def _with_common_seeds(
+    arms: Arms, pairs: Iterable[tuple[str, str]], test: str
+) -> dict[str, list[pd.DataFrame]]:
+    """The predictions of the runs of some arms, by arm, with the seeds that all of these have."""
+    runs_by_seed = {name: arms.by_seed(name) for pair in pairs for name in pair}
+    all_seeds = next(iter(runs_by_seed.values()), {})
+    seeds = [seed for seed in all_seeds if all(seed in runs for runs in runs_by_seed.values())]
+    return {name: on_test(test, [runs[seed] for seed in seeds]) for name, runs in runs_by_seed.items()}
 
 
 def control_pairs(study: Study) -> list[tuple[str, str]]:

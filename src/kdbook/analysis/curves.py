@@ -16,12 +16,12 @@ from kdbook.analysis.markup import emphasized
 from kdbook.analysis.phrases import conjunction
 from kdbook.analysis.predictions import on_test, tests_of
 from kdbook.settings import records
-from kdbook.settings.arms import BASELINE, TRANSFER
+from kdbook.settings.arms import BASELINE, PSEUDO_LABELS, TRANSFER
 from kdbook.settings.data import ALL
 from kdbook.study.arms import Arms
 
 UNLABELLED, LANGUAGES, NOISE = "unlabelled", "languages", "noise"
-PSEUDO_LABELS, ALL_LABELS = "pseudo-labels", "all-labels"
+ALL_LABELS = "all-labels"
 COMPARED = ((BASELINE, TRANSFER), (PSEUDO_LABELS, TRANSFER), (TRANSFER, ALL_LABELS))  # before, after
 
 

@@ -5,12 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from statistics import NormalDist, fmean, stdev
+from typing import TypeVar
 
 LEVEL = 0.95
 POWER = 0.8
 Z = NormalDist().inv_cdf((1 + LEVEL) / 2)
 DETECTABLE = Z + NormalDist().inv_cdf(POWER)  # in standard errors (Cohen 1988, "Statistical Power Analysis")
+ALLOWANCE = 0.7  # by numerical integration over both estimates, from 3 degrees of freedom on
 MIN_SEEDS = 4  # of fewer seeds the spread says too little about that of others
+
+Name = TypeVar("Name")
 
 
 class Verdict(Enum):
@@ -92,11 +96,16 @@ class Estimate:
     def detectable(self) -> float | None:
         """The minimum difference that a study of this size detects with 80% power, at least one item's.
 
-        None with two or three seeds, whose spread says little about that of others.
+        None with two or three seeds, whose spread says little about that of others. The standard error is an
+        estimate as well, and the power of a study that is planned with it falls short the more, the fewer
+        seeds it comes from.
         """
         if 1 < self.seeds < MIN_SEEDS:
             return None
-        return max(DETECTABLE * self.standard_error, 1 / self.items if self.items else 0.0)
+        allowance = 1.0
+        if self.seeds > 1:
+            allowance += ALLOWANCE * self.seed_share**2 / (self.seeds - 1)
+        return max(allowance * DETECTABLE * self.standard_error, 1 / self.items if self.items else 0.0)
 
     @property
     def standard_error(self) -> float:
@@ -152,7 +161,16 @@ def of_replicates(values: Sequence[float], margin: float | None = None) -> Estim
     )
 
 
-def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+def shown(low: float, high: float, adjusted: float, adjusted_margin: float) -> Relation:
+    """What an interval and two p-values that were corrected for the number of comparisons show together:
+    better, worse, equivalent, or nothing.
+    """
+    if adjusted < 1 - LEVEL and (low > 0 or high < 0):
+        return Relation.BETTER if low > 0 else Relation.WORSE
+    return Relation.EQUIVALENT if adjusted_margin < 1 - LEVEL else Relation.OPEN
+
+
+def holm(p_values: Mapping[Name, float]) -> dict[Name, float]:
     """p-values adjusted for the number of comparisons (Holm 1979)."""
     adjusted, largest = {}, 0.0
     for rank, (name, p) in enumerate(sorted(p_values.items(), key=lambda item: item[1])):

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from kdbook.analysis.estimates import score_interval
 from kdbook.analysis.predictions import on_test, probabilities, score_of, tests_of, with_errors
+from kdbook.analysis.resampling import score_interval_of
 from kdbook.settings.arms import Metric
 from kdbook.settings.data import ALL
 from kdbook.store.run import Run
@@ -43,9 +43,8 @@ def has_failed(run: Run) -> bool:
     """
     predictions = with_errors(run.predictions, run.metric)
     wrong = predictions["error"].groupby(predictions["id"]).mean()
-    largest = max(1.0, wrong.max())  # errors of rare classes may count more than one
-    _, most_errors = score_interval(wrong.sum() / largest, 0, len(wrong))
-    return bool(1 - largest * most_errors <= majority_score(predictions, run.metric))
+    _, most_errors = score_interval_of(wrong.to_numpy())
+    return bool(1 - most_errors <= majority_score(predictions, run.metric))
 
 
 def scores(arms: Arms) -> pd.DataFrame:

@@ -51,7 +51,8 @@ def spreads(scores: Mapping[str, Sequence[float]]) -> dict[str, Spread]:
     total, typical = prior + freedom, np.mean(list(variances.values()))
     moderated = {
         name: Spread(
-            float(prior * typical + freedom * variance) / total, min(total, (len(stable) - 1) * freedom)
+            float(prior * typical + freedom * variance) / total,
+            min(total, max(1, len(stable) - 1) * freedom),
         )
         for name, variance in variances.items()
     }
@@ -102,6 +103,8 @@ def _p_of_equal_variance(scores: Array, others: Array) -> float:
 def _variances(scores: Array) -> Array:
     """The variance of each arm between seeds, without what all have in common, from shape (arms, seeds)."""
     arms, seeds = scores.shape
+    if arms == 1:
+        return np.asarray(np.var(scores, axis=1, ddof=1))
     residual = scores - scores.mean(axis=0) - scores.mean(axis=1, keepdims=True) + scores.mean()
     variances: Array = (residual**2).sum(axis=1) / ((seeds - 1) * (1 - 1 / arms))
     return variances

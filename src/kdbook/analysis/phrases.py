@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from kdbook.analysis.estimates import Estimate
+from kdbook.analysis.estimates import Estimate, Relation
 from kdbook.analysis.markup import plain
 from kdbook.analysis.predictions import LANGUAGE_NAMES
 from kdbook.settings.arms import DISTILLED, LINEAR, TRANSFER
@@ -17,6 +17,13 @@ def points(estimate: Estimate) -> str:
 def interval(estimate: Estimate) -> str:
     """The 95% confidence interval of a difference, in points."""
     return f"95% CI {100 * estimate.low:+.1f} to {100 * estimate.high:+.1f}"
+
+
+def relation(estimate: Estimate) -> str:
+    """What may be said about a difference beside its margin; without one, whether there is a difference."""
+    if estimate.margin is None:
+        return {Relation.BETTER: "better", Relation.WORSE: "worse"}.get(estimate.relation, "inconclusive")
+    return estimate.relation.value.format(f"{100 * estimate.margin:g} points")
 
 
 def arm_name(arm: str) -> str:

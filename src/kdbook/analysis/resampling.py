@@ -70,7 +70,7 @@ class Resampler:
         shares = of_items / self.rows_per_item
         if np.count_nonzero(shares) > FEW_ITEMS:
             return deviations
-        low, high = _score_interval_of(shares)
+        low, high = score_interval_of(shares)
         return _stretched(deviations + self.pseudo, low - value, high - value)
 
     def _from_seeds(self, contrast: Array, seed_error: tuple[float, float] | None) -> Array:
@@ -172,13 +172,13 @@ def _share_of_items(contrast: Array) -> float:
     return max(0.0, 1 - chance / between) if between else 1.0
 
 
-def _score_interval_of(shares: Array) -> tuple[float, float]:
-    """The score interval of the mean of one number in [-1, 1] per item, of which few are not 0.
+def score_interval_of(shares: Array) -> tuple[float, float]:
+    """The score interval of the mean of one number per item, of which few are not 0.
 
     An item on which one run of five differs is not worth an item on which all five do: the counts are scaled
     so that their variance is that of the numbers.
     """
-    largest = max(1.0, np.abs(shares).max())  # 2 where a contrast is the difference of two differences
+    largest = max(1.0, np.abs(shares).max())  # an error in a rare class counts more than one
     low, high = _score_interval(shares / largest)
     return largest * low, largest * high
 

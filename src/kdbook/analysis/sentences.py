@@ -5,17 +5,27 @@ function here. Every function returns Markdown.
 """
 
 from collections.abc import Mapping
+from itertools import combinations
 
 import pandas as pd
 
-from kdbook.analysis import comparisons, estimates, tables
+from kdbook.analysis import bootstrap, comparisons, estimates, tables
 from kdbook.analysis.costs import seconds_per_row
-from kdbook.analysis.estimates import LEVEL, Estimate, ThreeWayComparison, Verdict
+from kdbook.analysis.estimates import Estimate, Relation, ThreeWayComparison, Verdict
 from kdbook.analysis.fidelity import agreement_gain
 from kdbook.analysis.markup import code, emphasized, plain
 from kdbook.analysis.metrics import has_failed, in_processor_time
-from kdbook.analysis.phrases import arm_name, conjunction, count, interval, language_name, points, test_rows
-from kdbook.settings import tuning
+from kdbook.analysis.phrases import (
+    arm_name,
+    conjunction,
+    count,
+    interval,
+    language_name,
+    points,
+    relation,
+    test_rows,
+)
+from kdbook.settings import replicates
 from kdbook.settings.arms import LINEAR, TEACHER
 from kdbook.settings.data import ALL
 from kdbook.store.run import Run
@@ -79,7 +89,20 @@ def primary(arms: Arms, study: Study) -> str:
     return (
         f"The {first} differs from the {second} on {test_rows(question.test)} by {points(difference)} points "
         f"({interval(difference)}, {runs}, with {_these_teachers(arms)}): "
-        f"**{_primary_verdict(difference, question.arm)}**."
+        f"**{_primary_verdict(difference, question.arm)}**.{_rare_class(arms, study)}"
+    )
+
+
+def _rare_class(arms: Arms, study: Study) -> str:
+    """A remark on a class that has too few test rows for a verdict in a metric that weighs classes."""
+    metric = study.profile.primary.metric
+    counts = arms.baselines[0].predictions["label"].value_counts()
+    if metric == "accuracy" or counts.min() >= bootstrap.FEWEST_ROWS:
+        return ""
+    rows = count(int(counts.min()), "test row")
+    return (
+        f" No verdict is given on {metric}, since the rarest class has {rows} and intervals are reliable "
+        f"from about {bootstrap.FEWEST_ROWS} on."
     )
 
 
@@ -103,32 +126,36 @@ def gain_over_baseline(arms: Arms, arm: str) -> str:
 
 
 def confirmed(study: Study) -> str:
-    """What the primary question gave with data, teachers and students of other seeds."""
-    record = tuning.confirmation(study.profile.name)
-    if not record:
-        return "The settings of this profile were not tuned in this way."
-    value, low, high = (f"{100 * each:+.1f}" for each in record.gain)
+    """What the primary difference was in replicates of the study with everything new."""
+    found = replicates.load(study.profile.name)
+    if not found:
+        return "This study was not repeated with other data, teachers and students."
     question = study.profile.primary
+    gain = replicated_difference(study, question.against, question.arm)
+    compared = f"{plain(question.arm)} minus {plain(question.against)}"
     return (
-        "With these settings, the main arms were trained with data, teachers and students of other seeds: "
-        f"{plain(question.arm)} minus {plain(question.against)} was **{value} points** (95% CI {low} "
-        f"to {high}). The same seeds had served once before, with earlier data and encoders, and unlike the "
-        "curves this result is kept without the keys of its runs."
+        f"The study was repeated {len(found)} times with data, teachers and students of seeds that were "
+        f"fixed before. On average, {compared} was **{points(gain)} points** ({interval(gain)}, from "
+        f"Student's t over the replicates): {relation(gain)}."
     )
 
 
+def replicated_difference(study: Study, before: str, after: str) -> Estimate:
+    """The accuracy of one arm minus that of another over the replicates of a study."""
+    question = study.profile.primary
+    values = [
+        each.accuracy[after][question.test] - each.accuracy[before][question.test]
+        for each in replicates.load(study.profile.name)
+    ]
+    return estimates.of_replicates(values, question.negligible)
+
+
 def _primary_verdict(difference: Estimate, arm: str) -> str:
-    match difference.verdict:
-        case Verdict.BETTER:
-            return f"the {arm_name(arm)} is better"
-        case Verdict.WORSE:
-            return f"the {arm_name(arm)} is worse"
-        case Verdict.UNCLEAR if difference.seeds == 1:
-            return ONE_RUN_EACH
-        case Verdict.UNCLEAR if too_small(difference):
-            return "inconclusive, since this study is too small"
-        case Verdict.UNCLEAR:
-            return "inconclusive"
+    if difference.relation is not Relation.OPEN:
+        return f"the {arm_name(arm)} is {relation(difference)}"
+    if difference.seeds == 1:
+        return ONE_RUN_EACH
+    return "inconclusive, since this study is too small" if too_small(difference) else relation(difference)
 
 
 def gap(arms: Arms) -> str:
@@ -179,15 +206,26 @@ def by_language(arms: Arms, by_test: Mapping[str, ThreeWayComparison]) -> str:
 
 
 def _language_contrast(arms: Arms, gains: Mapping[str, Estimate]) -> str:
-    """Whether the gain differs between the languages with the largest and the smallest gain."""
-    largest, *_, smallest = sorted(gains, key=lambda test: gains[test].value, reverse=True)
-    contrast = comparisons.language_contrast(arms, largest, smallest)
+    """Whether the gain differs between the languages with the largest and the smallest gain.
+
+    They were chosen after looking, so the p-value is corrected for all pairs of languages.
+    """
+    by_gain = sorted(gains, key=lambda test: gains[test].value, reverse=True)
+    contrasts = {
+        f"{first}-{second}": comparisons.language_contrast(arms, first, second)
+        for first, second in combinations(by_gain, 2)
+    }
+    largest, smallest = by_gain[0], by_gain[-1]
+    contrast = contrasts[f"{largest}-{smallest}"]
     if contrast is None:
         return "Whether the languages differ can't be said, since they have no test item in common."
-    verdict = "is significant" if contrast.verdict is not Verdict.UNCLEAR else "is not significant"
+    verdicts = estimates.adjusted_verdicts({name: each for name, each in contrasts.items() if each})
+    is_shown = verdicts[f"{largest}-{smallest}"] is not Verdict.UNCLEAR
+    verdict = "is significant" if is_shown else "is not significant"
+    corrected = ", after correction for all pairs of languages" if len(contrasts) > 1 else ""
     return (
         f"That it gains {points(contrast)} points more in {language_name(largest)} than in "
-        f"{language_name(smallest)} ({interval(contrast)}) {verdict}."
+        f"{language_name(smallest)} ({interval(contrast)}) {verdict}{corrected}."
     )
 
 
@@ -264,21 +302,19 @@ def beaten(differences: pd.DataFrame) -> str:
         return "This profile has no controls."
     if (differences["seeds"] == 1).all():
         return f"{ONE_RUN_EACH.capitalize()}."
-    groups = _by_verdict(differences, "before")
+    groups = _by_relation(differences, "before")
+    student, margin = arm_name(differences["after"].iloc[0]), _margin_of(differences)
     sentences = {
-        Verdict.BETTER: f"The {arm_name(differences['after'].iloc[0])} significantly outperforms",
-        Verdict.WORSE: "It is significantly worse than",
-        Verdict.UNCLEAR: "It is not shown to outperform",
+        Relation.BETTER: f"The {student} significantly outperforms {{}}.",
+        Relation.WORSE: f"The {student} is significantly worse than {{}}.",
+        Relation.EQUIVALENT: f"It is equivalent to {{}} within {margin}.",
+        Relation.OPEN: f"Neither a difference from {{}} nor equivalence within {margin} is shown."
+        if margin
+        else "It is not shown to outperform {}. That is not evidence that they are equal: the intervals show "
+        "which differences remain possible.",
     }
-    caution = (
-        ["That is not evidence that they are equal: the intervals show which differences remain possible."]
-        if groups[Verdict.UNCLEAR]
-        else []
-    )
-    parts = [
-        f"{words} {conjunction(groups[verdict])}." for verdict, words in sentences.items() if groups[verdict]
-    ]
-    return " ".join([*parts, *caution])
+    parts = [words.format(conjunction(groups[each])) for each, words in sentences.items() if each in groups]
+    return " ".join([*parts, *_unstable(differences)])
 
 
 def varied(differences: pd.DataFrame) -> str:
@@ -291,24 +327,41 @@ def varied(differences: pd.DataFrame) -> str:
         return "This profile has no variations."
     if (differences["seeds"] == 1).all():
         return f"{ONE_RUN_EACH.capitalize()}."
-    groups = _by_verdict(differences, "after")
-    names = {Verdict.BETTER: "significantly better", Verdict.WORSE: "significantly worse"}
-    parts = [
-        f"{words}: {conjunction(groups[verdict])}" for verdict, words in names.items() if groups[verdict]
-    ]
+    groups = _by_relation(differences, "after")
+    words = {
+        Relation.BETTER: "significantly better",
+        Relation.WORSE: "significantly worse",
+        Relation.EQUIVALENT: f"equivalent within {_margin_of(differences)}",
+    }
+    parts = [f"{word}: {conjunction(groups[each])}" for each, word in words.items() if each in groups]
     if not parts:
-        return "After correction for the number of comparisons, no variation differs significantly."
-    rest = " The others are inconclusive." if groups[Verdict.UNCLEAR] else ""
-    return f"After correction for the number of comparisons, {'; '.join(parts)}.{rest}"
+        parts = ["no variation differs significantly"]
+    sentence = f"After correction for the number of comparisons, {'; '.join(parts)}."
+    rest = [f"Open: {conjunction(groups[Relation.OPEN])}."] if Relation.OPEN in groups else []
+    return " ".join([sentence, *rest, *_unstable(differences)])
 
 
-def _by_verdict(differences: pd.DataFrame, arm: str) -> dict[Verdict, list[str]]:
-    """The arms of some differences, emphasized, by what interval and adjusted p-value say together."""
-    verdicts = {}
+def _margin_of(differences: pd.DataFrame) -> str:
+    margin = differences.attrs[comparisons.MARGIN]
+    return "" if margin is None else f"{100 * margin:g} points"
+
+
+def _unstable(differences: pd.DataFrame) -> list[str]:
+    """A remark on the arms whose intervals are wide because they are unstable."""
+    names = [emphasized(name) for name in differences.attrs[comparisons.UNSTABLE]]
+    if not names:
+        return []
+    cause = f"The runs of {conjunction(names)} differ far more between seeds than those of the other arms"
+    return [f"{cause}, which makes the intervals of their differences wide."]
+
+
+def _by_relation(differences: pd.DataFrame, arm: str) -> dict[Relation, list[str]]:
+    """The arms of some differences, emphasized, by what intervals and adjusted p-values show together."""
+    groups: dict[Relation, list[str]] = {}
     for _, row in differences.iterrows():
-        sign = int(row["low"] > 0) - int(row["high"] < 0) if row["adjusted"] < 1 - LEVEL else 0
-        verdicts[emphasized(row[arm])] = Verdict(sign)
-    return estimates.grouped(verdicts)
+        relation = estimates.shown(row["low"], row["high"], row["adjusted"], row["adjusted_margin"])
+        groups.setdefault(relation, []).append(emphasized(row[arm]))
+    return groups
 
 
 def agreement(arms: Arms) -> str:

@@ -9,13 +9,12 @@ import pandas as pd
 from kdbook.analysis import bootstrap
 from kdbook.analysis.cascade import cascade
 from kdbook.analysis.costs import latencies
-from kdbook.analysis.curves import PSEUDO_LABELS
 from kdbook.analysis.estimates import Estimate
 from kdbook.analysis.metrics import training_seconds
 from kdbook.data import UNLABELLED
 from kdbook.export import onnx_export
 from kdbook.export.student import MODEL, QUANTIZED
-from kdbook.settings.arms import BASELINE, DISTILLED, FLOORS, TRANSFER
+from kdbook.settings.arms import BASELINE, DISTILLED, FLOORS, PSEUDO_LABELS, TRANSFER
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
 from kdbook.study.study import Study

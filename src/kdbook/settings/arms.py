@@ -13,6 +13,7 @@ BASELINE = "baseline"
 DISTILLED = "distilled"
 TRANSFER = "transfer"  # distilled on rows without labels as well
 MAIN_ARMS = (TEACHER, BASELINE, DISTILLED, TRANSFER)
+PSEUDO_LABELS = "pseudo-labels"  # the teacher's predicted classes for missing labels, and nothing else of it
 LINEAR = "linear"  # TF-IDF and logistic regression, on the labels of the baseline
 LINEAR_TAUGHT = "linear-taught"  # the same on all rows, with the teacher's predictions for missing labels
 FLOORS = (LINEAR, LINEAR_TAUGHT)

@@ -4,8 +4,6 @@ from pydantic import BaseModel, ConfigDict
 
 from kdbook.settings import records
 
-PSEUDO_LABELS = "pseudo-labels"
-
 
 class Replicate(BaseModel):
     """One repetition: its seed, the accuracy of each arm by test set, and the keys of the runs by name."""

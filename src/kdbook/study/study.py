@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from kdbook.encoders import checkpoints
 from kdbook.errors import KdbookError
 from kdbook.settings import environment
-from kdbook.settings.arms import LINEAR, MAIN_ARMS, Rows
+from kdbook.settings.arms import LINEAR, MAIN_ARMS, PSEUDO_LABELS, Rows
 from kdbook.settings.automm import MAX_TEXT_LEN, number
 from kdbook.settings.profile import Profile
 from kdbook.store.local import Store
@@ -97,14 +97,16 @@ class Study:
         """All runs of some arms (by default of all) and of the linear models; those that the store lacks are
         trained now.
 
-        A main arm that the profile does not have, as ``transfer`` where every row has a label, is left out.
+        A main arm that the profile does not have, as ``transfer`` where every row has a label, is left out,
+        and so is ``pseudo-labels``.
 
         Raises
         ------
         KdbookError
             If there is no such arm, or a run can't be trained.
         """
-        known = [arm for arm in arms or self.profile.arms if arm not in MAIN_ARMS or arm in self.profile.arms]
+        optional = set(MAIN_ARMS) | {PSEUDO_LABELS}
+        known = [arm for arm in arms or self.profile.arms if arm not in optional or arm in self.profile.arms]
         names = list(dict.fromkeys([*(self.spec(arm).arm for arm in known), *self.profile.floors]))
         specs = [spec for name in names for spec in self.specs.values() if spec.arm == name]
         runs = self._get_or_train(specs)

@@ -1,0 +1,161 @@
+"""The finding of a study: whether a teacher helps, and which part of what it gives does.
+
+Three differences decide it: what the teacher adds to the labelled rows, what it adds with rows without labels
+as well, and what its probabilities and features add to its predicted classes. Where a study has replicates
+with everything new, they are those of the replicates.
+"""
+
+from collections.abc import Mapping
+from statistics import fmean
+
+from kdbook.analysis import comparisons, estimates
+from kdbook.analysis.estimates import Estimate, Relation
+from kdbook.analysis.metrics import confidence_shares
+from kdbook.analysis.phrases import interval, points
+from kdbook.analysis.sentences import ONE_RUN_EACH, replicated_difference
+from kdbook.settings import replicates
+from kdbook.settings.arms import BASELINE, DISTILLED, PSEUDO_LABELS, TRANSFER
+from kdbook.study.arms import Arms
+from kdbook.study.study import Study
+
+SAME_ROWS, ALL_ROWS, SOFT_LABELS = (BASELINE, DISTILLED), (BASELINE, TRANSFER), (PSEUDO_LABELS, TRANSFER)
+NEARLY_CERTAIN = 0.01  # so near to 1 is a probability that hardly differs from a label
+NOTHING_SHOWN = f"What a gain comes from can't be said: {ONE_RUN_EACH}."
+
+Pair = tuple[str, str]
+
+
+def finding(arms: Arms, study: Study) -> str:
+    """What the gain of a student comes from, and why, in Markdown."""
+    differences = _differences(arms, study)
+    if _seeds(differences) < 2:
+        return NOTHING_SHOWN
+    relations = _adjusted(differences)
+    parts = [_WORDS[pair](difference, relations[pair]) for pair, difference in differences.items()]
+    if SOFT_LABELS not in differences:
+        parts.append("Without an arm of pseudo-labels, soft labels can't be told from predicted classes.")
+    repeated = len(replicates.load(study.profile.name))
+    source = (
+        f"In {repeated} replicates with data, teachers and students of their own"
+        if repeated
+        else f"With {_seeds(differences)} seeds"
+    )
+    return f"{source}: {' '.join(parts)} {certainty(arms)}"
+
+
+def in_short(arms: Arms, study: Study) -> str:
+    """The finding in a line or two, for a page that goes on to a figure."""
+    differences = _differences(arms, study)
+    if _seeds(differences) < 2:
+        return NOTHING_SHOWN
+    relations = _adjusted(differences)
+    pair = next(iter(differences))
+    means = "a teacher and rows without labels" if pair == ALL_ROWS else "a teacher"
+    words = {Relation.BETTER: "better", Relation.WORSE: "worse"}
+    verdict = words.get(relations[pair], "not shown to be better")
+    parts = [f"With {means}, the student is **{verdict}** on test rows: {_numbers(differences[pair])}."]
+    if soft := differences.get(SOFT_LABELS):
+        add = {
+            Relation.BETTER: "add to pseudo-labels",
+            Relation.WORSE: "are worse than pseudo-labels",
+            Relation.EQUIVALENT: f"add less than {_within(soft)} to pseudo-labels",
+        }
+        verdict = add.get(relations[SOFT_LABELS], "are not shown to add to pseudo-labels")
+        parts.append(f"Soft labels **{verdict}**: {_numbers(soft)}.")
+    return " ".join(parts)
+
+
+def _differences(arms: Arms, study: Study) -> dict[Pair, Estimate]:
+    """The differences of the arms that there are, from replicates where the study has some."""
+    pairs = [pair for pair in (ALL_ROWS, SOFT_LABELS, SAME_ROWS) if all(arm in arms for arm in pair)]
+    if replicates.load(study.profile.name):
+        return {pair: replicated_difference(study, *pair) for pair in pairs}
+    question = study.profile.primary
+    return comparisons.estimated_differences(arms, pairs, question.test, question.negligible)
+
+
+def _seeds(differences: Mapping[Pair, Estimate]) -> int:
+    return next((each.seeds for each in differences.values()), 0)
+
+
+def certainty(arms: Arms) -> str:
+    """How sure the teachers are on the test rows, and so how much their soft labels differ from labels."""
+    shares = [confidence_shares(run.predictions, (NEARLY_CERTAIN,)).iloc[0] for run in arms.teachers]
+    share = fmean(shares)
+    consequence = (
+        "there, its soft labels are hardly more than labels"
+        if share >= 0.5
+        else "on most rows, its soft labels do differ from labels"
+    )
+    return (
+        f"On {share:.0%} of the test rows, the probability of the teacher's prediction is within "
+        f"{NEARLY_CERTAIN} of 1: {consequence}."
+    )
+
+
+def _adjusted(differences: Mapping[Pair, Estimate]) -> dict[Pair, Relation]:
+    """What is shown of each difference, after Holm's correction for their number."""
+    differ = estimates.holm({pair: each.p for pair, each in differences.items()})
+    equivalent = estimates.holm({pair: each.p_margin for pair, each in differences.items()})
+    return {
+        pair: estimates.shown(each.low, each.high, differ[pair], equivalent[pair])
+        for pair, each in differences.items()
+    }
+
+
+def _numbers(difference: Estimate) -> str:
+    return f"{points(difference)} points ({interval(difference)})"
+
+
+def _within(difference: Estimate) -> str:
+    return f"{100 * (difference.margin or 0):g} points"
+
+
+def _of_all_rows(difference: Estimate, relation: Relation) -> str:
+    student = "a student that the teacher taught on rows without labels as well"
+    match relation:
+        case Relation.BETTER:
+            return f"{student} **is better** than one without a teacher, by {_numbers(difference)}."
+        case Relation.WORSE:
+            return f"{student} **is worse** than one without a teacher, by {_numbers(difference)}."
+        case Relation.EQUIVALENT:
+            return (
+                f"{student} is **equivalent within {_within(difference)}** to one without a teacher: "
+                f"{_numbers(difference)}."
+            )
+        case _:
+            return f"whether {student} is better than one without is **open**: {_numbers(difference)}."
+
+
+def _of_soft_labels(difference: Estimate, relation: Relation) -> str:
+    compared = "The teacher's probabilities and features, compared with its classes alone on the same rows,"
+    match relation:
+        case Relation.BETTER:
+            return f"{compared} **add {_numbers(difference)}**."
+        case Relation.WORSE:
+            return f"{compared} **cost {_numbers(difference)}**: pseudo-labels are better."
+        case Relation.EQUIVALENT:
+            return (
+                f"{compared} **add less than {_within(difference)}** ({_numbers(difference)}): what there is "
+                "to gain comes from the rows that the teacher labels, and pseudo-labels reach it."
+            )
+        case _:
+            return f"{compared} may add something or not, which is **open**: {_numbers(difference)}."
+
+
+def _of_same_rows(difference: Estimate, relation: Relation) -> str:
+    match relation:
+        case Relation.BETTER:
+            return f"On the labelled rows alone, the teacher adds {_numbers(difference)}."
+        case Relation.WORSE:
+            return f"On the labelled rows alone, the teacher costs {_numbers(difference)}."
+        case Relation.EQUIVALENT:
+            return (
+                f"On the labelled rows alone, the teacher changes less than {_within(difference)}: "
+                f"{_numbers(difference)}."
+            )
+        case _:
+            return f"What it adds to the labelled rows alone is open: {_numbers(difference)}."
+
+
+_WORDS = {ALL_ROWS: _of_all_rows, SOFT_LABELS: _of_soft_labels, SAME_ROWS: _of_same_rows}
