@@ -13,7 +13,7 @@ import pytest
 from helpers import CHAPTERS, FEW_RUNS, build, executed, few_profile, kdbook
 
 from kdbook.store import archive
-from kdbook.store.local import Store
+from kdbook.store.local import LAYOUT, Store
 from kdbook.store.run import MANIFEST, PREDICTIONS, Run
 
 YEARS = 365.25 * 24 * 3600
@@ -120,6 +120,7 @@ def test_truncated_and_bit_flipped_files(tmp_path, smoke_store, tally):
         store = tmp_path / str(number)
         name = choose.choice(files)
         shutil.copytree(smoke_store / name.parts[0], store / name.parts[0])
+        shutil.copy(smoke_store / LAYOUT, store)
         content = bytearray((store / name).read_bytes())
         place = choose.randrange(len(content))
         if number % 2:

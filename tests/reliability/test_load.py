@@ -3,12 +3,13 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from kdbook.store.local import Store
+from kdbook.store.local import LAYOUT, Store
 from kdbook.store.run import MANIFEST, RECORD, Run, hash_of
 
 PAIRS = {"train": 440_000, "dev_2k": 20_000, "test_2k": 40_000}  # of each of two languages
@@ -78,6 +79,7 @@ def test_ten_thousand_runs(smoke_store, tmp_path, tally):
         name: (one.path / name).read_bytes()
         for name in ("predictions.parquet", "history.parquet", "train_predictions.parquet")
     }
+    shutil.copy(smoke_store / LAYOUT, tmp_path)
     for number in range(RUNS):
         write_run(tmp_path / f"{number:020x}", one, number, small)
     command = [sys.executable, "-m", "kdbook.cli", "status", "--profile", "smoke", "--json"]
