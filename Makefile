@@ -8,7 +8,7 @@
 # make bench-deployment   latency and size of an exported student compared with AutoMM's predict
 # make bench-cluster   the share of a Ray cluster's time that a study uses
 # make tuning   choose the settings of the embedded profile on rows that are in no split, with as many trials for every arm
-# make confirmation   the main arms once more, with data, teachers and students of seeds that were never used
+# make confirmation   ten replicates of the study with data, teachers and students of other seeds
 # make curves   the runs of the chapter When does distillation pay? (20 minutes on two cores)
 # make massive   the runs of the chapter On real text (KDBOOK_DATA=DIR for MASSIVE in files instead of the hub's)
 # make readme   update the results in README.md from the finished runs of the embedded profile
@@ -77,8 +77,11 @@ curves: $(READY)
 massive: $(READY)
 	env -u KDBOOK_PROFILE .venv/bin/python bench/massive.py
 
-tuning confirmation: $(READY)
-	env -u KDBOOK_DATA -u KDBOOK_PROFILE .venv/bin/python bench/tuning.py $@
+tuning: $(READY)
+	env -u KDBOOK_DATA -u KDBOOK_PROFILE .venv/bin/python bench/tuning.py
+
+confirmation: $(READY)
+	env -u KDBOOK_DATA -u KDBOOK_PROFILE .venv/bin/python bench/replicates.py
 
 bench-freshness: $(READY)
 	env -u KDBOOK_PROFILE PYTHONPATH=tests .venv/bin/python bench/freshness.py

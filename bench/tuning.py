@@ -1,12 +1,11 @@
-"""Choose the settings of each arm of the embedded profile, and confirm the result once: ``make tuning``, ``make confirmation``.
+"""Choose the settings of each arm of the embedded profile: ``make tuning``.
 
 Every arm gets the same number of trials: the same random draws of learning rate and batch size, and of a number of
 epochs that suits its number of rows. Items, teachers and students are those of seeds that the study does not use, so no
 row of a split of the study plays a part. The trials are kept with the profile; a test checks the profile against the
-best of them. The confirmation repeats the main arms with other unused seeds, after all settings were fixed.
+best of them.
 """
 
-import argparse
 import json
 import math
 import random
@@ -14,7 +13,6 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-from kdbook.analysis import comparisons
 from kdbook.analysis.metrics import accuracy
 from kdbook.execution.local import default_jobs
 from kdbook.execution.schedule import train_in_process
@@ -27,7 +25,7 @@ from kdbook.study.study import Study
 
 ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / "src" / "kdbook" / "settings" / "records"
-TUNING, CONFIRMATION = RECORDS / "embedded.tuning.json", RECORDS / "embedded.confirmation.json"
+TUNING = RECORDS / "embedded.tuning.json"
 STORE = ROOT / ".tuning"
 PROFILE = "embedded"
 TRIALS = 6
@@ -44,7 +42,6 @@ ARMS = {
     "pseudo-labels": "all",
     "all-labels": "all",
 }
-CONFIRMED = {"data": 2000, "teacher": (201, 202, 203), "student": (201, 202, 203, 204, 205)}
 
 
 def drawn_trials(arm: str) -> list[Trial]:
@@ -102,37 +99,5 @@ def tune() -> None:
         print(best(results, arm))
 
 
-def confirm() -> None:
-    """The main arms once more, with items, teachers and students of seeds that were never used before."""
-    some = profile.load(PROFILE)
-    updates: dict[str, object] = {
-        kind: getattr(some, kind).model_copy(update={"seeds": CONFIRMED[kind]})
-        for kind in ("teacher", "student")
-    }
-    updates["data"] = some.data.model_copy(update={"seed": CONFIRMED["data"]})
-    study = Study(some.model_copy(update=updates), Store(STORE), train_in_process)
-    specs = [spec.name for spec in study.specs.values() if spec.arm in some.main_arms]
-    with ProcessPoolExecutor(default_jobs(some.threads), get_context("spawn")) as pool:
-        for group in (some.main_arms[:1], some.main_arms[1:]):
-            names = [name for name in specs if name.rpartition("-")[0] in group]
-            list(pool.map(_train, [study.profile] * len(names), names))
-    arms = study.get_or_train_arms(*some.main_arms)
-    gain = comparisons.primary_difference(arms, some.primary)
-    means = {arm: sum(accuracy(run.predictions)[ALL] for run in arms[arm]) / len(arms[arm]) for arm in arms}
-    record = {"seeds": CONFIRMED, "accuracy": means, "gain": [gain.value, gain.low, gain.high]}
-    CONFIRMATION.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
-    print(json.dumps(record, indent=1))
-
-
-def _train(some: Profile, name: str) -> None:
-    Study(some, Store(STORE), train_in_process).get_or_train(name)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("tuning", "confirmation"))
-    {"tuning": tune, "confirmation": confirm}[parser.parse_args().what]()
-
-
 if __name__ == "__main__":
-    main()
+    tune()

@@ -5,12 +5,11 @@ from collections import Counter
 from helpers import bench_module
 
 from kdbook.settings import profile
-from kdbook.settings.tuning import best, confirmation, trials
+from kdbook.settings.tuning import best, trials
 from kdbook.study.specs import expand
 
 tuning = bench_module("tuning")
 TRIALS = trials(tuning.PROFILE)
-CONFIRMED = confirmation(tuning.PROFILE)
 
 
 def test_every_arm_has_the_same_trials():
@@ -27,9 +26,7 @@ def test_the_profile_has_the_best_of_them():
         assert chosen.items() <= specs[arm].hyperparameters.items(), arm
 
 
-def test_no_seed_of_tuning_or_confirmation_is_used_by_the_study():
+def test_no_seed_of_the_trials_is_used_by_the_study():
     some = profile.load(tuning.PROFILE)
-    confirmed = CONFIRMED.seeds
-    assert len({some.data.seed, tuning.DATA_SEED, confirmed["data"]}) == 3
-    for kind in ("teacher", "student"):
-        assert not {*getattr(some, kind).seeds, tuning.MODEL_SEED} & {*confirmed[kind]}
+    assert some.data.seed != tuning.DATA_SEED
+    assert tuning.MODEL_SEED not in {*some.teacher.seeds, *some.student.seeds}

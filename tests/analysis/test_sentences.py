@@ -233,6 +233,7 @@ def test_every_setting_that_differs_from_the_tutorial_is_listed(tmp_path):
 
 
 def test_a_confirmation_is_stated_where_there_is_one(tmp_path, some):
-    assert "not tuned" in sentences.confirmed(some)
+    assert "not repeated" in sentences.confirmed(some)
     embedded = Study(profile.load("embedded"), Store(tmp_path))
+    assert "repeated 10 times" in sentences.confirmed(embedded)
     assert "transfer minus baseline was **" in sentences.confirmed(embedded)

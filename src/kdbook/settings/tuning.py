@@ -1,9 +1,4 @@
-"""How the settings of a shipped profile were chosen, and what a repetition with unused seeds gave.
-
-``bench/tuning.py`` writes both records.
-"""
-
-from typing import Any
+"""How the settings of a shipped profile were chosen; ``bench/tuning.py`` writes the record."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -32,25 +27,9 @@ class Trial(BaseModel):
         }
 
 
-class Confirmation(BaseModel):
-    """The main arms once more: seeds, mean accuracies on all test rows, primary difference and interval."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    seeds: dict[str, Any]
-    accuracy: dict[str, float]
-    gain: tuple[float, float, float]
-
-
 def trials(profile: str) -> list[Trial]:
     """The trials of a profile, none if its settings were not tuned."""
     return [Trial(**trial) for trial in records.read(profile, "tuning") or ()]
-
-
-def confirmation(profile: str) -> Confirmation | None:
-    """The repetition of a profile with unused seeds, if there was one."""
-    record = records.read(profile, "confirmation")
-    return Confirmation(**record) if record else None
 
 
 def best(results: list[Trial], arm: str) -> Trial:
