@@ -56,7 +56,7 @@ test: $(READY)
 	env -u KDBOOK_PROFILE .venv/bin/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder --ignore tests/reliability
 
 test-reliability: $(READY)
-	env -u KDBOOK_PROFILE .venv/bin/pytest tests/reliability
+	env -u KDBOOK_PROFILE .venv/bin/pytest --numprocesses 2 --dist loadgroup tests/reliability
 
 coverage: $(READY)
 	rm -f .coverage .coverage.*

@@ -62,6 +62,20 @@ def built(site: Path, project: Path, tmp_path: Path) -> Callable[[str], Path]:
     return copy
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker sends what it counted to the process that writes the table."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["tally"] = [TALLY.rows, TALLY.figures]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error) -> None:
+    rows, figures = getattr(node, "workeroutput", {}).get("tally", ({}, []))
+    for fault, counted in rows.items():
+        TALLY.rows[fault] = [sum(pair) for pair in zip(TALLY._row(fault), counted, strict=True)]
+    TALLY.figures.extend(figures)
+
+
 def pytest_terminal_summary(terminalreporter) -> None:
     write = terminalreporter.write_line
     width = max(map(len, TALLY.rows), default=0)
