@@ -26,6 +26,7 @@ from kdbook.website.chapters import page_names
 ROOT = Path(__file__).parents[1]
 PAGES = [Path(page).name for page in page_names(ROOT)]
 SMOKE_RUNS = len(expand(profile.load("smoke")))
+STUDIES = int(os.environ.get("KDBOOK_STUDIES", "80"))  # that are simulated; the nightly tests set more
 FEW_RUNS = 6  # of the profile that few_runs makes
 FRONT_MATTER = re.compile(r"\A---\n.*?^---\n", re.MULTILINE | re.DOTALL)
 CHAPTERS = [page for page in PAGES if "{code-cell}" in (ROOT / "book" / f"{page}.md").read_text("utf-8")]

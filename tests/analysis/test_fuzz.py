@@ -4,7 +4,6 @@ Studies have 1 to 10 seeds, 1 to 2,000 items, 1 to 3 languages and 2 to 20 class
 collapsed to one class, and probabilities may be ties, certain or uniform.
 """
 
-import os
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import STUDIES
 from runs import make_record, make_spec
 
 from kdbook.analysis import bootstrap, calibration, comparisons, probability_sentences, sentences
@@ -21,7 +21,6 @@ from kdbook.study.arms import Arms
 
 pytestmark = pytest.mark.training
 
-STUDIES = int(os.environ.get("KDBOOK_STUDIES", "80"))
 LANGUAGES = ["en", "de", "zh"]
 ARMS = ["teacher", "baseline", "distilled", "longer", "variation"]
 NUMBER = r"([+-]?\d+\.\d)"

@@ -1,8 +1,8 @@
 """One typical variance for the arms of a table: alike widths, honest coverage, and unstable arms that are named."""
 
 import math
-import os
 
+import helpers
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,7 +11,7 @@ from scipy import stats
 
 from kdbook.analysis.moderation import Spread, seed_error, spreads
 
-STUDIES = int(os.environ.get("KDBOOK_CASES", "400"))  # the nightly tests set 1000 and more
+STUDIES = 5 * helpers.STUDIES
 
 
 def half_widths(scores: np.ndarray, reference: int = 0) -> np.ndarray:
