@@ -105,8 +105,7 @@ def main() -> None:
         arms = {dose: (changes, arms_at(curve, changes)) for dose, changes in doses.items()}
         if curve == UNLABELLED:
             arms = {"0": ({}, arms_without_unlabelled_rows()), **arms}
-        margin = profile.load(PROFILE).primary.negligible
-        record[curve] = curves.summarize(arms, margin).model_dump()
+        record[curve] = [point.model_dump() for point in curves.summarize(arms)]
     RECORD.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 

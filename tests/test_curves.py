@@ -10,7 +10,7 @@ from kdbook.study.study import Study
 
 bench = bench_module("curves")
 RECORD = curves.load(bench.PROFILE)
-DOSES = [(curve, point) for curve, found in RECORD.items() for point in found.points]
+DOSES = [(curve, point) for curve, points in RECORD.items() for point in points]
 
 
 @pytest.mark.training

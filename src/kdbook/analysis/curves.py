@@ -4,18 +4,16 @@
 Functions that return sentences return Markdown.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from kdbook.analysis import bootstrap, estimates, tables
-from kdbook.analysis.estimates import LEVEL, Estimate, Verdict
+from kdbook.analysis.estimates import Estimate, Verdict
 from kdbook.analysis.markup import emphasized
-from kdbook.analysis.metrics import score_by_language
-from kdbook.analysis.phrases import conjunction, interval, points, relation
+from kdbook.analysis.phrases import conjunction
 from kdbook.analysis.predictions import on_test, tests_of
 from kdbook.settings import records
 from kdbook.settings.arms import BASELINE, PSEUDO_LABELS, TRANSFER
@@ -24,7 +22,6 @@ from kdbook.study.arms import Arms
 
 UNLABELLED, LANGUAGES, NOISE = "unlabelled", "languages", "noise"
 ALL_LABELS = "all-labels"
-SMALLEST_VARIANCE = 1e-20  # below it, numbers are alike but for rounding
 COMPARED = ((BASELINE, TRANSFER), (PSEUDO_LABELS, TRANSFER), (TRANSFER, ALL_LABELS))  # before, after
 
 
@@ -45,78 +42,18 @@ class Point(BaseModel):
     differences: dict[str, dict[str, Estimate]]
 
 
-class Curve(BaseModel):
-    """The points of a curve, and what they show together.
-
-    Each by ``"after − before"`` and test set: ``overall`` is the mean of the difference over the doses, and
-    ``p_varies`` the p-value of the hypothesis that it is the same at all of them.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    points: list[Point]
-    overall: dict[str, dict[str, Estimate]]
-    p_varies: dict[str, dict[str, float]]
+def load(profile: str) -> dict[str, list[Point]]:
+    """The points of each curve of a shipped profile by the name of the curve; nothing if it has none."""
+    record = records.read(profile, "curves") or {}
+    return {name: [Point(**point) for point in points] for name, points in record.items()}
 
 
-def load(profile: str) -> dict[str, Curve]:
-    """Each curve of a shipped profile by its name; nothing if it has none."""
-    return {name: Curve(**curve) for name, curve in (records.read(profile, "curves") or {}).items()}
+def summarize(doses: Mapping[str, tuple[Mapping[str, Any], Arms]]) -> list[Point]:
+    """The points of a curve, from the changed settings and the runs at each dose.
 
-
-def summarize(doses: Mapping[str, tuple[Mapping[str, Any], Arms]], margin: float | None = None) -> Curve:
-    """A curve from the changed settings and the runs at each dose.
-
-    All arms have the same seeds, and how much the seed matters is estimated from the whole curve. ``margin``
-    is the largest difference that does not matter.
+    All arms have the same seeds, and how much the seed matters is estimated from the whole curve.
     """
     tests = tests_of(next(iter(doses.values()))[1][BASELINE][0])
-    at_doses = [arms for _, arms in doses.values()]
-    return Curve(
-        points=_points(doses, tests),
-        overall={
-            _name(*pair): {test: _overall(at_doses, *pair, test, margin) for test in tests}
-            for pair in COMPARED
-        },
-        p_varies={
-            _name(*pair): {test: _p_varies(at_doses, *pair, test) for test in tests} for pair in COMPARED
-        },
-    )
-
-
-def _overall(doses: Sequence[Arms], before: str, after: str, test: str, margin: float | None) -> Estimate:
-    """The mean of a difference over the doses, from the predictions of each seed at all doses together."""
-    earlier, later = (
-        [pd.concat(of_seed) for of_seed in zip(*(on_test(test, arms[arm]) for arms in doses), strict=True)]
-        for arm in (before, after)
-    )
-    return bootstrap.difference(earlier, later, margin=margin)
-
-
-def _p_varies(doses: Sequence[Arms], before: str, after: str, test: str) -> float:
-    scores = [
-        [[score_by_language(run)[test] for run in arms[arm]] for arms in doses] for arm in (before, after)
-    ]
-    return p_of_varying(np.subtract(scores[1], scores[0]))
-
-
-def p_of_varying(differences: np.ndarray) -> float:
-    """The p-value of an F test of doses in a table of differences, shape (doses, seeds), with blocks of
-    seeds.
-    """
-    from scipy.special import fdtrc  # takes a second to import
-
-    doses, seeds = differences.shape
-    of_doses = differences.mean(axis=1, keepdims=True)
-    residual = differences - of_doses - differences.mean(axis=0) + differences.mean()
-    between = seeds * ((of_doses - differences.mean()) ** 2).sum() / (doses - 1)
-    within = (residual**2).sum() / ((doses - 1) * (seeds - 1))
-    if within < SMALLEST_VARIANCE:
-        return 1.0 if between < SMALLEST_VARIANCE else 0.0
-    return float(fdtrc(doses - 1, (doses - 1) * (seeds - 1), between / within))
-
-
-def _points(doses: Mapping[str, tuple[Mapping[str, Any], Arms]], tests: Sequence[str]) -> list[Point]:
     by_test = {test: _differences(doses, test) for test in tests}
     return [
         Point(
@@ -155,35 +92,24 @@ def _name(before: str, after: str) -> str:
     return f"{after} − {before}"
 
 
-def table(curve: Curve, dose: str, test: str = ALL) -> pd.DataFrame:
+def table(points: Iterable[Point], dose: str, test: str = ALL) -> pd.DataFrame:
     """The differences of a curve in points, with their intervals: a row for each dose, called ``dose``."""
     rows = {
         point.dose: {name: tables.points(by_test[test]) for name, by_test in point.differences.items()}
-        for point in curve.points
+        for point in points
     }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(index=dose).reset_index()
 
 
-def conclusions(curve: Curve, test: str = ALL) -> str:
-    """What a curve shows about each pair of arms, as a list."""
-    return "\n".join(f"- {compared(curve, *pair, test)}" for pair in COMPARED)
+def conclusions(points: Sequence[Point], test: str = ALL) -> str:
+    """What a curve says about each pair of arms, as a list."""
+    return "\n".join(f"- {compared(points, *pair, test)}" for pair in COMPARED)
 
 
-def compared(curve: Curve, before: str, after: str, test: str = ALL) -> str:
-    """Whether the difference of two arms varies with the dose.
-
-    If that is shown, where it is significant, after Holm's correction for the number of doses; else how large
-    it is on average. Verdicts dose by dose alone would read as if it varied: the difference between
-    significant and not significant is not itself significant (Gelman and Stern 2006).
-    """
-    name, start = _name(before, after), f"Compared with {emphasized(before)}, {emphasized(after)} is"
-    overall, p = curve.overall[name][test], curve.p_varies[name][test]
-    if p >= 1 - LEVEL:
-        return (
-            f"{start} **{relation(overall)}** on average over the points: {points(overall)} points "
-            f"({interval(overall)}). That the difference varies between the points is not shown (p {_p(p)})."
-        )
-    differences = {_shown(point.dose): point.differences[name][test] for point in curve.points}
+def compared(points: Sequence[Point], before: str, after: str, test: str = ALL) -> str:
+    """At which doses one arm is better than another, after Holm's correction for the number of doses."""
+    name = _name(before, after)
+    differences = {_shown(point.dose): point.differences[name][test] for point in points}
     words = {
         Verdict.BETTER: "significantly better",
         Verdict.WORSE: "significantly worse",
@@ -191,15 +117,11 @@ def compared(curve: Curve, before: str, after: str, test: str = ALL) -> str:
     }
     parts = []
     for verdict, at in estimates.grouped(estimates.adjusted_verdicts(differences)).items():
-        if len(at) == len(curve.points):
+        if len(at) == len(points):
             parts.append(f"**{words[verdict]}** at {'any' if verdict is Verdict.UNCLEAR else 'every'} point")
         elif at:
             parts.append(f"**{words[verdict]}** at {conjunction(at)}")
-    return f"{start} {conjunction(parts)}. The difference varies between the points (p {_p(p)})."
-
-
-def _p(p: float) -> str:
-    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
+    return f"Compared with {emphasized(before)}, {emphasized(after)} is {conjunction(parts)}."
 
 
 def _shown(dose: str) -> str:

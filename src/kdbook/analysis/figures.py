@@ -13,7 +13,7 @@ from kdbook.analysis import bootstrap, canvas, costs
 from kdbook.analysis.calibration import reliability
 from kdbook.analysis.canvas import COLOURS, series
 from kdbook.analysis.comparisons import METRIC
-from kdbook.analysis.curves import Curve
+from kdbook.analysis.curves import Point
 from kdbook.analysis.fidelity import fidelity_by_run
 from kdbook.analysis.metrics import accuracy, majority_score, scores
 from kdbook.analysis.predictions import LANGUAGE_NAMES, binary_events, on_test, probabilities
@@ -281,12 +281,11 @@ def _sigmoid(logit: Any) -> Any:
     return 1 / (1 + np.exp(-logit))
 
 
-def dose_response(curve: Curve, dose: str, tests: Sequence[str] = (ALL,)) -> Figure:
+def dose_response(points: Sequence[Point], dose: str, tests: Sequence[str] = (ALL,)) -> Figure:
     """Mean accuracy of each arm with its 95% confidence interval at every dose, and a dashed line for the
     linear model, a panel for each test set.
     """
     figure, panels = canvas.empty(7, 4.2, columns=len(tests))
-    points = curve.points
     arms = list(points[0].accuracy)
     panels = np.atleast_1d(panels)
     for axes, test in zip(panels, tests, strict=True):
