@@ -131,6 +131,12 @@ def test_the_search_finds_the_usual_terms(site, page, address, term):
     page.locator("#search-results li").first.wait_for()
 
 
+def test_the_address_of_the_site_leads_to_the_first_page(site, page, address):
+    page.goto(f"{address}/", wait_until="load")
+    page.wait_for_url(f"{address}/book/index.html")
+    assert '<html lang="en">' in (site / "index.html").read_text("utf-8")
+
+
 def test_the_first_screen_has_a_result_code_and_a_figure(site, browser, address):
     for width, height in ((390, 844), (1440, 900)):
         page = browser.new_page(viewport={"width": width, "height": height})

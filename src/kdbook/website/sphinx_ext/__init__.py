@@ -42,6 +42,9 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("html-page-context", scripts.choose, priority=900)
     app.connect("html-page-context", downloads.add_buttons, priority=900)
     app.connect("build-finished", failures.report_last, priority=300)
+    app.connect(
+        "build-finished", addresses.lead_to_first_page, priority=400
+    )  # before sphinx-external-toc does
     app.connect("build-finished", addresses.list_all_pages, priority=400)  # before sphinx-sitemap writes it
     app.connect("build-finished", downloads.write)
     app.connect("build-finished", assets.subset_fonts)

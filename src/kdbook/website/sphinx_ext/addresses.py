@@ -2,6 +2,7 @@
 
 import html
 from importlib.metadata import version
+from pathlib import Path
 
 from sphinx.application import Sphinx
 from sphinx.config import Config
@@ -18,6 +19,17 @@ DOWNLOADS = (
     f' Of the latest release: <a href="{LATEST}/book.pdf">PDF</a>, '
     f'<a href="{LATEST}/runs.zip">finished runs</a> for <code>kdbook import</code>.'
 )
+
+REDIRECT = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>{title}</title>
+<meta http-equiv="refresh" content="0; url={page}">
+</head>
+<body><a href="{page}">{title}</a></body>
+</html>
+"""
 
 
 def configure(app: Sphinx, config: Config) -> None:
@@ -40,6 +52,14 @@ def configure(app: Sphinx, config: Config) -> None:
             "use_issues_button": True,
         }
     config.html_theme_options = config.html_theme_options | options
+
+
+def lead_to_first_page(app: Sphinx, error: Exception | None) -> None:
+    """Write the page of the site's address; that of sphinx-external-toc has neither a language nor a link."""
+    if error or app.builder.name != "html" or app.config.master_doc == "index":
+        return
+    title, page = html.escape(app.config.html_title), f"{app.config.master_doc}.html"
+    Path(app.outdir, "index.html").write_text(REDIRECT.format(title=title, page=page), "utf-8")
 
 
 def list_all_pages(app: Sphinx, error: Exception | None) -> None:
