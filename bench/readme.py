@@ -12,7 +12,7 @@ from kdbook import open_study
 from kdbook.analysis import comparisons, figures, sentences, tables
 from kdbook.analysis.finding import finding
 from kdbook.data import UNLABELLED
-from kdbook.settings.arms import FLOORS, LINEAR, LINEAR_TAUGHT, MAIN_ARMS
+from kdbook.settings.arms import FLOORS, LINEAR, LINEAR_TAUGHT, MAIN_ARMS, PSEUDO_LABELS
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -82,7 +82,7 @@ def _points(values: list[float]) -> str:
 
 def draw() -> None:
     """The picture of the README, which is the figure of the first page."""
-    arms = open_study(PROFILE).get_or_train_arms(*MAIN_ARMS)
+    arms = open_study(PROFILE).get_or_train_arms(*MAIN_ARMS, PSEUDO_LABELS)
     figures.score_by_language(arms).savefig(PICTURE, dpi=110)
 
 

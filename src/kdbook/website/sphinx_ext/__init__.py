@@ -42,10 +42,9 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("html-page-context", scripts.choose, priority=900)
     app.connect("html-page-context", downloads.add_buttons, priority=900)
     app.connect("build-finished", failures.report_last, priority=300)
-    app.connect(
-        "build-finished", addresses.lead_to_first_page, priority=400
-    )  # before sphinx-external-toc does
-    app.connect("build-finished", addresses.list_all_pages, priority=400)  # before sphinx-sitemap writes it
+    # both before the default priority, at which sphinx-external-toc and sphinx-sitemap write
+    app.connect("build-finished", addresses.lead_to_first_page, priority=400)
+    app.connect("build-finished", addresses.list_all_pages, priority=400)
     app.connect("build-finished", downloads.write)
     app.connect("build-finished", assets.subset_fonts)
     app.add_directive("only-for", conditional_prose.OnlyForDirective)
