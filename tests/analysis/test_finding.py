@@ -42,9 +42,9 @@ def stated(monkeypatch, arms, study, **found) -> str:
     ("estimate", "words"),
     [
         (BETTER, ["**is better**", r"\*\*add \+10.0 points", "the teacher adds"]),
-        (WORSE, ["**is worse**", "pseudo-labels are better", "the teacher costs"]),
+        (WORSE, ["**is worse**", r"\*\*cost -10.0 points", "the teacher costs"]),
         (EQUIVALENT, ["equivalent within 2 points", "add less than 2 points", "changes less than 2 points"]),
-        (OPEN, [r"is \*\*open", r"which is \*\*open", "alone is open"]),
+        (OPEN, [r"without is \*\*open", r"same rows is \*\*open", "alone is open"]),
     ],
     ids=["better", "worse", "equivalent", "open"],
 )

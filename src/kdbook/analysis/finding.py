@@ -128,19 +128,21 @@ def _of_all_rows(difference: Estimate, relation: Relation) -> str:
 
 
 def _of_soft_labels(difference: Estimate, relation: Relation) -> str:
-    compared = "The teacher's probabilities and features, compared with its classes alone on the same rows,"
+    outputs = "the teacher's probabilities and features"
+    classes = "its classes alone (pseudo-labels) on the same rows"
+    numbers = _numbers(difference)
     match relation:
         case Relation.BETTER:
-            return f"{compared} **add {_numbers(difference)}**."
+            return f"To {classes}, {outputs} **add {numbers}**."
         case Relation.WORSE:
-            return f"{compared} **cost {_numbers(difference)}**: pseudo-labels are better."
+            return f"Compared with {classes}, {outputs} **cost {numbers}**."
         case Relation.EQUIVALENT:
             return (
-                f"{compared} **add less than {_within(difference)}** ({_numbers(difference)}): what there is "
-                "to gain comes from the rows that the teacher labels, and pseudo-labels reach it."
+                f"To {classes}, {outputs} **add less than {_within(difference)}** ({numbers}): what there is "
+                "to gain comes from the rows that the teacher labels."
             )
         case _:
-            return f"{compared} may add something or not, which is **open**: {_numbers(difference)}."
+            return f"Whether {outputs} add anything to {classes} is **open**: {numbers}."
 
 
 def _of_same_rows(difference: Estimate, relation: Relation) -> str:
@@ -155,7 +157,7 @@ def _of_same_rows(difference: Estimate, relation: Relation) -> str:
                 f"{_numbers(difference)}."
             )
         case _:
-            return f"What it adds to the labelled rows alone is open: {_numbers(difference)}."
+            return f"What the teacher adds on the labelled rows alone is open: {_numbers(difference)}."
 
 
 _WORDS = {ALL_ROWS: _of_all_rows, SOFT_LABELS: _of_soft_labels, SAME_ROWS: _of_same_rows}
