@@ -68,6 +68,14 @@ def test_the_results_of_runs_decide(arms, study):
     assert "0% of the test rows" in sentence and "do differ from labels" in sentence
 
 
+def test_an_open_question_names_what_would_settle_it(monkeypatch, arms, study):
+    by_seeds = Estimate(0.007, -0.01, 0.024, 0.4, seeds=10, seed_share=1.0, margin=0.02, p_margin=0.1)
+    by_items = Estimate(0.007, -0.05, 0.064, 0.4, seeds=10, seed_share=0.1, margin=0.02, p_margin=0.6)
+    for estimate, words in ((by_seeds, r"about 1\d seeds would show"), (by_items, "take more test rows")):
+        found = stated(monkeypatch, arms, study, all_rows=BETTER, same_rows=OPEN, soft_labels=estimate)
+        assert re.search(words, found), found
+
+
 def test_with_one_seed_nothing_is_found(monkeypatch, arms, study):
     one = Estimate(0.1, 0.05, 0.15, 0.001, seeds=1)
     assert "can't be said" in stated(monkeypatch, arms, study, all_rows=one, soft_labels=one, same_rows=one)
@@ -90,7 +98,7 @@ def test_replicates_decide_where_there_are_some(monkeypatch, arms, study):
     ]
     monkeypatch.setattr(replicates, "load", lambda name: found)
     sentence = finding.finding(arms, study)
-    assert sentence.startswith("In 10 replicates")
+    assert sentence.startswith("With 10 replicates")
     assert "+17.0 points" in sentence and "**add +0.9 points" in sentence
 
 

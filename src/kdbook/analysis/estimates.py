@@ -11,6 +11,7 @@ LEVEL = 0.95
 POWER = 0.8
 Z = NormalDist().inv_cdf((1 + LEVEL) / 2)
 DETECTABLE = Z + NormalDist().inv_cdf(POWER)  # in standard errors (Cohen 1988, "Statistical Power Analysis")
+WITHIN = Z + NormalDist().inv_cdf((1 + POWER) / 2)  # standard errors between 0 and a margin, for equivalence
 ALLOWANCE = 0.7  # by numerical integration over both estimates, from 3 degrees of freedom on
 MIN_SEEDS = 4  # of fewer seeds the spread says too little about that of others
 
@@ -108,6 +109,21 @@ class Estimate:
         return max(allowance * DETECTABLE * self.standard_error, 1 / self.items if self.items else 0.0)
 
     @property
+    def seeds_to_settle(self) -> int | None:
+        """How many seeds would show with 80% power that a difference is within the margin, if there is none.
+
+        None without a margin, or where seeds alone can't show it: then it takes more items.
+        """
+        from scipy.special import stdtrit  # takes a second to import
+
+        if self.margin is None or self.seeds < 2 or not self.seed_share:
+            return None
+        freedom = (self.seeds - 1) / self.seed_share**2
+        variance = ((self.high - self.low) / 2 / float(stdtrit(freedom, (1 + LEVEL) / 2))) ** 2
+        allowed = (self.margin / WITHIN) ** 2 - (1 - self.seed_share) * variance
+        return math.ceil(self.seeds * self.seed_share * variance / allowed) if allowed > 0 else None
+
+    @property
     def standard_error(self) -> float:
         """The standard error of a normal distribution with an interval of this width."""
         return (self.high - self.low) / (2 * Z)
@@ -156,6 +172,7 @@ def of_replicates(values: Sequence[float], margin: float | None = None) -> Estim
         mean + reach,
         beyond(abs(mean)),
         number,
+        seed_share=1.0,
         margin=margin,
         p_margin=1.0 if margin is None else beyond(margin - abs(mean)),
     )

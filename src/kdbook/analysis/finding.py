@@ -34,13 +34,12 @@ def finding(arms: Arms, study: Study) -> str:
     parts = [_WORDS[pair](difference, relations[pair]) for pair, difference in differences.items()]
     if SOFT_LABELS not in differences:
         parts.append("Without an arm of pseudo-labels, soft labels can't be told from predicted classes.")
-    repeated = len(replicates.load(study.profile.name))
-    source = (
-        f"In {repeated} replicates with data, teachers and students of their own"
-        if repeated
-        else f"With {_seeds(differences)} seeds"
-    )
-    return f"{source}: {' '.join(parts)} {certainty(arms)}"
+    unit = "replicates" if replicates.load(study.profile.name) else "seeds"
+    soft = differences.get(SOFT_LABELS)
+    if soft and soft.margin and relations[SOFT_LABELS] is Relation.OPEN:
+        parts.append(_to_settle(soft, unit))
+    own = " with data, teachers and students of their own" if unit == "replicates" else ""
+    return f"With {_seeds(differences)} {unit}{own}: {' '.join(parts)} {certainty(arms)}"
 
 
 def in_short(arms: Arms, study: Study) -> str:
@@ -67,7 +66,7 @@ def in_short(arms: Arms, study: Study) -> str:
 
 def _differences(arms: Arms, study: Study) -> dict[Pair, Estimate]:
     """The differences of the arms that there are, from replicates where the study has some."""
-    pairs = [pair for pair in (ALL_ROWS, SOFT_LABELS, SAME_ROWS) if all(arm in arms for arm in pair)]
+    pairs = [pair for pair in (ALL_ROWS, SAME_ROWS, SOFT_LABELS) if all(arm in arms for arm in pair)]
     if replicates.load(study.profile.name):
         return {pair: replicated_difference(study, *pair) for pair in pairs}
     question = study.profile.primary
@@ -143,6 +142,15 @@ def _of_soft_labels(difference: Estimate, relation: Relation) -> str:
             )
         case _:
             return f"Whether {outputs} add anything to {classes} is **open**: {numbers}."
+
+
+def _to_settle(difference: Estimate, unit: str) -> str:
+    """What it would take to show that soft labels add less than the margin, if they add nothing."""
+    needed = difference.seeds_to_settle
+    if needed is None:
+        return f"To show that it is less than {_within(difference)} would take more test rows."
+    number = max(needed, difference.seeds + 1)
+    return f"If it is nothing, about {number} {unit} would show that it is less than {_within(difference)}."
 
 
 def _of_same_rows(difference: Estimate, relation: Relation) -> str:
