@@ -98,7 +98,7 @@ def test_replicates_decide_where_there_are_some(monkeypatch, arms, study):
     ]
     monkeypatch.setattr(replicates, "load", lambda name: found)
     sentence = finding.finding(arms, study)
-    assert sentence.startswith("With 10 replicates")
+    assert sentence.startswith("In 10 replicates")
     assert "+17.0 points" in sentence and "**add +0.9 points" in sentence
 
 

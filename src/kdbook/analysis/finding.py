@@ -38,8 +38,10 @@ def finding(arms: Arms, study: Study) -> str:
     soft = differences.get(SOFT_LABELS)
     if soft and soft.margin and relations[SOFT_LABELS] is Relation.OPEN:
         parts.append(_to_settle(soft, unit))
-    own = " with data, teachers and students of their own" if unit == "replicates" else ""
-    return f"With {_seeds(differences)} {unit}{own}: {' '.join(parts)} {certainty(arms)}"
+    source = f"With {_seeds(differences)} seeds"
+    if unit == "replicates":
+        source = f"In {_seeds(differences)} replicates with data, teachers and students of their own"
+    return f"{source}: {' '.join(parts)} {certainty(arms)}"
 
 
 def in_short(arms: Arms, study: Study) -> str:
