@@ -29,10 +29,12 @@ NUMBER = r"([+-]?\d+\.\d)"
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch):
     """The sentences are compared with the intervals that they state, whatever those are."""
+    usual = bootstrap.RESAMPLES
     monkeypatch.setattr(bootstrap, "RESAMPLES", 400)
-    for function in (bootstrap.difference, bootstrap.differences, bootstrap.mean_score, bootstrap.compare):
-        monkeypatch.setattr(function, "__defaults__", (400,))
-    monkeypatch.setattr(bootstrap.differences_by_group, "__defaults__", (400,))
+    for name in ("difference", "differences", "differences_by_group", "mean_score", "compare"):
+        function = getattr(bootstrap, name)
+        fewer = tuple(400 if default == usual else default for default in function.__defaults__)
+        monkeypatch.setattr(function, "__defaults__", fewer)
 
 
 class Study:
