@@ -46,11 +46,15 @@ CASES = {
     "distillation hurts": (
         {"baseline": slice(0, 8), "distilled": slice(0, 24), "transfer": slice(0, 24)},
         {
-            "index": ["the transfer student is worse", "these students are less accurate"],
+            "index": [
+                "the transfer student is worse",
+                "With a teacher and rows without labels, the student is worse on test rows",
+                "these students are less accurate",
+            ],
             "distillation": ["a significant loss"],
             "evaluation": [
                 "is worse than the baseline in English and German",
-                "It is significantly worse than",
+                "The transfer student is significantly worse than",
                 "less often than the baseline",
             ],
         },
@@ -66,7 +70,11 @@ CASES = {
             "shuffled": slice(8, 16),
         },
         {
-            "index": ["inconclusive, since this study is too small", "undefined"],
+            "index": [
+                "inconclusive, since this study is too small",
+                "the student is not shown to be better on test rows",
+                "undefined",
+            ],
             "baseline": ["not shown to be the better model"],
             "distillation": ["which is inconclusive"],
             "evaluation": [
