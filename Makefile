@@ -1,5 +1,5 @@
 # make book    build the site into _build/html (PROFILE=smoke|embedded|pawsx-small|pawsx|FILE.toml)
-# make test    all tests except fault injection (about 20 minutes on two cores)
+# make test    all tests except fault injection (about 40 minutes on two cores)
 # make test-fast   the tests that train nothing and build no site (a minute)
 # make test-reliability   the fault-injection tests, and a table of what was tried, survived and lost
 # make serve   show the site on http://127.0.0.1:8000
