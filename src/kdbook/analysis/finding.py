@@ -5,21 +5,52 @@ as well, and what its probabilities and features add to its predicted classes. W
 with everything new, they are those of the replicates.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from kdbook.analysis import comparisons, estimates
 from kdbook.analysis.estimates import Estimate, Relation
 from kdbook.analysis.metrics import confidence_shares
-from kdbook.analysis.phrases import interval, points
+from kdbook.analysis.phrases import in_points, margin_in_points
 from kdbook.analysis.sentences import ONE_RUN_EACH, replicated_difference
 from kdbook.settings import replicates
 from kdbook.settings.arms import BASELINE, DISTILLED, PSEUDO_LABELS, TRANSFER
+from kdbook.settings.replicates import Replicate
 from kdbook.study.arms import Arms
 from kdbook.study.study import Study
 
 SAME_ROWS, ALL_ROWS, SOFT_LABELS = (BASELINE, DISTILLED), (BASELINE, TRANSFER), (PSEUDO_LABELS, TRANSFER)
 NEARLY_CERTAIN = 0.01  # so near to 1 is a probability that hardly differs from a label
+NAMES = {
+    "student": "a student that the teacher taught on rows without labels as well",
+    "outputs": "the teacher's probabilities and features",
+    "classes": "its classes alone (pseudo-labels) on the same rows",
+}
+WORDS = {  # of each difference, by what is shown of it
+    ALL_ROWS: {
+        Relation.BETTER: "{student} **is better** than one without a teacher, by {numbers}.",
+        Relation.WORSE: "{student} **is worse** than one without a teacher, by {numbers}.",
+        Relation.EQUIVALENT: (
+            "{student} is **equivalent within {margin}** to one without a teacher: {numbers}."
+        ),
+        Relation.OPEN: "whether {student} is better than one without is **open**: {numbers}.",
+    },
+    SAME_ROWS: {
+        Relation.BETTER: "On the labelled rows alone, the teacher adds {numbers}.",
+        Relation.WORSE: "On the labelled rows alone, the teacher costs {numbers}.",
+        Relation.EQUIVALENT: "On the labelled rows alone, the teacher changes less than {margin}: {numbers}.",
+        Relation.OPEN: "What the teacher adds on the labelled rows alone is open: {numbers}.",
+    },
+    SOFT_LABELS: {
+        Relation.BETTER: "To {classes}, {outputs} **add {numbers}**.",
+        Relation.WORSE: "Compared with {classes}, {outputs} **cost {numbers}**.",
+        Relation.EQUIVALENT: (
+            "To {classes}, {outputs} **add less than {margin}** ({numbers}): what there is to gain comes "
+            "from the rows that the teacher labels."
+        ),
+        Relation.OPEN: "Whether {outputs} add anything to {classes} is **open**: {numbers}.",
+    },
+}
 NOTHING_SHOWN = f"What a gain comes from can't be said: {ONE_RUN_EACH}."
 
 Pair = tuple[str, str]
@@ -27,26 +58,31 @@ Pair = tuple[str, str]
 
 def finding(arms: Arms, study: Study) -> str:
     """What the gain of a student comes from, and why, in Markdown."""
-    differences = _differences(arms, study)
+    repeated = replicates.load(study.profile.name)
+    differences = _differences(arms, study, repeated)
     if _seeds(differences) < 2:
         return NOTHING_SHOWN
     relations = _adjusted(differences)
-    parts = [_WORDS[pair](difference, relations[pair]) for pair, difference in differences.items()]
+    parts = [
+        WORDS[pair][relations[pair]].format(
+            **NAMES, numbers=in_points(each), margin=margin_in_points(each.margin)
+        )
+        for pair, each in differences.items()
+    ]
     if SOFT_LABELS not in differences:
         parts.append("Without an arm of pseudo-labels, soft labels can't be told from predicted classes.")
-    unit = "replicates" if replicates.load(study.profile.name) else "seeds"
     soft = differences.get(SOFT_LABELS)
     if soft and soft.margin and relations[SOFT_LABELS] is Relation.OPEN:
-        parts.append(_to_settle(soft, unit))
+        parts.append(_to_settle(soft, "replicates" if repeated else "seeds"))
     source = f"With {_seeds(differences)} seeds"
-    if unit == "replicates":
-        source = f"In {_seeds(differences)} replicates with data, teachers and students of their own"
+    if repeated:
+        source = f"In {len(repeated)} replicates with data, teachers and students of their own"
     return f"{source}: {' '.join(parts)} {certainty(arms)}"
 
 
 def in_short(arms: Arms, study: Study) -> str:
     """The finding in a line or two, for a page that goes on to a figure."""
-    differences = _differences(arms, study)
+    differences = _differences(arms, study, replicates.load(study.profile.name))
     if _seeds(differences) < 2:
         return NOTHING_SHOWN
     relations = _adjusted(differences)
@@ -54,24 +90,24 @@ def in_short(arms: Arms, study: Study) -> str:
     means = "a teacher and rows without labels" if pair == ALL_ROWS else "a teacher"
     words = {Relation.BETTER: "better", Relation.WORSE: "worse"}
     verdict = words.get(relations[pair], "not shown to be better")
-    parts = [f"With {means}, the student is **{verdict}** on test rows: {_numbers(differences[pair])}."]
+    parts = [f"With {means}, the student is **{verdict}** on test rows: {in_points(differences[pair])}."]
     if soft := differences.get(SOFT_LABELS):
         add = {
             Relation.BETTER: "add to pseudo-labels",
             Relation.WORSE: "are worse than pseudo-labels",
-            Relation.EQUIVALENT: f"add less than {_within(soft)} to pseudo-labels",
+            Relation.EQUIVALENT: f"add less than {margin_in_points(soft.margin)} to pseudo-labels",
         }
         verdict = add.get(relations[SOFT_LABELS], "are not shown to add to pseudo-labels")
-        parts.append(f"Soft labels **{verdict}**: {_numbers(soft)}.")
+        parts.append(f"Soft labels **{verdict}**: {in_points(soft)}.")
     return " ".join(parts)
 
 
-def _differences(arms: Arms, study: Study) -> dict[Pair, Estimate]:
+def _differences(arms: Arms, study: Study, repeated: Sequence[Replicate]) -> dict[Pair, Estimate]:
     """The differences of the arms that there are, from replicates where the study has some."""
     pairs = [pair for pair in (ALL_ROWS, SAME_ROWS, SOFT_LABELS) if all(arm in arms for arm in pair)]
-    if replicates.load(study.profile.name):
-        return {pair: replicated_difference(study, *pair) for pair in pairs}
     question = study.profile.primary
+    if repeated:
+        return {pair: replicated_difference(repeated, question, *pair) for pair in pairs}
     return comparisons.estimated_differences(arms, pairs, question.test, question.negligible)
 
 
@@ -104,70 +140,10 @@ def _adjusted(differences: Mapping[Pair, Estimate]) -> dict[Pair, Relation]:
     }
 
 
-def _numbers(difference: Estimate) -> str:
-    return f"{points(difference)} points ({interval(difference)})"
-
-
-def _within(difference: Estimate) -> str:
-    return f"{100 * (difference.margin or 0):g} points"
-
-
-def _of_all_rows(difference: Estimate, relation: Relation) -> str:
-    student = "a student that the teacher taught on rows without labels as well"
-    match relation:
-        case Relation.BETTER:
-            return f"{student} **is better** than one without a teacher, by {_numbers(difference)}."
-        case Relation.WORSE:
-            return f"{student} **is worse** than one without a teacher, by {_numbers(difference)}."
-        case Relation.EQUIVALENT:
-            return (
-                f"{student} is **equivalent within {_within(difference)}** to one without a teacher: "
-                f"{_numbers(difference)}."
-            )
-        case _:
-            return f"whether {student} is better than one without is **open**: {_numbers(difference)}."
-
-
-def _of_soft_labels(difference: Estimate, relation: Relation) -> str:
-    outputs = "the teacher's probabilities and features"
-    classes = "its classes alone (pseudo-labels) on the same rows"
-    numbers = _numbers(difference)
-    match relation:
-        case Relation.BETTER:
-            return f"To {classes}, {outputs} **add {numbers}**."
-        case Relation.WORSE:
-            return f"Compared with {classes}, {outputs} **cost {numbers}**."
-        case Relation.EQUIVALENT:
-            return (
-                f"To {classes}, {outputs} **add less than {_within(difference)}** ({numbers}): what there is "
-                "to gain comes from the rows that the teacher labels."
-            )
-        case _:
-            return f"Whether {outputs} add anything to {classes} is **open**: {numbers}."
-
-
 def _to_settle(difference: Estimate, unit: str) -> str:
     """What it would take to show that soft labels add less than the margin, if they add nothing."""
-    needed = difference.seeds_to_settle
+    needed, margin = difference.seeds_to_settle, margin_in_points(difference.margin)
     if needed is None:
-        return f"To show that it is less than {_within(difference)} would take more test rows."
+        return f"To show that it is less than {margin} would take more test rows."
     number = max(needed, difference.seeds + 1)
-    return f"If it is nothing, about {number} {unit} would show that it is less than {_within(difference)}."
-
-
-def _of_same_rows(difference: Estimate, relation: Relation) -> str:
-    match relation:
-        case Relation.BETTER:
-            return f"On the labelled rows alone, the teacher adds {_numbers(difference)}."
-        case Relation.WORSE:
-            return f"On the labelled rows alone, the teacher costs {_numbers(difference)}."
-        case Relation.EQUIVALENT:
-            return (
-                f"On the labelled rows alone, the teacher changes less than {_within(difference)}: "
-                f"{_numbers(difference)}."
-            )
-        case _:
-            return f"What the teacher adds on the labelled rows alone is open: {_numbers(difference)}."
-
-
-_WORDS = {ALL_ROWS: _of_all_rows, SOFT_LABELS: _of_soft_labels, SAME_ROWS: _of_same_rows}
+    return f"If it is nothing, about {number} {unit} would show that it is less than {margin}."

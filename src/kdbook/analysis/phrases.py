@@ -19,11 +19,21 @@ def interval(estimate: Estimate) -> str:
     return f"95% CI {100 * estimate.low:+.1f} to {100 * estimate.high:+.1f}"
 
 
+def in_points(estimate: Estimate) -> str:
+    """A difference in points, with its 95% confidence interval."""
+    return f"{points(estimate)} points ({interval(estimate)})"
+
+
+def margin_in_points(margin: float | None) -> str:
+    """The largest difference that does not matter; empty without one."""
+    return "" if margin is None else f"{100 * margin:g} points"
+
+
 def relation(estimate: Estimate) -> str:
     """What may be said about a difference beside its margin; without one, whether there is a difference."""
     if estimate.margin is None:
         return {Relation.BETTER: "better", Relation.WORSE: "worse"}.get(estimate.relation, "inconclusive")
-    return estimate.relation.value.format(f"{100 * estimate.margin:g} points")
+    return estimate.relation.value.format(margin_in_points(estimate.margin))
 
 
 def arm_name(arm: str) -> str:

@@ -4,7 +4,7 @@ A chapter that stated "the student is better" would be wrong with other data, se
 function here. Every function returns Markdown.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import pandas as pd
@@ -19,15 +19,18 @@ from kdbook.analysis.phrases import (
     arm_name,
     conjunction,
     count,
+    in_points,
     interval,
     language_name,
+    margin_in_points,
     points,
     relation,
     test_rows,
 )
 from kdbook.settings import replicates
-from kdbook.settings.arms import LINEAR, TEACHER
+from kdbook.settings.arms import LINEAR, TEACHER, PrimaryComparison
 from kdbook.settings.data import ALL
+from kdbook.settings.replicates import Replicate
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
 from kdbook.study.study import Study
@@ -68,16 +71,15 @@ def over_linear(arms: Arms, arm: str, test: str = ALL) -> str:
 
 
 def _over_linear(difference: Estimate, arm: str) -> str:
-    numbers = f"{points(difference)} points ({interval(difference)})"
     name, model = arm_name(arm), "(TF-IDF with logistic regression)"
     match difference.verdict:
         case Verdict.BETTER:
-            return f"The {name} outperforms the linear model {model} by {numbers}"
+            return f"The {name} outperforms the linear model {model} by {in_points(difference)}"
         case Verdict.WORSE:
-            return f"**The {name} is worse than the linear model** {model}, by {numbers}"
+            return f"**The {name} is worse than the linear model** {model}, by {in_points(difference)}"
         case Verdict.UNCLEAR:
             unclear = f"**The {name} is not shown to outperform the linear model** {model}"
-            return f"{unclear}: it differs by {numbers}"
+            return f"{unclear}: it differs by {in_points(difference)}"
 
 
 def primary(arms: Arms, study: Study) -> str:
@@ -131,7 +133,7 @@ def confirmed(study: Study) -> str:
     if not found:
         return "This study was not repeated with other data, teachers and students."
     question = study.profile.primary
-    gain = replicated_difference(study, question.against, question.arm)
+    gain = replicated_difference(found, question, question.against, question.arm)
     compared = f"{plain(question.arm)} minus {plain(question.against)}"
     return (
         f"The study was repeated {len(found)} times with data, teachers and students of seeds that were "
@@ -140,13 +142,12 @@ def confirmed(study: Study) -> str:
     )
 
 
-def replicated_difference(study: Study, before: str, after: str) -> Estimate:
-    """The accuracy of one arm minus that of another over the replicates of a study."""
-    question = study.profile.primary
-    values = [
-        each.accuracy[after][question.test] - each.accuracy[before][question.test]
-        for each in replicates.load(study.profile.name)
-    ]
+def replicated_difference(
+    repeated: Sequence[Replicate], question: PrimaryComparison, before: str, after: str
+) -> Estimate:
+    """The accuracy of one arm minus that of another over replicates, on the test set of a question."""
+    test = question.test
+    values = [each.accuracy[after][test] - each.accuracy[before][test] for each in repeated]
     return estimates.of_replicates(values, question.negligible)
 
 
@@ -161,7 +162,7 @@ def _primary_verdict(difference: Estimate, arm: str) -> str:
 def gap(arms: Arms) -> str:
     """Whether the teacher outperforms the baseline, and by how much."""
     difference = comparisons.teacher_gap(arms)
-    numbers = f"{points(difference)} points ({interval(difference)})"
+    numbers = in_points(difference)
     match difference.verdict:
         case Verdict.BETTER:
             return f"The teacher outperforms the baseline by {numbers}, so distillation has room to help."
@@ -243,8 +244,7 @@ def zero_shot(arms: Arms, study: Study) -> str:
         case Verdict.UNCLEAR:
             verdict = "the result is inconclusive"
     names = conjunction(map(language_name, languages))
-    numbers = f"{points(gain)} points ({interval(gain)})"
-    return f"No label in {names} was used for training. There, {verdict}: {numbers}."
+    return f"No label in {names} was used for training. There, {verdict}: {in_points(gain)}."
 
 
 def recovery(comparison: ThreeWayComparison) -> str:
@@ -303,7 +303,10 @@ def beaten(differences: pd.DataFrame) -> str:
     if (differences["seeds"] == 1).all():
         return f"{ONE_RUN_EACH.capitalize()}."
     groups = _by_relation(differences, "before")
-    student, margin = arm_name(differences["after"].iloc[0]), _margin_of(differences)
+    student, margin = (
+        arm_name(differences["after"].iloc[0]),
+        margin_in_points(differences.attrs[comparisons.MARGIN]),
+    )
     sentences = {
         Relation.BETTER: f"The {student} significantly outperforms {{}}.",
         Relation.WORSE: f"The {student} is significantly worse than {{}}.",
@@ -328,10 +331,11 @@ def varied(differences: pd.DataFrame) -> str:
     if (differences["seeds"] == 1).all():
         return f"{ONE_RUN_EACH.capitalize()}."
     groups = _by_relation(differences, "after")
+    margin = margin_in_points(differences.attrs[comparisons.MARGIN])
     words = {
         Relation.BETTER: "significantly better",
         Relation.WORSE: "significantly worse",
-        Relation.EQUIVALENT: f"equivalent within {_margin_of(differences)}",
+        Relation.EQUIVALENT: f"equivalent within {margin}",
     }
     parts = [f"{word}: {conjunction(groups[each])}" for each, word in words.items() if each in groups]
     if not parts:
@@ -339,11 +343,6 @@ def varied(differences: pd.DataFrame) -> str:
     sentence = f"After correction for the number of comparisons, {'; '.join(parts)}."
     rest = [f"Open: {conjunction(groups[Relation.OPEN])}."] if Relation.OPEN in groups else []
     return " ".join([sentence, *rest, *_unstable(differences)])
-
-
-def _margin_of(differences: pd.DataFrame) -> str:
-    margin = differences.attrs[comparisons.MARGIN]
-    return "" if margin is None else f"{100 * margin:g} points"
 
 
 def _unstable(differences: pd.DataFrame) -> list[str]:
@@ -376,5 +375,5 @@ def agreement(arms: Arms) -> str:
             verdict = "not significantly more or less often than"
     return (
         f"The {arm_name(arms.distilled_arm)} agrees with its teacher {verdict} the baseline: "
-        f"{points(gain)} points ({interval(gain)})."
+        f"{in_points(gain)}."
     )
