@@ -160,6 +160,7 @@ OTHERS = {
     "primary.against": ['"baseline"', '"transfer"', '"own"'],
     "primary.test": ['"all"', '"de"', '"fr"'],
     "primary.metric": ['"accuracy"', '"balanced accuracy"', '"macro-F1"'],
+    "primary.margin": ["0.5", "2.0", "100", "1e-9", "0.0", "-1.0", "true", "'two'", "101.0", "nan", "inf"],
     "data.source": ['"generated"'],
     "data.columns": ['{ texts = ["a"], label = "b" }', '{ texts = ["a", "a"], label = "b" }'],
     "data.columns.texts": ['["a"]', '["a", "b", "c"]'],
