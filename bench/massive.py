@@ -16,7 +16,7 @@ from kdbook.store.location import open_store
 from kdbook.study import kept
 from kdbook.study.study import Study
 
-PROFILES = ("massive",)
+PROFILES = ("massive", "massive-both")
 FOLDER = Path(__file__).parents[1] / kept.FOLDER
 LABEL_IN_FILES = "intent"
 

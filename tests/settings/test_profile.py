@@ -13,6 +13,7 @@ def test_all_shipped_profiles_are_valid_and_turn_augmentation_off():
         "embedded",
         "laptop",
         "massive",
+        "massive-both",
         "smoke",
         "pawsx",
         "pawsx-small",
