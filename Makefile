@@ -11,6 +11,7 @@
 # make confirmation   ten replicates of the study with data, teachers and students of other seeds
 # make curves   the runs of the chapter When does distillation pay? (20 minutes on two cores)
 # make massive   the runs of the chapter On real text (KDBOOK_DATA=DIR for MASSIVE in files instead of the hub's)
+# make pawsx-dev   the runs of PAWS-X in the chapter On real text (KDBOOK_DATA=DIR in the layout of its release)
 # make readme   update the results in README.md from the finished runs of the embedded profile
 # make pdf     print the whole book as _build/book.pdf (needs Chromium)
 # make coverage   branch coverage of the package by the tests
@@ -37,7 +38,7 @@ export UV_CACHE_DIR ?= $(CURDIR)/.uv/cache
 endif
 unexport PYTHONDONTWRITEBYTECODE # without bytecode, each of many processes would compile thousands of modules
 
-.PHONY: help book pdf test test-fast test-reliability tuning confirmation curves massive readme coverage serve env lint audit clean bench-freshness bench-distillation bench-deployment bench-cluster
+.PHONY: help book pdf test test-fast test-reliability tuning confirmation curves massive pawsx-dev readme coverage serve env lint audit clean bench-freshness bench-distillation bench-deployment bench-cluster
 
 book: $(READY)
 	.venv/bin/jupyter-book build -W --keep-going .
@@ -76,6 +77,9 @@ curves: $(READY)
 
 massive: $(READY)
 	env -u KDBOOK_PROFILE .venv/bin/python bench/massive.py
+
+pawsx-dev: $(READY)
+	env -u KDBOOK_PROFILE .venv/bin/python bench/pawsx.py
 
 tuning: $(READY)
 	env -u KDBOOK_DATA -u KDBOOK_PROFILE .venv/bin/python bench/tuning.py

@@ -16,6 +16,7 @@ def test_all_shipped_profiles_are_valid_and_turn_augmentation_off():
         "massive-both",
         "smoke",
         "pawsx",
+        "pawsx-dev",
         "pawsx-small",
         "pawsx-seven",
         "pawsx-zero-shot",
