@@ -7,7 +7,6 @@ was made (Zhang, Baldridge and He 2019). Whether such a pair is a paraphrase, no
 labels it. Kept are ids, labels, predictions and probabilities, never texts.
 """
 
-import csv
 import random
 import re
 from pathlib import Path
