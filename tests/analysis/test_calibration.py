@@ -10,8 +10,10 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss
 from sklearn.metrics import log_loss as reference_log_loss
 
-from kdbook.analysis import calibration, probability_sentences
+from kdbook.analysis import calibration, sentences
 from kdbook.analysis.estimates import Verdict
+from kdbook.analysis.predictions import binary_events
+from kdbook.data.generated.corpus import with_label_noise
 from kdbook.store.run import PREDICTIONS, Run
 
 PROBABILITIES = st.lists(st.tuples(st.floats(0, 1, width=32), st.booleans()), min_size=1, max_size=60)
@@ -57,8 +59,12 @@ def test_reliability_agrees_with_scikit_learn():
 def test_proper_scores_agree_with_scikit_learn():
     frame = simulated(np.random.default_rng(1), 500, sharpness=2)
     probability = frame["probability_1"]
-    assert calibration.log_loss(frame) == pytest.approx(reference_log_loss(frame["label"], probability))
-    assert calibration.brier_score(frame) == pytest.approx(brier_score_loss(frame["label"], probability))
+    assert calibration.log_loss_by_row(frame).mean() == pytest.approx(
+        reference_log_loss(frame["label"], probability)
+    )
+    assert calibration.brier_by_row(frame).mean() == pytest.approx(
+        brier_score_loss(frame["label"], probability)
+    )
 
 
 @pytest.mark.parametrize("rows", [40, 200, 2000])
@@ -75,13 +81,13 @@ def test_the_temperature_undoes_overconfidence(sharpness):
     rng = np.random.default_rng(3)
     temperature, loss = calibration.scaled(simulated(rng, 5000, sharpness))
     assert temperature == pytest.approx(sharpness, rel=0.12)
-    calibrated = np.mean([calibration.log_loss(simulated(rng, 5000)) for _ in range(20)])
+    calibrated = np.mean([calibration.log_loss_by_row(simulated(rng, 5000)).mean() for _ in range(20)])
     assert loss == pytest.approx(calibrated, abs=0.02)
 
 
 def test_a_single_item_has_no_temperature():
     frame = simulated(np.random.default_rng(4), 1)
-    assert calibration.scaled(frame) == (1.0, calibration.log_loss(frame))
+    assert calibration.scaled(frame) == (1.0, calibration.log_loss_by_row(frame).mean())
 
 
 @pytest.mark.parametrize(("better", "verdict"), [("distilled", Verdict.WORSE), ("baseline", Verdict.BETTER)])
@@ -98,7 +104,7 @@ def test_overconfident_students_have_the_higher_brier_score(tmp_path, better, ve
         confident[arm] = [Run(run.path) for run in arms[arm]]
     comparison = calibration.compare(replaced(arms, **confident))
     assert comparison.brier.verdict is comparison.log_loss.verdict is verdict
-    sentence = probability_sentences.calibration(comparison)
+    sentence = sentences.calibration(comparison)
     assert sentence.count("significantly better" if better == "distilled" else "significantly worse") == 2
 
 
@@ -111,17 +117,12 @@ def test_a_model_that_fits_noisy_labels_is_calibrated_against_such_labels_only(t
         frame = run.predictions
         probability = np.where(frame["prediction"] == 1, accuracy, 1 - accuracy)
         with_probabilities(frame, probability).to_parquet(run.path / PREDICTIONS, index=False)
-    arms = replaced(arms, teacher=[Run(run.path) for run in arms.teachers])
-    table = calibration.against_noisy_labels(arms.main, share)
-    assert table.loc["teacher", calibration.NOISY_ECE] < 0.03 < table.loc["teacher", calibration.EXACT_ECE]
-    exact = [calibration.brier_score(run.predictions) for run in arms.teachers]
-    assert table.loc["teacher", "Brier"] == pytest.approx(np.mean(exact))
-    sentence = probability_sentences.label_noise(table, share)
-    assert f"{table.loc['teacher', calibration.NOISY_ECE]:.3f} rather than" in sentence
-
-
-def test_the_table_has_a_row_for_each_arm(tmp_path):
-    arms = make_arms(tmp_path, 0.9, 0.7, 0.8)
-    table = calibration.calibration_table(arms.main)
-    assert list(table.index) == list(arms.main)
-    assert table.notna().all(axis=None) and (table["Brier"] <= 1).all()
+    exact = [Run(run.path).predictions for run in arms.teachers]
+    noisy = [with_label_noise(frame, share, 0) for frame in exact]
+    on_exact, on_noisy = (
+        np.mean([calibration.calibration_error(*binary_events(frame)) for frame in frames])
+        for frames in (exact, noisy)
+    )
+    assert on_noisy < 0.03 < on_exact
+    errors = pd.DataFrame({"ECE": on_exact, "ECE, noisy labels": on_noisy}, index=["teacher"])
+    assert f"{on_noisy:.3f} rather than {on_exact:.3f}" in sentences.label_noise(errors, share)

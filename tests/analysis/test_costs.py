@@ -3,7 +3,7 @@
 import pytest
 from runs import make_arms, replaced
 
-from kdbook.analysis import costs
+from kdbook.analysis import costs, sentences
 from kdbook.analysis.metrics import in_processor_time
 from kdbook.store.run import RECORD, Run
 
@@ -51,20 +51,11 @@ def test_processor_time_counts_where_all_runs_know_it(tmp_path):
         "in all": 34.0,
     }
     assert table.loc["baseline", "teacher outputs"] == 0 and table.loc["baseline", "in all"] == 20
-    sentence = costs.price(every)
+    sentence = sentences.price(every)
     assert "20 seconds of processor time" in sentence and "is not the price of distillation" in sentence
     assert "8 seconds or 29% of its time" in sentence
 
 
-def test_serving_and_latency(tmp_path):
+def test_seconds_per_row_are_those_of_the_largest_batch(tmp_path):
     arms = make_arms(tmp_path, 0.9, 0.6, 0.7)
-    row = costs.serving(arms).loc["baseline"]
-    assert (row["parameters (M)"], row["backbone (M)"], row["disk (MB)"], row["forward 32 (ms)"]) == (
-        2.0,
-        0.5,
-        3.0,
-        2.0,
-    )
-    table = costs.score_and_latency(arms)
-    assert len(table) == 2 + 5 + 5 + 1 and set(table["milliseconds"]) == {4.0}
     assert costs.seconds_per_row(arms["baseline"][0]) == pytest.approx(0.004 / 32)

@@ -8,7 +8,7 @@ from helpers import STUDIES
 from scipy import stats
 
 from kdbook.analysis.estimates import Estimate, Relation, Verdict, of_replicates, shown
-from kdbook.analysis.phrases import relation
+from kdbook.analysis.markup import relation
 from kdbook.analysis.resampling import Resampler
 
 MARGIN = 0.02

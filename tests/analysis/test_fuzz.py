@@ -14,7 +14,7 @@ import pytest
 from helpers import STUDIES
 from runs import make_record, make_spec
 
-from kdbook.analysis import bootstrap, calibration, comparisons, probability_sentences, sentences
+from kdbook.analysis import bootstrap, calibration, comparisons, sentences
 from kdbook.settings.arms import PrimaryComparison
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
@@ -216,21 +216,24 @@ def check_failures(study: Study) -> None:
 
 
 def check_probabilities(study: Study) -> None:
-    assert re.search(r"On \d+% of the test rows", probability_sentences.confidence(study.arms.teachers[0]))
+    assert re.search(r"On \d+% of the test rows", sentences.confidence(study.arms.teachers[0]))
     agreement = sentences.agreement(study.arms)
     assert_verdict(agreement, r"teacher more often", r"teacher less often", study.seeds)
     check_calibration(study)
-    table = calibration.calibration_table(study.arms.only("teacher"))
-    assert np.isfinite(table.to_numpy()).all()
+    for run in study.arms.teachers:
+        assert np.isfinite(calibration.scaled(run.predictions)).all()
 
 
 def check_calibration(study: Study) -> None:
     comparison = calibration.compare(study.arms)
-    stated = probability_sentences.calibration(comparison).split(". Its log loss")
-    proper = (calibration.brier_score, comparison.brier), (calibration.log_loss, comparison.log_loss)
+    stated = sentences.calibration(comparison).split(". Its log loss")
+    proper = (
+        (calibration.brier_by_row, comparison.brier),
+        (calibration.log_loss_by_row, comparison.log_loss),
+    )
     for text, (score, difference) in zip(stated, proper, strict=True):
         means = {
-            arm: np.mean([score(run.predictions) for run in study.arms[arm]])
+            arm: np.mean([score(run.predictions).mean() for run in study.arms[arm]])
             for arm in ("baseline", "distilled")
         }
         assert difference.value == pytest.approx(means["distilled"] - means["baseline"], abs=1e-9)

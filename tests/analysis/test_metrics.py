@@ -9,7 +9,6 @@ from kdbook.analysis import bootstrap, metrics
 from kdbook.analysis.estimates import Verdict
 from kdbook.analysis.predictions import with_errors
 from kdbook.settings.metrics import score
-from kdbook.study.arms import Arms
 
 RARE = 0.05
 
@@ -58,15 +57,6 @@ def test_intervals_cover_the_true_difference(metric, seeds):
         estimate = bootstrap.difference(*arms, resamples=400)
         covered += estimate.low <= second - first <= estimate.high
     assert covered / studies >= 0.93 - 2 * np.sqrt(0.93 * 0.07 / studies)
-
-
-def test_recall_by_class(tmp_path):
-    truth = np.array([0, 0, 0, 1])
-    runs = {"baseline": rows(truth, np.array([0, 0, 1, 0])), "distilled": rows(truth, truth)}
-    arms = Arms({arm: [make_run(tmp_path, f"{arm}-0", frame)] for arm, frame in runs.items()})
-    table = metrics.recall_by_class(arms, {0: "no", 1: "yes"})
-    assert table.loc["no", "baseline"] == pytest.approx(2 / 3) and table.loc["yes", "baseline"] == 0
-    assert (table["distilled"] == 1).all() and table["rows"].tolist() == [3, 1]
 
 
 def test_the_majority_baseline_scores_one_in_so_many_classes():

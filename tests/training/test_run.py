@@ -15,7 +15,7 @@ import pytest
 import yaml
 from helpers import fit_settings, kdbook, wait_until
 
-from kdbook.analysis import tables
+from kdbook.analysis import results
 from kdbook.execution.schedule import train_in_process
 from kdbook.settings import metrics, profile
 from kdbook.store.local import Store
@@ -210,7 +210,7 @@ def test_a_run_that_the_store_has_is_not_trained(smoke):
 
 
 def test_results_match_the_predictions(smoke):
-    for row in tables.results(smoke)["runs"]:
+    for row in results.summary(smoke)["runs"]:
         predictions = smoke.get_or_train(row["name"]).predictions
         german = predictions[predictions["language"] == "de"]
         assert row["scores"]["de"] == pytest.approx((german["label"] == german["prediction"]).mean())

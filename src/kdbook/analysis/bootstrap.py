@@ -9,27 +9,18 @@ Predictions may have a column ``error``, see :mod:`kdbook.settings.metrics`; wit
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from kdbook.analysis.estimates import LEVEL, MIN_SEEDS, Estimate, ThreeWayComparison, sign_test
+from kdbook.analysis.estimates import LEVEL, MIN_SEEDS, Estimate, ThreeWayComparison
 from kdbook.analysis.moderation import Spread, seed_error, spreads
 from kdbook.analysis.resampling import Array, Resampler, estimate_from
 
 RESAMPLES = 10_000
 FEWEST_ROWS = 10  # of a class that a metric weighs; with fewer, intervals are too narrow
 NO_SPREAD = (0.0, 0.0)  # of seeds: a standard error of 0 without any degree of freedom
-
-
-@dataclass(frozen=True)
-class ItemTest:
-    """The items of which one of two models gets more rows right than the other, and the exact p-value."""
-
-    first_better: int
-    second_better: int
-    p: float
 
 
 def difference(
@@ -184,16 +175,6 @@ def interaction(
     contrasts = [_paired_matrix(*arms) for arms in kept]
     contrast, rows = contrasts[0][0] - contrasts[1][0], contrasts[0][1]
     return Resampler(contrast.shape, rows, RESAMPLES).estimate(contrast, largest=2.0)
-
-
-def compare_items(first: pd.DataFrame, second: pd.DataFrame) -> ItemTest:
-    """Exact sign test of two models over the items; with one row per item it is McNemar's (1947).
-
-    It ignores that other seeds would give other models.
-    """
-    contrast, _ = _paired_matrix([first], [second])
-    worse, better = int((contrast < 0).sum()), int((contrast > 0).sum())
-    return ItemTest(worse, better, sign_test(worse, better))
 
 
 def _paired_matrix(before: Sequence[pd.DataFrame], after: Sequence[pd.DataFrame]) -> tuple[Array, Array]:

@@ -8,15 +8,13 @@ import pandas as pd
 
 from kdbook.analysis import bootstrap
 from kdbook.analysis.estimates import Estimate
-from kdbook.analysis.predictions import SMALLEST_PROBABILITY, binary_events, probabilities
+from kdbook.analysis.predictions import SMALLEST_PROBABILITY, probabilities
 from kdbook.analysis.resampling import Array, Resampler
-from kdbook.data.generated.corpus import with_label_noise
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
 
 BINS = 10
 ROWS_PER_BIN = 20  # of fewer rows a share is mostly noise
-EXACT_ECE, NOISY_ECE = "ECE", "ECE, noisy labels"
 TEMPERATURES = (0.05, 20.0)  # limits of the search
 LARGEST_LOG_LOSS = -float(np.log(SMALLEST_PROBABILITY))  # of a row
 
@@ -30,51 +28,6 @@ class CalibrationComparison:
     arm: str
     brier: Estimate
     log_loss: Estimate
-
-
-def calibration_table(arms: Arms) -> pd.DataFrame:
-    """Scores of the probabilities of each arm on all test rows, means over its runs; log loss in nats."""
-    rows = {
-        arm: pd.DataFrame([_scores(run.predictions) for run in runs]).mean() for arm, runs in arms.items()
-    }
-    return pd.DataFrame.from_dict(rows, orient="index")
-
-
-def _scores(predictions: pd.DataFrame) -> dict[str, float]:
-    probability, happened = binary_events(predictions)
-    temperature, loss = scaled(predictions)
-    return {
-        "log loss": log_loss(predictions),
-        "Brier": brier_score(predictions),
-        "ECE": calibration_error(probability, happened),
-        "ECE if calibrated": error_if_calibrated(probability),
-        "temperature": temperature,
-        "log loss with it": loss,
-    }
-
-
-def against_noisy_labels(arms: Arms, share: float, seed: int = 0) -> pd.DataFrame:
-    """Calibration error and Brier score of each arm on test labels as they are, and on test labels of which
-    this share of items is wrong, as in training.
-
-    For two classes, as label noise in general. A model that fits noisy labels well predicts their frequencies
-    (Natarajan et al. 2013, "Learning with noisy labels"), so on exact labels it looks underconfident.
-    """
-    rows: dict[str, dict[str, float]] = {}
-    for arm, runs in arms.items():
-        exact = [run.predictions for run in runs]
-        noisy = [with_label_noise(predictions, share, seed) for predictions in exact]
-        rows[arm] = {
-            EXACT_ECE: _mean_error(exact),
-            NOISY_ECE: _mean_error(noisy),
-            "Brier": float(np.mean([brier_score(predictions) for predictions in exact])),
-            "Brier, noisy labels": float(np.mean([brier_score(predictions) for predictions in noisy])),
-        }
-    return pd.DataFrame.from_dict(rows, orient="index")
-
-
-def _mean_error(predictions: Sequence[pd.DataFrame]) -> float:
-    return float(np.mean([calibration_error(*binary_events(frame)) for frame in predictions]))
 
 
 def compare(arms: Arms) -> CalibrationComparison:
@@ -103,20 +56,10 @@ def _sums_by_item(runs: Sequence[Run], score: Callable[[pd.DataFrame], pd.Series
     )
 
 
-def log_loss(predictions: pd.DataFrame) -> float:
-    """Mean negative logarithm of the label's probability, in nats."""
-    return float(log_loss_by_row(predictions).mean())
-
-
 def log_loss_by_row(predictions: pd.DataFrame) -> pd.Series:
     """Negative logarithm of the label's probability, in nats, at most that of the smallest probability."""
     losses = _log_losses(probabilities(predictions), predictions["label"].to_numpy())
     return pd.Series(losses, index=predictions.index)
-
-
-def brier_score(predictions: pd.DataFrame) -> float:
-    """Mean squared error of the probabilities (Brier 1950), between 0 and 1 for any number of classes."""
-    return float(brier_by_row(predictions).mean())
 
 
 def brier_by_row(predictions: pd.DataFrame) -> pd.Series:

@@ -9,13 +9,14 @@ from kdbook.analysis.estimates import Estimate, ThreeWayComparison
 from kdbook.analysis.predictions import in_languages, on_test, tests_of
 from kdbook.settings.arms import BASELINE, LINEAR, PrimaryComparison
 from kdbook.settings.data import ALL
+from kdbook.settings.replicates import Replicate
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
 from kdbook.study.study import Study
 
 TRAINED = "trained on"
 ZERO_SHOT = "zero-shot"
-METRIC, MARGIN, UNSTABLE = "metric", "margin", "unstable"  # attributes of a table of differences
+MARGIN, UNSTABLE = "margin", "unstable"  # attributes of a table of differences
 
 
 def compare_by_test(arms: Arms) -> dict[str, ThreeWayComparison]:
@@ -126,8 +127,8 @@ def differences_between(
     -------
     A row per pair: ``before``, ``after``, the attributes of :class:`kdbook.analysis.estimates.Estimate`,
     ``seeds``, and the adjusted p-values, ``adjusted`` that of a difference and ``adjusted_margin`` that of
-    equivalence. The index is ``after − before``; ``attrs`` names the metric, the margin, and the unstable
-    arms, see :class:`kdbook.analysis.moderation.Spread`.
+    equivalence. The index is ``after − before``; ``attrs`` names the margin and the unstable arms, see
+    :class:`kdbook.analysis.moderation.Spread`.
     """
     pairs = list(pairs)
     frames = _with_common_seeds(arms, pairs, test)
@@ -153,7 +154,6 @@ def differences_between(
     spreads = bootstrap.spreads_of(frames)
     table.attrs[MARGIN] = margin
     table.attrs[UNSTABLE] = [name for name, spread in spreads.items() if spread.unstable]
-    table.attrs[METRIC] = next((run.metric for name in frames for run in arms[name]), "")
     return table
 
 
@@ -182,26 +182,10 @@ def control_pairs(study: Study) -> list[tuple[str, str]]:
     return [(name, study.profile.primary.arm) for name in study.profile.controls]
 
 
-def ablation_pairs(study: Study) -> list[tuple[str, str]]:
-    """Each ablation of a study, after the arm that it varies."""
-    return [(ablation.varied_arm, name) for name, ablation in study.profile.ablations.items()]
-
-
-def rows_needed(
-    estimate: Estimate, rows: int, differences: Sequence[float] = (0.1, 0.05, 0.02, 0.01)
-) -> pd.DataFrame:
-    """How many test rows it takes to detect true differences between two models.
-
-    Parameters
-    ----------
-    estimate
-        The difference of two single models on ``rows`` test rows. The error shrinks with the square root of
-        the number of rows; that of more seeds does not, so theirs must not be part of the estimate.
-    rows
-        Number of test rows behind the estimate.
-    differences
-        True differences of accuracy.
-    """
-    detected = estimates.DETECTABLE * estimate.standard_error
-    needed = {f"{100 * size:g}": round(rows * (detected / size) ** 2) for size in differences}
-    return pd.DataFrame({"difference (points)": list(needed), "test rows": list(needed.values())})
+def replicated_difference(
+    repeated: Sequence[Replicate], question: PrimaryComparison, before: str, after: str
+) -> Estimate:
+    """The accuracy of one arm minus that of another over replicates, on the test set of a question."""
+    test = question.test
+    values = [each.accuracy[after][test] - each.accuracy[before][test] for each in repeated]
+    return estimates.of_replicates(values, question.negligible)

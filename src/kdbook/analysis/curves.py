@@ -12,8 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from kdbook.analysis import bootstrap, estimates, tables
 from kdbook.analysis.estimates import Estimate, Verdict
-from kdbook.analysis.markup import emphasized
-from kdbook.analysis.phrases import conjunction
+from kdbook.analysis.markup import conjunction, emphasized
 from kdbook.analysis.predictions import on_test, tests_of
 from kdbook.settings import records
 from kdbook.settings.arms import BASELINE, PSEUDO_LABELS, TRANSFER
@@ -110,17 +109,15 @@ def compared(points: Sequence[Point], before: str, after: str, test: str = ALL) 
     """At which doses one arm is better than another, after Holm's correction for the number of doses."""
     name = _name(before, after)
     differences = {_shown(point.dose): point.differences[name][test] for point in points}
-    words = {
-        Verdict.BETTER: "significantly better",
-        Verdict.WORSE: "significantly worse",
-        Verdict.UNCLEAR: "not shown to differ",
-    }
     parts = []
     for verdict, at in estimates.grouped(estimates.adjusted_verdicts(differences)).items():
+        words = verdict.choose(
+            better="significantly better", worse="significantly worse", unclear="not shown to differ"
+        )
         if len(at) == len(points):
-            parts.append(f"**{words[verdict]}** at {'any' if verdict is Verdict.UNCLEAR else 'every'} point")
+            parts.append(f"**{words}** at {'any' if verdict is Verdict.UNCLEAR else 'every'} point")
         elif at:
-            parts.append(f"**{words[verdict]}** at {conjunction(at)}")
+            parts.append(f"**{words}** at {conjunction(at)}")
     return f"Compared with {emphasized(before)}, {emphasized(after)} is {conjunction(parts)}."
 
 

@@ -5,22 +5,15 @@ Every function returns Markdown; what comes from the data or the profile is show
 
 from collections.abc import Mapping
 
-import pandas as pd
-
-from kdbook.analysis.markup import code, emphasized, plain, strong
-from kdbook.analysis.phrases import conjunction
+from kdbook.analysis.markup import code, conjunction, emphasized, plain, strong
 from kdbook.data import UNLABELLED, TextData
 from kdbook.data.statistics import word_counts, word_overlap
-from kdbook.settings import automm
 from kdbook.settings.arms import Variation
 from kdbook.settings.data import ALL, GENERATED
 from kdbook.settings.profile import Profile
 from kdbook.study.study import Study
 
-TUTORIAL_TEACHER = "microsoft/mdeberta-v3-base"
 # what it sets for all models, and a default of its time (AutoGluon 0.6) that has changed since
-TUTORIAL_SETTINGS = {"env.precision": "32", "optim.max_epochs": 8, automm.AUGMENTATION: 0}
-TUTORIAL_STUDENT = "nreimers/mMiniLMv2-L6-H384-distilled-from-XLMR-Large"
 
 
 def about(study: Study) -> str:
@@ -105,35 +98,3 @@ def unlabelled_rows(study: Study) -> str:
         f"In this study {labelled['id'].nunique():,} training items ({len(labelled):,} rows) have a label, "
         f"and **{len(others):,} rows** are used without one."
     )
-
-
-def deviations(study: Study) -> pd.DataFrame:
-    """How a study differs from the early version of AutoGluon's tutorial, on PAWS-X: a row for each point.
-
-    Settings that the tutorial does not have had the default of their time.
-    """
-    profile, data = study.profile, study.data
-    generated = profile.data.source == GENERATED
-    source = "generated sentences" if generated else profile.data.source.rpartition("/")[2]
-    unlabelled = len(data.splits.get(UNLABELLED, ()))
-    hidden = f", and {unlabelled:,} without a label" if unlabelled else ""
-    rows = [
-        ("data", "PAWS-X", source),
-        ("languages", "en, de", ", ".join(profile.data.languages)),
-        ("labelled training rows", "98,802", f"{len(data['train']):,}{hidden}"),
-        ("teacher", TUTORIAL_TEACHER, profile.teacher.checkpoint),
-        ("student", TUTORIAL_STUDENT, profile.student.checkpoint),
-        (
-            "runs per arm",
-            "1",
-            f"{len(profile.teacher.seeds)} teachers, {len(profile.student.seeds)} students",
-        ),
-    ]
-    in_tutorial = automm.defaults() | TUTORIAL_SETTINGS
-    for arm in profile.main_arms:
-        rows += [
-            (f"{arm}: {key}", str(in_tutorial.get(key)), str(value))
-            for key, value in study.spec(arm).hyperparameters.items()
-            if in_tutorial.get(key) != value
-        ]
-    return pd.DataFrame(rows, columns=["point", "tutorial", "this study"])

@@ -25,6 +25,10 @@ class Verdict(Enum):
     WORSE = -1
     UNCLEAR = 0
 
+    def choose(self, *, better: str, worse: str, unclear: str) -> str:
+        """The words for this verdict."""
+        return {Verdict.BETTER: better, Verdict.WORSE: worse}.get(self, unclear)
+
 
 class Relation(Enum):
     """What may be said about a difference beside a margin, the largest one that does not matter.

@@ -12,18 +12,6 @@ from kdbook.store.run import Run
 from kdbook.study.arms import Arms
 
 
-def fidelity(arms: Arms) -> pd.DataFrame:
-    """How closely the baseline and the distilled students match their teacher's predictions, means over the
-    seeds.
-
-    ``agreement``: share of rows with the same prediction. ``where it errs``: the same on test rows that the
-    teacher gets wrong. ``divergence``: Kullback-Leibler divergence in nats of the student's probabilities
-    from the teacher's. The training rows are the first items of the data, with which the students were
-    trained.
-    """
-    return fidelity_by_run(arms).groupby("arm", sort=False).mean().rename_axis(index=None)
-
-
 def fidelity_by_run(arms: Arms) -> pd.DataFrame:
     """The columns of :func:`fidelity` for each student, indexed by its ``arm``."""
     rows = [

@@ -10,9 +10,9 @@ from statistics import fmean
 
 from kdbook.analysis import comparisons, estimates
 from kdbook.analysis.estimates import Estimate, Relation
+from kdbook.analysis.markup import in_points, margin_in_points
 from kdbook.analysis.metrics import confidence_shares
-from kdbook.analysis.phrases import in_points, margin_in_points
-from kdbook.analysis.sentences import ONE_RUN_EACH, replicated_difference
+from kdbook.analysis.sentences import ONE_RUN_EACH
 from kdbook.settings import replicates
 from kdbook.settings.arms import BASELINE, DISTILLED, PSEUDO_LABELS, TRANSFER
 from kdbook.settings.replicates import Replicate
@@ -107,7 +107,7 @@ def _differences(arms: Arms, study: Study, repeated: Sequence[Replicate]) -> dic
     pairs = [pair for pair in (ALL_ROWS, SAME_ROWS, SOFT_LABELS) if all(arm in arms for arm in pair)]
     question = study.profile.primary
     if repeated:
-        return {pair: replicated_difference(repeated, question, *pair) for pair in pairs}
+        return {pair: comparisons.replicated_difference(repeated, question, *pair) for pair in pairs}
     return comparisons.estimated_differences(arms, pairs, question.test, question.negligible)
 
 

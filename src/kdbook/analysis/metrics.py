@@ -1,6 +1,6 @@
 """Metrics of the stored predictions: scores by language, recall by class, confusion matrix, confidence."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -58,19 +58,6 @@ def scores(arms: Arms) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def recall_by_class(arms: Arms, names: Mapping[int, str]) -> pd.DataFrame:
-    """Mean recall of each class, the share of its test rows that are found: a column per arm, and the number
-    of rows.
-    """
-    recalls = {}
-    for arm, runs in arms.items():
-        rows = pd.concat([run.predictions for run in runs])
-        recalls[arm] = (rows["prediction"] == rows["label"]).groupby(rows["label"]).mean()
-    counts = next(iter(arms.values()))[0].predictions["label"].value_counts()
-    table = pd.DataFrame(recalls).assign(rows=counts)
-    return table.rename(index=dict(names)).rename_axis(index=None, columns="recall")
-
-
 def training_seconds(runs: Sequence[Run]) -> list[float]:
     """Seconds of the fit of each run: processor time if that is known of all, else wall-clock time."""
     if in_processor_time(runs):
@@ -81,15 +68,6 @@ def training_seconds(runs: Sequence[Run]) -> list[float]:
 def in_processor_time(runs: Sequence[Run]) -> bool:
     """Whether the processor time of all runs is known."""
     return all(run.measurements.processor_seconds is not None for run in runs)
-
-
-def confusion(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
-    """The confusion matrix: number of test rows by label (rows) and predicted class (columns)."""
-    labels = range(len(classes))
-    counts = pd.crosstab(predictions["label"], predictions["prediction"])
-    table = counts.reindex(index=labels, columns=labels, fill_value=0)
-    named = table.set_axis(list(classes)).set_axis(list(classes), axis=1)
-    return named.rename_axis(index="label", columns="prediction")
 
 
 def confidence_shares(predictions: pd.DataFrame, margins: Sequence[float] = (0.1, 0.05, 0.01)) -> pd.Series:

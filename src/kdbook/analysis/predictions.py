@@ -1,6 +1,6 @@
 """The stored predictions of runs: their probabilities, their errors, and the rows of some languages."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,22 +10,6 @@ from kdbook.settings.arms import Metric
 from kdbook.settings.data import ALL
 from kdbook.store.run import PROBABILITY, Run
 
-LANGUAGE_NAMES = {
-    "en": "English",
-    "de": "German",
-    "es": "Spanish",
-    "fr": "French",
-    "it": "Italian",
-    "ja": "Japanese",
-    "ko": "Korean",
-    "nl": "Dutch",
-    "pl": "Polish",
-    "pt": "Portuguese",
-    "ru": "Russian",
-    "tr": "Turkish",
-    "zh": "Chinese",
-    ALL: "All",
-}
 SMALLEST_PROBABILITY = 1e-6  # where a logarithm is taken, probabilities are kept this far from 0
 
 
@@ -57,12 +41,16 @@ def binary_events(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     return by_class.max(axis=1), (predictions["prediction"] == predictions["label"]).to_numpy()
 
 
-def ensemble(members: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """The predictions of the mean of the probabilities of several runs on the same rows."""
-    rows = aligned(*members)
-    mean = np.mean([probabilities(frame) for frame in rows], axis=0)  # (rows, classes)
-    by_class = {f"{PROBABILITY}{number}": column for number, column in enumerate(mean.T)}
-    return rows[0].assign(prediction=mean.argmax(axis=1), **by_class)
+def cascade(student: pd.DataFrame, teacher: pd.DataFrame, share: float) -> pd.DataFrame:
+    """Predictions of a cascade in which the teacher predicts the ``share`` of least confident rows.
+
+    Both frames are :attr:`kdbook.store.run.Run.predictions` of the same test rows.
+    """
+    own, other = aligned(student, teacher)
+    confidence = probabilities(own).max(axis=1)
+    passed_on = np.zeros(len(own), bool)
+    passed_on[np.argsort(confidence, kind="stable")[: round(share * len(own))]] = True
+    return own.assign(prediction=own["prediction"].mask(passed_on, other["prediction"]))
 
 
 def aligned(*predictions: pd.DataFrame) -> list[pd.DataFrame]:
@@ -107,15 +95,3 @@ def in_languages(languages: Sequence[str], runs: Iterable[Run]) -> list[pd.DataF
     return [
         with_errors(run.predictions[run.predictions["language"].isin(languages)], run.metric) for run in runs
     ]
-
-
-def with_class_names(predictions: pd.DataFrame, names: Mapping[int, str]) -> pd.DataFrame:
-    """Ids and languages with the predicted class and its probability.
-
-    For two classes the probability of class 1.
-    """
-    by_class = probabilities(predictions)
-    rows = predictions[["id", "language"]]
-    if by_class.shape[1] == 2:
-        return rows.assign(probability=by_class[:, 1])
-    return rows.assign(predicted=predictions["prediction"].map(names), probability=by_class.max(axis=1))

@@ -4,16 +4,13 @@ import os
 import platform
 import subprocess
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from html import escape
 from importlib.metadata import version
 from pathlib import Path
 
-import pandas as pd
-
 from kdbook.analysis.markup import plain
-from kdbook.settings.arms import BASELINE, DISTILLED, TEACHER
 from kdbook.store.run import Run
 from kdbook.study.study import Study
 
@@ -36,46 +33,6 @@ def executed_on(study: Study) -> str:
     items = "".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in rows.items())
     day = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     return f'<details class="executed-on"><summary>Executed on {day}</summary><dl>{items}</dl></details>'
-
-
-def provenance_table(runs: Sequence[Run]) -> pd.DataFrame:
-    """A row per run: its key, its teacher, the settings in which it differs from the main student, seconds,
-    interruptions.
-    """
-    first_of_arm = {run.record.spec.arm: run for run in reversed(runs)}
-    rows = [
-        {
-            "run": run.name,
-            "key": run.key[:HASH_PREFIX],
-            "seed": run.seed,
-            "teacher": run.record.spec.teacher or "",
-            "differs in": _differences(run, first_of_arm),
-            "fit (s)": run.measurements.fit_seconds,
-            "all (s)": run.measurements.seconds,
-            "interruptions": run.measurements.interruptions,
-        }
-        for run in runs
-    ]
-    return pd.DataFrame(rows).set_index("run")
-
-
-def _differences(run: Run, first_of_arm: Mapping[str, Run]) -> str:
-    """The settings in which a student differs from the baseline, or from the distilled student if it has a
-    teacher.
-    """
-    spec = run.record.spec
-    if spec.arm == TEACHER:
-        return ""
-    distils = spec.lesson in ("outputs", "shuffled")
-    reference = first_of_arm[DISTILLED if distils else BASELINE].record.spec.hyperparameters
-    words = [f"rows = {spec.rows}"] if spec.rows != "labelled" else []
-    words += [] if spec.lesson in ("labels", "outputs") else [f"lesson = {spec.lesson}"]
-    words += [
-        f"{key.split('.', 1)[1]} = {value}"
-        for key, value in spec.hyperparameters.items()
-        if reference.get(key) != value
-    ]
-    return ", ".join(words)
 
 
 def machines(runs: Sequence[Run]) -> str:

@@ -4,41 +4,41 @@ A chapter that stated "the student is better" would be wrong with other data, se
 function here. Every function returns Markdown.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import combinations
 
 import pandas as pd
 
-from kdbook.analysis import bootstrap, comparisons, estimates, tables
-from kdbook.analysis.costs import seconds_per_row
+from kdbook.analysis import bootstrap, comparisons, costs, estimates, tables
+from kdbook.analysis.calibration import CalibrationComparison
 from kdbook.analysis.estimates import Estimate, Relation, ThreeWayComparison, Verdict
 from kdbook.analysis.fidelity import agreement_gain
-from kdbook.analysis.markup import code, emphasized, plain
-from kdbook.analysis.metrics import has_failed, in_processor_time
-from kdbook.analysis.phrases import (
+from kdbook.analysis.markup import (
     arm_name,
+    code,
     conjunction,
     count,
+    emphasized,
     in_points,
     interval,
     language_name,
     margin_in_points,
+    plain,
     points,
     relation,
     test_rows,
+    times,
 )
+from kdbook.analysis.metrics import confidence_shares, has_failed, in_processor_time
 from kdbook.settings import replicates
-from kdbook.settings.arms import LINEAR, TEACHER, PrimaryComparison
+from kdbook.settings.arms import BASELINE, DISTILLED, LINEAR, TEACHER
 from kdbook.settings.data import ALL
-from kdbook.settings.replicates import Replicate
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
 from kdbook.study.study import Study
 
 LARGEST_PLAUSIBLE_GAIN = 0.1  # published gains on the same rows are a few points
 ONE_RUN_EACH = "one run each, which shows a difference between models, not between ways to train them"
-OUTPERFORMS = "outperforms the baseline"
-IS_WORSE = "is worse than the baseline"
 
 
 def teacher(run: Run) -> str:
@@ -48,7 +48,7 @@ def teacher(run: Run) -> str:
     return (
         f"The first teacher's {run.metric} on all test rows is {row[ALL]:.3f}. Its fit took "
         f"{row[tables.FIT]:.0f} {unit}, and in batches of 32 it predicts about "
-        f"{1 / seconds_per_row(run):.0f} rows per second."
+        f"{1 / costs.seconds_per_row(run):.0f} rows per second."
     )
 
 
@@ -72,14 +72,12 @@ def over_linear(arms: Arms, arm: str, test: str = ALL) -> str:
 
 def _over_linear(difference: Estimate, arm: str) -> str:
     name, model = arm_name(arm), "(TF-IDF with logistic regression)"
-    match difference.verdict:
-        case Verdict.BETTER:
-            return f"The {name} outperforms the linear model {model} by {in_points(difference)}"
-        case Verdict.WORSE:
-            return f"**The {name} is worse than the linear model** {model}, by {in_points(difference)}"
-        case Verdict.UNCLEAR:
-            unclear = f"**The {name} is not shown to outperform the linear model** {model}"
-            return f"{unclear}: it differs by {in_points(difference)}"
+    words = difference.verdict.choose(
+        better=f"The {name} outperforms the linear model {model} by",
+        worse=f"**The {name} is worse than the linear model** {model}, by",
+        unclear=f"**The {name} is not shown to outperform the linear model** {model}: it differs by",
+    )
+    return f"{words} {in_points(difference)}"
 
 
 def primary(arms: Arms, study: Study) -> str:
@@ -116,13 +114,9 @@ def _these_teachers(arms: Arms) -> str:
 def gain_over_baseline(arms: Arms, arm: str) -> str:
     """How much an arm gains over the baseline on all test rows."""
     gain = comparisons.difference_between(arms.baselines, arms[arm])
-    match gain.verdict:
-        case Verdict.BETTER:
-            verdict = "a significant gain"
-        case Verdict.WORSE:
-            verdict = "a significant loss"
-        case Verdict.UNCLEAR:
-            verdict = "which is inconclusive"
+    verdict = gain.verdict.choose(
+        better="a significant gain", worse="a significant loss", unclear="which is inconclusive"
+    )
     numbers = f"**{points(gain)} points** ({interval(gain)})"
     return f"The {arm_name(arm)} differs from the baseline by {numbers}, {verdict}."
 
@@ -133,22 +127,13 @@ def confirmed(study: Study) -> str:
     if not found:
         return "This study was not repeated with other data, teachers and students."
     question = study.profile.primary
-    gain = replicated_difference(found, question, question.against, question.arm)
+    gain = comparisons.replicated_difference(found, question, question.against, question.arm)
     compared = f"{plain(question.arm)} minus {plain(question.against)}"
     return (
         f"The study was repeated {len(found)} times with data, teachers and students of seeds that were "
         f"fixed before. On average, {compared} was **{points(gain)} points** ({interval(gain)}, from "
         f"Student's t over the replicates): {relation(gain)}."
     )
-
-
-def replicated_difference(
-    repeated: Sequence[Replicate], question: PrimaryComparison, before: str, after: str
-) -> Estimate:
-    """The accuracy of one arm minus that of another over replicates, on the test set of a question."""
-    test = question.test
-    values = [each.accuracy[after][test] - each.accuracy[before][test] for each in repeated]
-    return estimates.of_replicates(values, question.negligible)
 
 
 def _primary_verdict(difference: Estimate, arm: str) -> str:
@@ -163,16 +148,12 @@ def gap(arms: Arms) -> str:
     """Whether the teacher outperforms the baseline, and by how much."""
     difference = comparisons.teacher_gap(arms)
     numbers = in_points(difference)
-    match difference.verdict:
-        case Verdict.BETTER:
-            return f"The teacher outperforms the baseline by {numbers}, so distillation has room to help."
-        case Verdict.WORSE:
-            verdict = "it is the weaker model"
-        case Verdict.UNCLEAR:
-            verdict = "it is not shown to be the better model"
-    return (
-        f"The teacher differs from the baseline by {numbers}: {verdict}. A weak teacher can still teach; "
-        "whether it does has to be measured."
+    differs = f"The teacher differs from the baseline by {numbers}: it is"
+    weak = "A weak teacher can still teach; whether it does has to be measured."
+    return difference.verdict.choose(
+        better=f"The teacher outperforms the baseline by {numbers}, so distillation has room to help.",
+        worse=f"{differs} the weaker model. {weak}",
+        unclear=f"{differs} not shown to be the better model. {weak}",
     )
 
 
@@ -196,12 +177,7 @@ def by_language(arms: Arms, by_test: Mapping[str, ThreeWayComparison]) -> str:
     gains = {test: each.gain for test, each in by_test.items() if test != ALL}
     groups = estimates.grouped(estimates.adjusted_verdicts(gains))
     names = {verdict: conjunction(map(language_name, tests)) for verdict, tests in groups.items() if tests}
-    words = {
-        Verdict.BETTER: f"the {arm_name(arms.distilled_arm)} {OUTPERFORMS} in",
-        Verdict.WORSE: f"the {arm_name(arms.distilled_arm)} {IS_WORSE} in",
-        Verdict.UNCLEAR: "the result is inconclusive in",
-    }
-    parts = [f"{words[verdict]} {names[verdict]}" for verdict in words if verdict in names]
+    parts = [f"{_beside_baseline(arms, verdict)} in {languages}" for verdict, languages in names.items()]
     sentence = f"By language, {conjunction(parts)}."
     return sentence if len(names) == 1 else f"{sentence} {_language_contrast(arms, gains)}"
 
@@ -236,15 +212,18 @@ def zero_shot(arms: Arms, study: Study) -> str:
     if not languages:
         return "The models were trained on labels in every language of this study: none is zero-shot."
     gain = comparisons.compare_zero_shot(arms, study)[comparisons.ZERO_SHOT].gain
-    match gain.verdict:
-        case Verdict.BETTER:
-            verdict = f"the {arm_name(arms.distilled_arm)} {OUTPERFORMS}"
-        case Verdict.WORSE:
-            verdict = f"the {arm_name(arms.distilled_arm)} {IS_WORSE}"
-        case Verdict.UNCLEAR:
-            verdict = "the result is inconclusive"
     names = conjunction(map(language_name, languages))
+    verdict = _beside_baseline(arms, gain.verdict)
     return f"No label in {names} was used for training. There, {verdict}: {in_points(gain)}."
+
+
+def _beside_baseline(arms: Arms, verdict: Verdict) -> str:
+    student = arm_name(arms.distilled_arm)
+    return verdict.choose(
+        better=f"the {student} outperforms the baseline",
+        worse=f"the {student} is worse than the baseline",
+        unclear="the result is inconclusive",
+    )
 
 
 def recovery(comparison: ThreeWayComparison) -> str:
@@ -366,14 +345,123 @@ def _by_relation(differences: pd.DataFrame, arm: str) -> dict[Relation, list[str
 def agreement(arms: Arms) -> str:
     """Whether distillation makes the student agree more with its teacher."""
     gain = agreement_gain(arms)
-    match gain.verdict:
-        case Verdict.BETTER:
-            verdict = "more often than"
-        case Verdict.WORSE:
-            verdict = "less often than"
-        case Verdict.UNCLEAR:
-            verdict = "not significantly more or less often than"
+    verdict = gain.verdict.choose(
+        better="more often than",
+        worse="less often than",
+        unclear="not significantly more or less often than",
+    )
     return (
         f"The {arm_name(arms.distilled_arm)} agrees with its teacher {verdict} the baseline: "
         f"{in_points(gain)}."
+    )
+
+
+def confidence(run: Run) -> str:
+    """The share of test rows on which a teacher is nearly certain."""
+    *_, (margin, share) = confidence_shares(run.predictions).items()
+    return f"On {share:.0%} of the test rows, the probability of the teacher's prediction is {margin} of 1."
+
+
+def calibration(comparison: CalibrationComparison) -> str:
+    """Whether the probabilities of the distilled students are better than those of the baselines, by both
+    proper scores.
+    """
+    arm = arm_name(comparison.arm)
+    return (
+        f"The Brier score of the {arm} differs from that of the baseline by {_verdict(comparison.brier)}. "
+        f"Its log loss differs by {_verdict(comparison.log_loss)}."
+    )
+
+
+def _verdict(difference: Estimate) -> str:
+    """A difference of scores that are lower for better models, and what it says."""
+    unclear = "the difference is not significant, which does not show that there is none"
+    verdict = difference.verdict.choose(
+        better="its probabilities are significantly worse",
+        worse="its probabilities are significantly better",
+        unclear=ONE_RUN_EACH if difference.seeds == 1 else unclear,
+    )
+    numbers = f"{difference.value:+.3f} (95% CI {difference.low:+.3f} to {difference.high:+.3f})"
+    return f"{numbers}: {verdict}"
+
+
+def label_noise(errors: pd.DataFrame, share: float) -> str:
+    """What label noise in training does to the calibration that is measured on exact labels.
+
+    ``errors`` are the mean calibration errors of each arm, with columns ``ECE`` and ``ECE, noisy labels``.
+    """
+    of_arms = [
+        f"{row['ECE, noisy labels']:.3f} rather than {row['ECE']:.3f} for the {arm_name(str(arm))}"
+        for arm, row in errors.iterrows()
+    ]
+    return (
+        f"About {share:.0%} of the training labels are wrong, and none of the test labels. A model that fits "
+        "its training labels well predicts how frequent they are, errors included, so its probabilities are "
+        "expected to be too cautious for exact labels: that is a property of the labels, not a fault of the "
+        "model. Measured on test labels with as many errors, the calibration error is "
+        f"{conjunction(of_arms)}."
+    )
+
+
+def price(arms: Arms) -> str:
+    """What a distilled student costs in seconds of training, without and with its teachers."""
+    table = costs.training(arms)
+    arm = arms.distilled_arm
+    plain, distilled, in_all = table["fit"][BASELINE], table["fit"][DISTILLED], table["in all"][arm]
+    known = all(map(in_processor_time, arms.values()))
+    unit = "seconds of processor time" if known else "seconds"
+    return (
+        f"With the settings of each arm, a fit of the baseline takes {plain:.0f} {unit}, and one of the "
+        f"arm {emphasized(DISTILLED)} **{distilled:.0f}**. They may differ in epochs and batch size, so the "
+        f"ratio is not the price of distillation.{_payment(arms)} Including its share of the teachers' "
+        f"training, the {arm_name(arm)} takes {in_all:.0f} seconds, {in_all / plain:.1f} times as long as "
+        "the baseline."
+    )
+
+
+def _payment(arms: Arms) -> str:
+    """What the first student of each teacher pays for the outputs that all of them read, as a sentence."""
+    first: dict[str | None, Run] = {}
+    for run in (run for runs in costs.taught(arms).values() for run in runs):
+        name = run.record.spec.teacher
+        first[name] = max(run, first.get(name, run), key=costs.paid)
+    paid = sum(map(costs.paid, first.values()))
+    if not paid:
+        return ""
+    share = paid / sum(run.measurements.processor_seconds or 0.0 for run in first.values())
+    return (
+        f" The first student of a teacher also pays for its outputs, {paid / len(first):.0f} seconds or "
+        f"{share:.0%} of its time; the others read them."
+    )
+
+
+def budget(arms: Arms, control: str) -> str:
+    """Whether a control was given at least the time of distillation, and how much of it the control used."""
+    if control not in arms:
+        return f"This profile has no control named {emphasized(control)}."
+    seconds = costs.training(arms)["in all"]
+    used, needed = seconds[control], seconds[arms.distilled_arm]
+    verdict = (
+        "so it was given at least as much time"
+        if used >= needed
+        else "so it had less time, which favours the student with a teacher"
+    )
+    kept = conjunction(
+        f"{run.history['validation_score'].argmax() + 1} of {len(run.history)}" for run in arms[control]
+    )
+    return (
+        f"{emphasized(control)} took {used:.0f} seconds, the {arm_name(arms.distilled_arm)} including its "
+        f"share of the teachers {needed:.0f}, {verdict}. Its runs kept epoch {kept}."
+    )
+
+
+def sizes(arms: Arms) -> str:
+    """How much smaller and faster the student is than the teacher."""
+    teacher, student = arms.teachers[0], arms.baselines[0]
+    large, small = teacher.measurements.parameters, student.measurements.parameters
+    speed = costs.seconds_per_row(teacher) / costs.seconds_per_row(student)
+    return (
+        f"Without embeddings, the teacher has {large.backbone / small.backbone:.1f} times as many "
+        f"parameters as the student; with embeddings, {large.total / small.total:.1f} times. In batches "
+        f"of 32, the student predicts {times(speed)} as many rows per second."
     )

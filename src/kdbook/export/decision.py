@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 
 from kdbook.analysis import bootstrap
-from kdbook.analysis.cascade import cascade
 from kdbook.analysis.costs import latencies
 from kdbook.analysis.estimates import Estimate
 from kdbook.analysis.metrics import training_seconds
+from kdbook.analysis.predictions import cascade
 from kdbook.data import UNLABELLED
 from kdbook.export import onnx_export
 from kdbook.export.student import MODEL, QUANTIZED

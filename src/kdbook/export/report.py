@@ -10,8 +10,7 @@ import pandas as pd
 
 from kdbook.analysis import bootstrap, descriptions, markup
 from kdbook.analysis.estimates import Estimate
-from kdbook.analysis.markup import code, plain
-from kdbook.analysis.phrases import conjunction, count, interval, points
+from kdbook.analysis.markup import code, conjunction, count, interval, plain, points
 from kdbook.data import texts
 from kdbook.export import student
 from kdbook.settings.arms import LINEAR
