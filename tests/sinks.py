@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 from hypothesis import strategies as st
 
-from kdbook.analysis import figures, markup
+from kdbook.pages import figures, markup
 from kdbook.settings.names import name_problem
 
 HOSTILE = [

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kdbook import data
-from kdbook.analysis import descriptions
 from kdbook.errors import KdbookError
+from kdbook.pages import descriptions
 from kdbook.settings.data import Columns, Data
 
 COLUMNS = Columns(texts=("review",), label="mood", language="language")

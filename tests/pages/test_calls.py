@@ -6,10 +6,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from kdbook.analysis import calls
-from kdbook.analysis.predictions import probabilities
 from kdbook.encoders import checkpoints
+from kdbook.pages import calls
 from kdbook.settings import profile
+from kdbook.stats.predictions import probabilities
 from kdbook.store.local import Store
 from kdbook.study.study import Study
 

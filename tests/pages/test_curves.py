@@ -3,9 +3,10 @@
 import pytest
 from runs import make_arms
 
-from kdbook.analysis import comparisons, curves, figures
-from kdbook.analysis.curves import ALL_LABELS, LANGUAGES, NOISE, PSEUDO_LABELS, UNLABELLED
-from kdbook.analysis.metrics import accuracy
+from kdbook.pages import curves, figures
+from kdbook.pages.curves import ALL_LABELS, LANGUAGES, NOISE, PSEUDO_LABELS, UNLABELLED
+from kdbook.stats import comparisons
+from kdbook.stats.metrics import accuracy
 
 BASELINE, TRANSFER = "baseline", "transfer"
 

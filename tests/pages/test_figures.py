@@ -3,7 +3,7 @@
 import pytest
 from runs import make_arms
 
-from kdbook.analysis import figures
+from kdbook.pages import figures
 from kdbook.study.arms import Arms
 
 

@@ -5,11 +5,12 @@ import re
 import pytest
 from runs import make_arms
 
-from kdbook.analysis import comparisons, finding
-from kdbook.analysis.estimates import Estimate
-from kdbook.analysis.finding import ALL_ROWS, SAME_ROWS, SOFT_LABELS
+from kdbook.pages import finding
+from kdbook.pages.finding import ALL_ROWS, SAME_ROWS, SOFT_LABELS
 from kdbook.settings import profile, replicates
 from kdbook.settings.replicates import Replicate
+from kdbook.stats import comparisons
+from kdbook.stats.estimates import Estimate
 from kdbook.store.local import Store
 from kdbook.study.study import Study
 

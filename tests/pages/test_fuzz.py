@@ -14,8 +14,9 @@ import pytest
 from helpers import STUDIES
 from runs import make_record, make_spec
 
-from kdbook.analysis import bootstrap, calibration, comparisons, sentences
+from kdbook.pages import sentences
 from kdbook.settings.arms import PrimaryComparison
+from kdbook.stats import bootstrap, calibration, comparisons
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
 

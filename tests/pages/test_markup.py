@@ -9,7 +9,7 @@ from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 from sinks import HOSTILE, NAMES, SINKS
 
-from kdbook.analysis import markup
+from kdbook.pages import markup
 from kdbook.settings.names import name_problem
 
 MARKDOWN = MarkdownIt("commonmark").enable("table").use(dollarmath_plugin)

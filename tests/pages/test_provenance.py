@@ -6,7 +6,7 @@ from html import unescape
 import numpy as np
 from runs import HARDWARE, make_run, make_spec, simulated
 
-from kdbook.analysis import provenance
+from kdbook.pages import provenance
 from kdbook.settings import profile
 from kdbook.store.local import Store
 from kdbook.study.study import Study

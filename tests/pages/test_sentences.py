@@ -8,11 +8,12 @@ import pytest
 from runs import latency, make_arms, make_run, replaced, simulated
 
 from kdbook import data
-from kdbook.analysis import comparisons, descriptions, sentences
-from kdbook.analysis.metrics import accuracy
 from kdbook.data.load import CLASSES, MEANINGS
+from kdbook.pages import descriptions, sentences
 from kdbook.settings import profile
 from kdbook.settings.arms import PrimaryComparison
+from kdbook.stats import comparisons
+from kdbook.stats.metrics import accuracy
 from kdbook.store.local import Store
 from kdbook.study.study import Study
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from kdbook.analysis import tables
+from kdbook.pages import tables
 
 
 def test_what_looks_like_html_is_shown_as_text():

@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from helpers import CHAPTERS
 
-from kdbook.analysis import figures
+from kdbook.pages import figures
 
 PAGES = (*CHAPTERS, "glossary", "references", "de-index", "de-quickstart")
 RAW = re.compile(r"\{[\w:-]+\}`|^(:{3,}|`{3,})\{", re.MULTILINE)

@@ -13,9 +13,9 @@ from scipy.stats import norm, ttest_1samp
 from statsmodels.stats import contingency_tables
 from statsmodels.stats.multitest import multipletests
 
-from kdbook.analysis import bootstrap
-from kdbook.analysis.estimates import Verdict, holm, score_interval, sign_test
-from kdbook.analysis.resampling import Resampler, item_counts
+from kdbook.stats import bootstrap
+from kdbook.stats.estimates import Verdict, holm, score_interval, sign_test
+from kdbook.stats.resampling import Resampler, item_counts
 
 
 def runs(rng: np.random.Generator, accuracy: float, seeds: int, items: int = 200) -> list[pd.DataFrame]:

@@ -10,10 +10,11 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss
 from sklearn.metrics import log_loss as reference_log_loss
 
-from kdbook.analysis import calibration, sentences
-from kdbook.analysis.estimates import Verdict
-from kdbook.analysis.predictions import binary_events
 from kdbook.data.generated.corpus import with_label_noise
+from kdbook.pages import sentences
+from kdbook.stats import calibration
+from kdbook.stats.estimates import Verdict
+from kdbook.stats.predictions import binary_events
 from kdbook.store.run import PREDICTIONS, Run
 
 PROBABILITIES = st.lists(st.tuples(st.floats(0, 1, width=32), st.booleans()), min_size=1, max_size=60)

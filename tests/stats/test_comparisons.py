@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from runs import make_arms, make_run, predictions
 from sklearn.metrics import accuracy_score
 
-from kdbook.analysis import comparisons, tables
-from kdbook.analysis.metrics import accuracy, confidence_shares
 from kdbook.data.generated import corpus
 from kdbook.data.statistics import word_overlap
+from kdbook.pages import tables
+from kdbook.stats import comparisons
+from kdbook.stats.metrics import accuracy, confidence_shares
 from kdbook.study.arms import Arms
 
 ROWS = st.lists(

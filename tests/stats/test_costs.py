@@ -3,8 +3,9 @@
 import pytest
 from runs import make_arms, replaced
 
-from kdbook.analysis import costs, sentences
-from kdbook.analysis.metrics import in_processor_time
+from kdbook.pages import sentences
+from kdbook.stats import costs
+from kdbook.stats.metrics import in_processor_time
 from kdbook.store.run import RECORD, Run
 
 

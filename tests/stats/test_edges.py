@@ -9,9 +9,9 @@ from runs import as_predictions
 from scipy.optimize import minimize_scalar
 from scipy.stats import beta, binom, norm
 
-from kdbook.analysis import bootstrap
-from kdbook.analysis.estimates import Estimate, Verdict, holm, score_interval, sign_test
-from kdbook.analysis.resampling import Resampler
+from kdbook.stats import bootstrap
+from kdbook.stats.estimates import Estimate, Verdict, holm, score_interval, sign_test
+from kdbook.stats.resampling import Resampler
 
 RESAMPLES = 2000
 

@@ -7,9 +7,9 @@ import pytest
 from helpers import STUDIES
 from scipy import stats
 
-from kdbook.analysis.estimates import Estimate, Relation, Verdict, of_replicates, shown
-from kdbook.analysis.markup import relation
-from kdbook.analysis.resampling import Resampler
+from kdbook.pages.markup import relation
+from kdbook.stats.estimates import Estimate, Relation, Verdict, of_replicates, shown
+from kdbook.stats.resampling import Resampler
 
 MARGIN = 0.02
 

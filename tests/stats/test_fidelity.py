@@ -8,9 +8,9 @@ from runs import make_arms, make_run, make_spec, replaced
 from scipy.stats import entropy
 from sklearn.metrics import accuracy_score
 
-from kdbook.analysis import fidelity
-from kdbook.analysis.estimates import Verdict
-from kdbook.analysis.predictions import probabilities
+from kdbook.stats import fidelity
+from kdbook.stats.estimates import Verdict
+from kdbook.stats.predictions import probabilities
 
 
 def test_every_student_is_compared_with_its_paired_teacher(tmp_path):

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from runs import make_run, make_spec
 
-from kdbook.analysis import bootstrap, metrics
-from kdbook.analysis.estimates import Verdict
-from kdbook.analysis.predictions import with_errors
 from kdbook.settings.metrics import score
+from kdbook.stats import bootstrap, metrics
+from kdbook.stats.estimates import Verdict
+from kdbook.stats.predictions import with_errors
 
 RARE = 0.05
 

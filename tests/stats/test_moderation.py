@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from kdbook.analysis.moderation import Spread, seed_error, spreads
+from kdbook.stats.moderation import Spread, seed_error, spreads
 
 STUDIES = 5 * helpers.STUDIES
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from runs import simulated, with_probabilities
 
-from kdbook.analysis.predictions import cascade
+from kdbook.stats.predictions import cascade
 
 
 def in_order(predictions):

@@ -15,9 +15,9 @@ import pytest
 import yaml
 from helpers import fit_settings, kdbook, wait_until
 
-from kdbook.analysis import results
 from kdbook.execution.schedule import train_in_process
 from kdbook.settings import metrics, profile
+from kdbook.stats import results
 from kdbook.store.local import Store
 from kdbook.study.status import State
 from kdbook.study.study import Study

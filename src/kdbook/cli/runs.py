@@ -177,8 +177,8 @@ def _total(statuses: Sequence[RunStatus | ChapterStatus]) -> str:
 
 def results(name: ProfileOption = None, as_json: JsonOption = False) -> None:
     """Show the accuracies and times of the finished runs; trains nothing."""
-    from kdbook.analysis import tables  # imports pandas and scipy, which takes seconds
-    from kdbook.analysis.results import summary
+    from kdbook.pages import tables  # imports pandas and scipy, which takes seconds
+    from kdbook.stats.results import summary
 
     study = open_study(name)
     completed = [run for _, run in study.completed_runs()]

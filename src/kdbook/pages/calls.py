@@ -7,8 +7,8 @@ time and resumes interrupted fits; it changes no result.
 import json
 from typing import Any
 
-from kdbook.analysis import markup
 from kdbook.data import UNLABELLED, inputs, texts
+from kdbook.pages import markup
 from kdbook.settings.arms import DISTILLING
 from kdbook.store.run import RunSpec
 from kdbook.study.study import Study

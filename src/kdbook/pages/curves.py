@@ -10,13 +10,14 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from kdbook.analysis import bootstrap, estimates, tables
-from kdbook.analysis.estimates import Estimate, Verdict
-from kdbook.analysis.markup import conjunction, emphasized
-from kdbook.analysis.predictions import on_test, tests_of
+from kdbook.pages import tables
+from kdbook.pages.markup import conjunction, emphasized
 from kdbook.settings import records
 from kdbook.settings.arms import BASELINE, PSEUDO_LABELS, TRANSFER
 from kdbook.settings.data import ALL
+from kdbook.stats import bootstrap, estimates
+from kdbook.stats.estimates import Estimate, Verdict
+from kdbook.stats.predictions import on_test, tests_of
 from kdbook.study.arms import Arms
 
 UNLABELLED, LANGUAGES, NOISE = "unlabelled", "languages", "noise"

@@ -5,9 +5,9 @@ Every function returns Markdown; what comes from the data or the profile is show
 
 from collections.abc import Mapping
 
-from kdbook.analysis.markup import code, conjunction, emphasized, plain, strong
 from kdbook.data import UNLABELLED, TextData
 from kdbook.data.statistics import word_counts, word_overlap
+from kdbook.pages.markup import code, conjunction, emphasized, plain, strong
 from kdbook.settings.arms import Variation
 from kdbook.settings.data import ALL, GENERATED
 from kdbook.settings.profile import Profile

@@ -19,15 +19,15 @@ from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 from matplotlib.text import Text
 
-from kdbook.analysis import bootstrap
-from kdbook.analysis.curves import Point
-from kdbook.analysis.markup import LANGUAGE_NAMES
-from kdbook.analysis.metrics import majority_score, scores
-from kdbook.analysis.predictions import on_test
-from kdbook.analysis.tables import metric_of
+from kdbook.pages.curves import Point
+from kdbook.pages.markup import LANGUAGE_NAMES
+from kdbook.pages.tables import metric_of
 from kdbook.settings.arms import FLOORS, LINEAR
 from kdbook.settings.data import ALL
 from kdbook.settings.environment import notebook_shell
+from kdbook.stats import bootstrap
+from kdbook.stats.metrics import majority_score, scores
+from kdbook.stats.predictions import on_test
 from kdbook.study.arms import Arms
 
 COLOURS = (  # Okabe and Ito (2008), which colour-blind readers can tell apart

@@ -8,14 +8,14 @@ with everything new, they are those of the replicates.
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
-from kdbook.analysis import comparisons, estimates
-from kdbook.analysis.estimates import Estimate, Relation
-from kdbook.analysis.markup import in_points, margin_in_points
-from kdbook.analysis.metrics import confidence_shares
-from kdbook.analysis.sentences import ONE_RUN_EACH
+from kdbook.pages.markup import in_points, margin_in_points
+from kdbook.pages.sentences import ONE_RUN_EACH
 from kdbook.settings import replicates
 from kdbook.settings.arms import BASELINE, DISTILLED, PSEUDO_LABELS, TRANSFER
 from kdbook.settings.replicates import Replicate
+from kdbook.stats import comparisons, estimates
+from kdbook.stats.estimates import Estimate, Relation
+from kdbook.stats.metrics import confidence_shares
 from kdbook.study.arms import Arms
 from kdbook.study.study import Study
 

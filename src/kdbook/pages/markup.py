@@ -8,9 +8,9 @@ a template or HTML.
 import re
 from collections.abc import Iterable, Sequence
 
-from kdbook.analysis.estimates import Estimate, Relation
 from kdbook.settings.arms import DISTILLED, LINEAR, TRANSFER
 from kdbook.settings.data import ALL
+from kdbook.stats.estimates import Estimate, Relation
 
 LANGUAGE_NAMES = {
     "en": "English",

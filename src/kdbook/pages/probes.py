@@ -4,9 +4,9 @@ import warnings
 
 import pandas as pd
 
-from kdbook.analysis import tables
 from kdbook.data import TextData
 from kdbook.encoders import checkpoints
+from kdbook.pages import tables
 from kdbook.settings.data import GENERATED
 from kdbook.study.study import Study
 

@@ -10,7 +10,7 @@ from html import escape
 from importlib.metadata import version
 from pathlib import Path
 
-from kdbook.analysis.markup import plain
+from kdbook.pages.markup import plain
 from kdbook.store.run import Run
 from kdbook.study.study import Study
 

@@ -9,11 +9,8 @@ from itertools import combinations
 
 import pandas as pd
 
-from kdbook.analysis import bootstrap, comparisons, costs, estimates, tables
-from kdbook.analysis.calibration import CalibrationComparison
-from kdbook.analysis.estimates import Estimate, Relation, ThreeWayComparison, Verdict
-from kdbook.analysis.fidelity import agreement_gain
-from kdbook.analysis.markup import (
+from kdbook.pages import tables
+from kdbook.pages.markup import (
     arm_name,
     code,
     conjunction,
@@ -29,10 +26,14 @@ from kdbook.analysis.markup import (
     test_rows,
     times,
 )
-from kdbook.analysis.metrics import confidence_shares, has_failed, in_processor_time
 from kdbook.settings import replicates
 from kdbook.settings.arms import BASELINE, DISTILLED, LINEAR, TEACHER
 from kdbook.settings.data import ALL
+from kdbook.stats import bootstrap, comparisons, costs, estimates
+from kdbook.stats.calibration import CalibrationComparison
+from kdbook.stats.estimates import Estimate, Relation, ThreeWayComparison, Verdict
+from kdbook.stats.fidelity import agreement_gain
+from kdbook.stats.metrics import confidence_shares, has_failed, in_processor_time
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
 from kdbook.study.study import Study
@@ -172,7 +173,7 @@ def by_language(arms: Arms, by_test: Mapping[str, ThreeWayComparison]) -> str:
     """In which languages a student with a teacher outperforms the baseline, after Holm's correction for their
     number, and whether the languages differ in that.
 
-    ``by_test`` is that of :func:`kdbook.analysis.comparisons.compare_by_test`.
+    ``by_test`` is that of :func:`kdbook.stats.comparisons.compare_by_test`.
     """
     gains = {test: each.gain for test, each in by_test.items() if test != ALL}
     groups = estimates.grouped(estimates.adjusted_verdicts(gains))
@@ -274,7 +275,7 @@ def too_small(difference: Estimate) -> bool:
 def beaten(differences: pd.DataFrame) -> str:
     """Which controls the student of the primary question outperforms.
 
-    ``differences`` is that of :func:`kdbook.analysis.comparisons.differences_between` for ``(control,
+    ``differences`` is that of :func:`kdbook.stats.comparisons.differences_between` for ``(control,
     student)``.
     """
     if differences.empty:
@@ -302,7 +303,7 @@ def beaten(differences: pd.DataFrame) -> str:
 def varied(differences: pd.DataFrame) -> str:
     """Which variations differ significantly from what they vary.
 
-    ``differences`` is that of :func:`kdbook.analysis.comparisons.differences_between` for ``(reference,
+    ``differences`` is that of :func:`kdbook.stats.comparisons.differences_between` for ``(reference,
     variation)``.
     """
     if differences.empty:

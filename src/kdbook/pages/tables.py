@@ -6,12 +6,12 @@ from typing import Any
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from kdbook.analysis import bootstrap
-from kdbook.analysis.estimates import Estimate
-from kdbook.analysis.metrics import score_by_language, training_seconds
-from kdbook.analysis.predictions import on_test, tests_of
 from kdbook.data.generated import corpus
 from kdbook.settings.arms import Metric
+from kdbook.stats import bootstrap
+from kdbook.stats.estimates import Estimate
+from kdbook.stats.metrics import score_by_language, training_seconds
+from kdbook.stats.predictions import on_test, tests_of
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
 

@@ -14,9 +14,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from kdbook.analysis.estimates import LEVEL, MIN_SEEDS, Estimate, ThreeWayComparison
-from kdbook.analysis.moderation import Spread, seed_error, spreads
-from kdbook.analysis.resampling import Array, Resampler, estimate_from
+from kdbook.stats.estimates import LEVEL, MIN_SEEDS, Estimate, ThreeWayComparison
+from kdbook.stats.moderation import Spread, seed_error, spreads
+from kdbook.stats.resampling import Array, Resampler, estimate_from
 
 RESAMPLES = 10_000
 FEWEST_ROWS = 10  # of a class that a metric weighs; with fewer, intervals are too narrow
@@ -69,7 +69,7 @@ def differences(
     ``(before, after)``.
 
     Two or three seeds say little about how much the seed matters to one arm, but those of ten arms say much.
-    So it is estimated from all arms, see :mod:`kdbook.analysis.moderation`. One seed says nothing about it,
+    So it is estimated from all arms, see :mod:`kdbook.stats.moderation`. One seed says nothing about it,
     and the estimates have no verdict.
 
     Raises
@@ -90,7 +90,7 @@ def differences(
 
 
 def spreads_of(arms: Mapping[str, Sequence[pd.DataFrame]]) -> dict[str, Spread]:
-    """How much the score of each arm varies between its seeds, see :mod:`kdbook.analysis.moderation`."""
+    """How much the score of each arm varies between its seeds, see :mod:`kdbook.stats.moderation`."""
     return spreads({name: [_errors(run).mean() for run in runs] for name, runs in arms.items()})
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from kdbook.analysis import bootstrap
-from kdbook.analysis.estimates import Estimate
-from kdbook.analysis.predictions import SMALLEST_PROBABILITY, probabilities
-from kdbook.analysis.resampling import Array, Resampler
+from kdbook.stats import bootstrap
+from kdbook.stats.estimates import Estimate
+from kdbook.stats.predictions import SMALLEST_PROBABILITY, probabilities
+from kdbook.stats.resampling import Array, Resampler
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
 

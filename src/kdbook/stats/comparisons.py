@@ -4,12 +4,12 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from kdbook.analysis import bootstrap, estimates
-from kdbook.analysis.estimates import Estimate, ThreeWayComparison
-from kdbook.analysis.predictions import in_languages, on_test, tests_of
 from kdbook.settings.arms import BASELINE, LINEAR, PrimaryComparison
 from kdbook.settings.data import ALL
 from kdbook.settings.replicates import Replicate
+from kdbook.stats import bootstrap, estimates
+from kdbook.stats.estimates import Estimate, ThreeWayComparison
+from kdbook.stats.predictions import in_languages, on_test, tests_of
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
 from kdbook.study.study import Study
@@ -125,10 +125,10 @@ def differences_between(
 
     Returns
     -------
-    A row per pair: ``before``, ``after``, the attributes of :class:`kdbook.analysis.estimates.Estimate`,
+    A row per pair: ``before``, ``after``, the attributes of :class:`kdbook.stats.estimates.Estimate`,
     ``seeds``, and the adjusted p-values, ``adjusted`` that of a difference and ``adjusted_margin`` that of
     equivalence. The index is ``after − before``; ``attrs`` names the margin and the unstable arms, see
-    :class:`kdbook.analysis.moderation.Spread`.
+    :class:`kdbook.stats.moderation.Spread`.
     """
     pairs = list(pairs)
     frames = _with_common_seeds(arms, pairs, test)

@@ -5,8 +5,8 @@ from statistics import mean
 
 import pandas as pd
 
-from kdbook.analysis.metrics import training_seconds
 from kdbook.encoders import checkpoints
+from kdbook.stats.metrics import training_seconds
 from kdbook.store.run import BatchLatency, Run
 from kdbook.study.arms import Arms
 

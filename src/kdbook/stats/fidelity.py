@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from kdbook.analysis import bootstrap
-from kdbook.analysis.estimates import Estimate
-from kdbook.analysis.predictions import SMALLEST_PROBABILITY, aligned, probabilities
-from kdbook.analysis.resampling import Array
 from kdbook.settings.arms import BASELINE, TEACHER
+from kdbook.stats import bootstrap
+from kdbook.stats.estimates import Estimate
+from kdbook.stats.predictions import SMALLEST_PROBABILITY, aligned, probabilities
+from kdbook.stats.resampling import Array
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from kdbook.analysis.predictions import on_test, probabilities, score_of, tests_of, with_errors
-from kdbook.analysis.resampling import score_interval_of
 from kdbook.settings.arms import Metric
 from kdbook.settings.data import ALL
+from kdbook.stats.predictions import on_test, probabilities, score_of, tests_of, with_errors
+from kdbook.stats.resampling import score_interval_of
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
 

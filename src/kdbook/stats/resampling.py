@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from kdbook.analysis.estimates import LEVEL, Estimate, score_interval, sign_test
+from kdbook.stats.estimates import LEVEL, Estimate, score_interval, sign_test
 
 CHUNK_ELEMENTS = 10_000_000  # numbers drawn or multiplied at once
 FEW_ITEMS = 30  # of more items that differ, the bootstrap knows enough

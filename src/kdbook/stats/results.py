@@ -2,9 +2,9 @@
 
 from dataclasses import asdict
 
-from kdbook.analysis.comparisons import compare_by_test
-from kdbook.analysis.metrics import score_by_language
 from kdbook.settings.data import ALL
+from kdbook.stats.comparisons import compare_by_test
+from kdbook.stats.metrics import score_by_language
 from kdbook.store.run import Run, RunSpec
 from kdbook.study.arms import Arms
 from kdbook.study.study import Study
