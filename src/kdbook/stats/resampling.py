@@ -1,4 +1,23 @@
-"""Resampled means of a table of seeds and items, and the estimates that follow from them."""
+r"""Resampled means of a table of seeds and items, and the estimates that follow from them.
+
+A contrast :math:`c_{si}`, of seed :math:`s` on item :math:`i`, is taken for
+
+.. math:: c_{si} = \mu + a_s + b_i + e_{si}
+
+with random seeds :math:`a`, items :math:`b`, and :math:`e`, the chance of one run on one item. A resample of
+its mean is :math:`\bar c + A + B` (the bootstrap of a table with two random factors: Owen 2007, "The
+pigeonhole bootstrap"):
+
+- :math:`A = \hat\sigma_a t_{S-1}` for :math:`S` seeds, with the standard error :math:`\hat\sigma_a` of their
+  mean: that of a small normal sample follows Student's t distribution. Resampling five seeds with replacement
+  gives intervals that are too narrow.
+- :math:`B = \sqrt{h} (\bar b^* - \bar b)`, the mean of items drawn with replacement minus that of all. Means
+  over seeds contain :math:`e` as well, which :math:`A` counts already, so :math:`h` is the share of the
+  variance between items that analysis of variance leaves to :math:`b`.
+- Where few items differ, or none, :math:`B` varies too little: rare errors can be missing from one sample and
+  present in the next. We add one discordant item (Agresti and Min 2005, "Simple improved confidence intervals
+  for comparing matched proportions"), and widen :math:`B` to a score interval.
+"""
 
 import math
 from dataclasses import dataclass, replace
@@ -9,27 +28,14 @@ import numpy as np
 from kdbook.stats.estimates import LEVEL, Estimate, score_interval, sign_test
 
 CHUNK_ELEMENTS = 10_000_000  # numbers drawn or multiplied at once
-FEW_ITEMS = 30  # of more items that differ, the bootstrap knows enough
+FEW_ITEMS = 30  # where more differ, the bootstrap alone is enough
 TAILS = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
 
 Array = np.ndarray
 
 
 class Resampler:
-    """Bootstrap weights for seeds and items, applied alike to every contrast that is compared with another.
-
-    A resample is the mean plus a deviation due to the drawn seeds plus one due to the drawn items (the
-    bootstrap of a table with two random factors: Owen 2007, "The pigeonhole bootstrap"). Three things keep
-    its intervals valid for few seeds and items:
-
-    - The weights of the seeds are such that their mean follows Student's t distribution, as that of a small
-      normal sample does. Resampling five seeds with replacement gives intervals that are too narrow.
-    - Where few items differ, or none, a resample has too little variance: rare errors that are missing in a
-      sample are not missing in the world. We add one discordant item (Agresti and Min 2005, "Simple improved
-      confidence intervals for comparing matched proportions"), and stretch deviations to a score interval.
-    - What is neither seed nor item, but chance of one run on one item, varies with rows and columns and would
-      be counted twice, so its share in the items is removed by analysis of variance.
-    """
+    """Bootstrap weights for seeds and items, the same for all contrasts that are compared with each other."""
 
     def __init__(self, shape: tuple[int, ...], rows: Array, resamples: int) -> None:
         seeds, items = shape
@@ -39,7 +45,7 @@ class Resampler:
         self.counts = item_counts(items, resamples)
         self.rows = self._sums(rows)  # (resamples,)
         self.seeds = _t_weights(rng, seeds, resamples)  # (resamples, seeds)
-        self.pseudo = rng.normal(0, 1 / (items + 2), resamples)  # (resamples,)
+        self.pseudo_item = rng.normal(0, 1 / (items + 2), resamples)  # (resamples,)
 
     def estimate(
         self,
@@ -66,12 +72,12 @@ class Resampler:
         of_items = contrast.mean(axis=0)  # (items,)
         value = of_items.sum() / self.total
         deviations: Array = self._sums(of_items) / self.rows - value
-        deviations *= math.sqrt(_share_of_items(contrast))
+        deviations *= math.sqrt(_item_share(contrast))
         shares = of_items / self.rows_per_item
         if np.count_nonzero(shares) > FEW_ITEMS:
             return deviations
         low, high = score_interval_of(shares)
-        return _stretched(deviations + self.pseudo, low - value, high - value)
+        return _widened(deviations + self.pseudo_item, low - value, high - value)
 
     def _from_seeds(self, contrast: Array, seed_error: tuple[float, float] | None) -> Array:
         """The deviations due to the seeds, shape (resamples,)."""
@@ -79,19 +85,19 @@ class Resampler:
         of_seeds = contrast.sum(axis=1) / self.total  # (seeds,)
         if seed_error is None:
             if seeds == 1:
-                return np.zeros(len(self.pseudo))
+                return np.zeros(len(self.pseudo_item))
             error, freedom = float(np.std(of_seeds, ddof=1)) / math.sqrt(seeds), float(seeds - 1)
             deviations = self.seeds @ (of_seeds - of_seeds.mean())
         else:
             error, freedom = seed_error
-            deviations = error * self._of_student(freedom)
-        reach = error * _t_quantile(freedom) if freedom else 0.0
-        return _stretched(deviations, -reach, reach)
+            deviations = error * self._t_draws(freedom)
+        half_width = error * _t_quantile(freedom) if freedom else 0.0
+        return _widened(deviations, -half_width, half_width)
 
-    def _of_student(self, freedom: float) -> Array:
+    def _t_draws(self, freedom: float) -> Array:
         """Draws from Student's t distribution, shape (resamples,); 0 without any degree of freedom."""
         rng = np.random.default_rng(int(freedom))
-        return rng.standard_t(freedom, len(self.pseudo)) if freedom else np.zeros(len(self.pseudo))
+        return rng.standard_t(freedom, len(self.pseudo_item)) if freedom else np.zeros(len(self.pseudo_item))
 
     def _sums(self, of_items: Array) -> Array:
         """The sum of a number per item over the items of each resample, shape (resamples,)."""
@@ -158,7 +164,7 @@ def _t_weights(rng: np.random.Generator, seeds: int, resamples: int) -> Array:
     return np.asarray(centred / np.sqrt(rng.chisquare(seeds - 1, (resamples, 1)) * seeds))
 
 
-def _share_of_items(contrast: Array) -> float:
+def _item_share(contrast: Array) -> float:
     """Share of the variance between item means that is due to the items rather than to chance of a run on an
     item.
     """
@@ -190,11 +196,12 @@ def _score_interval(shares: Array) -> tuple[float, float]:
     return score_interval(positive / worth, negative / worth, len(shares) / worth)
 
 
-def _stretched(deviations: Array, low: float, high: float) -> Array:
-    """Deviations of which those on each side of 0 reach at least as far as the ends of a 95% CI."""
-    ends = np.quantile(deviations, TAILS)
-    factors = [max(1.0, wanted / end) if end else 1.0 for wanted, end in zip((low, high), ends, strict=True)]
-    return deviations * np.where(deviations < 0, *factors)
+def _widened(deviations: Array, low: float, high: float) -> Array:
+    """Deviations, those on each side of 0 scaled so that a 95% CI of them contains ``low`` and ``high``."""
+    lower, upper = np.quantile(deviations, TAILS)
+    below = max(1.0, low / lower) if lower else 1.0
+    above = max(1.0, high / upper) if upper else 1.0
+    return deviations * np.where(deviations < 0, below, above)
 
 
 def _t_quantile(freedom: float) -> float:
