@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kdbook.analysis import curves
-from kdbook.analysis.curves import ALL_LABELS, LANGUAGES, NOISE, UNLABELLED
 from kdbook.data import UNLABELLED as UNLABELLED_SPLIT
 from kdbook.execution.estimate import rows_per_split
 from kdbook.execution.local import train_in_processes
+from kdbook.pages import curves
+from kdbook.pages.curves import ALL_LABELS, LANGUAGES, NOISE, UNLABELLED
 from kdbook.settings import profile
 from kdbook.settings.arms import BASELINE, DISTILLED, FLOORS, LINEAR, PSEUDO_LABELS, TEACHER, TRANSFER
 from kdbook.settings.automm import Settings

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from kdbook import open_study
-from kdbook.analysis import comparisons, figures, sentences, tables
-from kdbook.analysis.finding import finding
 from kdbook.data import UNLABELLED
+from kdbook.pages import figures, sentences, tables
+from kdbook.pages.finding import finding
 from kdbook.settings.arms import FLOORS, LINEAR, LINEAR_TAUGHT, MAIN_ARMS, PSEUDO_LABELS
+from kdbook.stats import comparisons
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"

@@ -10,13 +10,13 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-from kdbook.analysis.metrics import accuracy
 from kdbook.execution.local import default_jobs
 from kdbook.execution.schedule import train_in_process
 from kdbook.settings import profile
 from kdbook.settings.arms import BASELINE, DISTILLED, LINEAR, LINEAR_TAUGHT, PSEUDO_LABELS, TEACHER, TRANSFER
 from kdbook.settings.profile import Profile
 from kdbook.settings.replicates import Replicate
+from kdbook.stats.metrics import accuracy
 from kdbook.store.location import open_store
 from kdbook.study.study import Study
 

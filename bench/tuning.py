@@ -13,13 +13,13 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-from kdbook.analysis.metrics import accuracy
 from kdbook.execution.local import default_jobs
 from kdbook.execution.schedule import train_in_process
 from kdbook.settings import profile
 from kdbook.settings.data import ALL
 from kdbook.settings.profile import Profile
 from kdbook.settings.tuning import Trial, best
+from kdbook.stats.metrics import accuracy
 from kdbook.store.local import Store
 from kdbook.study.study import Study
 

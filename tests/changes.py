@@ -90,13 +90,13 @@ CHANGES = (
     ),
     Change(
         "a plot function",
-        replacing("src/kdbook/analysis/figures.py", '"seconds of training"', '"seconds of the fit"'),
+        replacing("src/kdbook/pages/figures.py", '"seconds of training"', '"seconds of the fit"'),
         chapters={"teacher", "baseline", "distillation"},
     ),
     Change(
         "a statistics function",
         replacing(
-            "src/kdbook/analysis/calibration.py",
+            "src/kdbook/stats/calibration.py",
             "table = reliability(probability, happened, bins)",
             "table = reliability(probability, happened, bins=bins)",
         ),

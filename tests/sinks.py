@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 from hypothesis import strategies as st
 
-from kdbook.analysis import canvas, markup
+from kdbook.pages import figures, markup
 from kdbook.settings.names import name_problem
 
 HOSTILE = [
@@ -105,16 +105,16 @@ def shown_in_terminal(names: list[str]) -> list[str]:
 
 def shown_in_figure(names: list[str]) -> list[str]:
     """Names in the legend of a figure, drawn as SVG."""
-    figure, axes = canvas.empty(8, 2 + 0.3 * len(names))
+    figure, axes = figures.empty(8, 2 + 0.3 * len(names))
     line = axes.plot([0, 1])[0]
-    canvas.add_legend(axes, [(line, name) for name in names])
+    axes.legend([line for _ in names], [figures.shortened(name) for name in names])
     drawing = io.StringIO()
     with patch("builtins.print"):
-        canvas.finished(figure).savefig(drawing, format="svg")
+        figures.finished(figure).savefig(drawing, format="svg")
     legend = drawing.getvalue().partition('id="legend_1"')[2]
     texts = re.findall(r"<text [^>]*>(.*?)</text>", legend, re.DOTALL)
     shown = [unescape(re.sub("<[^>]+>", "", text)) for text in texts]
-    long = {canvas.shortened(name): name for name in names}
+    long = {figures.shortened(name): name for name in names}
     return [long.get(text, text) for text in shown]
 
 

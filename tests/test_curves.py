@@ -3,7 +3,7 @@
 import pytest
 from helpers import bench_module
 
-from kdbook.analysis import curves
+from kdbook.pages import curves
 from kdbook.settings import profile
 from kdbook.store.local import Store
 from kdbook.study.study import Study

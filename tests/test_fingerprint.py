@@ -236,12 +236,12 @@ def test_an_unknown_root_is_an_error():
 
 def test_names_used_by_cells():
     code = (
-        "from kdbook import open_study\nfrom kdbook.analysis import tables\nfrom kdbook.data import load\n"
+        "from kdbook import open_study\nfrom kdbook.pages import tables\nfrom kdbook.data import load\n"
         "open_study()\ntables.summary_table({})\nprint(load)"
     )
     assert fingerprint.used_names(code) == {
         "kdbook.execution.schedule.open_study",
-        "kdbook.analysis.tables.summary_table",
+        "kdbook.pages.tables.summary_table",
         "kdbook.data.load.load",
     }
 

@@ -5,8 +5,8 @@ import pytest
 import second_implementation as second
 from helpers import ROOT, bench_module
 
-from kdbook.analysis import comparisons, estimates
 from kdbook.settings import profile
+from kdbook.stats import comparisons, estimates
 from kdbook.study import kept
 
 STUDIES = bench_module("massive").PROFILES

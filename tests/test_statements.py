@@ -6,12 +6,9 @@ import pandas as pd
 import pytest
 import torch
 
-from kdbook.analysis import descriptions
 from kdbook.settings import automm, profile
 from kdbook.settings.arms import FLOORS
-from kdbook.store.local import Store
 from kdbook.study.specs import expand
-from kdbook.study.study import Study
 
 pytestmark = pytest.mark.training
 
@@ -98,14 +95,6 @@ def test_augmentation_rounds_up_and_needs_ten_words():
     augmenter = RandomWordAug(action="delete", aug_p=0.1)
     assert augmenter._generate_aug_cnt(13, augmenter.aug_min, augmenter.aug_max) == 2
     assert automm.defaults()["model.hf_text.text_aug_detect_length"] == 10
-
-
-def test_the_early_tutorial_is_shown_with_its_own_values(tmp_path):
-    table = descriptions.deviations(Study(profile.load("embedded"), Store(tmp_path)))
-    in_tutorial = dict(zip(table["point"], table["tutorial"], strict=True))
-    assert "teacher: optim.max_epochs" not in in_tutorial  # eight in both
-    assert in_tutorial["baseline: optim.max_epochs"] == "8"
-    assert not any("env.precision" in point or automm.AUGMENTATION in point for point in in_tutorial)
 
 
 def test_the_longer_control_trains_all_its_epochs():

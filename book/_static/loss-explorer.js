@@ -1,4 +1,4 @@
-// The figure of kdbook.analysis.figures.gradients with sliders. Without this script the page keeps the figure.
+// The figure of the gradients in distillation.md, with sliders. Without this script the page keeps the figure.
 "use strict";
 
 (() => {

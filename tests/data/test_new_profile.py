@@ -8,11 +8,11 @@ import pytest
 import reviews
 from helpers import kdbook_here
 
-from kdbook.analysis import descriptions
 from kdbook.data import new_profile
 from kdbook.data.load import load
 from kdbook.data.new_profile import ProfileRequest
 from kdbook.errors import KdbookError
+from kdbook.pages import descriptions
 from kdbook.settings import profile
 from kdbook.store.local import Store
 from kdbook.study.study import Study

@@ -2,9 +2,9 @@
 
 import pytest
 
-from kdbook.analysis.estimates import Estimate
 from kdbook.export.report import AUTOMM, EAGER, TRACED, ExportReport
 from kdbook.export.student import MODEL, QUANTIZED
+from kdbook.stats.estimates import Estimate
 
 
 @pytest.mark.parametrize(

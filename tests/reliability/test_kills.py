@@ -127,7 +127,7 @@ def kill_while_training(victim: Victim) -> None:
 
 def kill_while_rendering(victim: Victim) -> None:
     """On a full store; every build has something to execute and to write."""
-    module = victim.project / "src" / "kdbook" / "analysis" / "sentences.py"
+    module = victim.project / "src" / "kdbook" / "pages" / "sentences.py"
     text = module.read_text("utf-8")
     for number in range(RENDERING):
         module.write_text(

@@ -22,7 +22,8 @@ import numpy as np
 from runs import simulated
 
 from kdbook import data
-from kdbook.analysis import bootstrap, descriptions
+from kdbook.pages import descriptions
+from kdbook.stats import bootstrap
 from kdbook.settings.data import Data
 
 def report(what, start):

@@ -287,10 +287,10 @@ class Whole:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> Whole:
     """Everything imported, so that forks need not."""
-    from kdbook.analysis import tables
     from kdbook.data import new_profile
     from kdbook.execution import estimate, schedule
     from kdbook.export import predict
+    from kdbook.pages import tables
 
     assert tables and new_profile and estimate and predict
     folder = tmp_path_factory.mktemp("whole")

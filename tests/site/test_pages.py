@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from helpers import CHAPTERS
 
-from kdbook.analysis import canvas
+from kdbook.pages import figures
 
 PAGES = (*CHAPTERS, "glossary", "references", "de-index", "de-quickstart")
 RAW = re.compile(r"\{[\w:-]+\}`|^(:{3,}|`{3,})\{", re.MULTILINE)
@@ -160,7 +160,7 @@ def test_text_in_figures_is_legible_on_a_phone(site, browser, address):
             "[...document.querySelectorAll('article .cell_output img')].map(image => image.clientWidth)"
         )
         for width in filter(None, widths):  # those that a script replaces have none
-            assert canvas.STYLE["font.size"] * width / (7 * 72) >= 9, name
+            assert figures.STYLE["font.size"] * width / (7 * 72) >= 9, name
     page.close()
 
 

@@ -6,8 +6,8 @@ import pytest
 from pyarrow import parquet
 from runs import make_arms
 
-from kdbook.analysis import tables
 from kdbook.errors import KdbookError
+from kdbook.pages import tables
 from kdbook.study import kept
 
 

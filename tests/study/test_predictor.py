@@ -2,9 +2,9 @@
 
 import pytest
 
-from kdbook.analysis.metrics import accuracy
 from kdbook.data import inputs
 from kdbook.errors import KdbookError
+from kdbook.stats.metrics import accuracy
 from kdbook.store import archive
 from kdbook.store.local import Store
 from kdbook.study.study import Study

@@ -15,9 +15,9 @@ import pytest
 import yaml
 from helpers import fit_settings, kdbook, wait_until
 
-from kdbook.analysis import tables
 from kdbook.execution.schedule import train_in_process
 from kdbook.settings import metrics, profile
+from kdbook.stats import results
 from kdbook.store.local import Store
 from kdbook.study.status import State
 from kdbook.study.study import Study
@@ -210,7 +210,7 @@ def test_a_run_that_the_store_has_is_not_trained(smoke):
 
 
 def test_results_match_the_predictions(smoke):
-    for row in tables.results(smoke)["runs"]:
+    for row in results.summary(smoke)["runs"]:
         predictions = smoke.get_or_train(row["name"]).predictions
         german = predictions[predictions["language"] == "de"]
         assert row["scores"]["de"] == pytest.approx((german["label"] == german["prediction"]).mean())

@@ -17,7 +17,7 @@ CHAPTER = """# Title
 :tags: [remove-input]
 
 from kdbook import open_study
-from kdbook.analysis import tables
+from kdbook.pages import tables
 
 study = open_study()
 tables.run_table(CALL)
@@ -110,7 +110,7 @@ def test_status_of_chapters(tmp_path):
         (tmp_path / "book" / f"{name}.md").write_text(content)
     some = opened(tmp_path / "runs")
     now = dependencies('study.get_or_train_arms("teacher")', some)
-    before = {**now, "code": {**now["code"], "kdbook.analysis.tables.run_table": "another"}}
+    before = {**now, "code": {**now["code"], "kdbook.pages.tables.run_table": "another"}}
     built = tmp_path / chapters.BUILT
     built.parent.mkdir(parents=True)
     built.write_text(json.dumps({"book/teacher": {"dependencies": before, "seconds": 4.0}}))
@@ -118,7 +118,7 @@ def test_status_of_chapters(tmp_path):
     assert (index.name, index.state, index.seconds) == ("book/index", "missing", None)
     assert (teacher.state, teacher.reason, teacher.seconds) == (
         "outdated",
-        "code kdbook.analysis.tables.run_table",
+        "code kdbook.pages.tables.run_table",
         4.0,
     )
     built.write_text(json.dumps({"book/teacher": {"dependencies": now, "seconds": 4.0}}))

@@ -177,7 +177,8 @@ def _total(statuses: Sequence[RunStatus | ChapterStatus]) -> str:
 
 def results(name: ProfileOption = None, as_json: JsonOption = False) -> None:
     """Show the accuracies and times of the finished runs; trains nothing."""
-    from kdbook.analysis import tables  # imports pandas and scipy, which takes seconds
+    from kdbook.pages import tables  # imports pandas and scipy, which takes seconds
+    from kdbook.stats.results import summary
 
     study = open_study(name)
     completed = [run for _, run in study.completed_runs()]
@@ -186,7 +187,7 @@ def results(name: ProfileOption = None, as_json: JsonOption = False) -> None:
         command = f"kdbook run --profile {name or study.profile.name}"
         say(f"{missing} of {len(study.specs)} runs are not finished; train them with: {command}")
     if as_json:
-        print_json(tables.results(study))
+        print_json(summary(study))
         return
     if not completed:
         return

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from kdbook.analysis import bootstrap
-from kdbook.analysis.cascade import cascade
-from kdbook.analysis.costs import latencies
-from kdbook.analysis.estimates import Estimate
-from kdbook.analysis.metrics import training_seconds
 from kdbook.data import UNLABELLED
 from kdbook.export import onnx_export
 from kdbook.export.student import MODEL, QUANTIZED
 from kdbook.settings.arms import BASELINE, DISTILLED, FLOORS, PSEUDO_LABELS, TRANSFER
+from kdbook.stats import bootstrap
+from kdbook.stats.costs import latencies
+from kdbook.stats.estimates import Estimate
+from kdbook.stats.metrics import training_seconds
+from kdbook.stats.predictions import cascade
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
 from kdbook.study.study import Study

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kdbook.analysis import bootstrap
-from kdbook.analysis import predictions as stored_predictions
 from kdbook.atomic import atomic
 from kdbook.data import texts
 from kdbook.errors import KdbookError
 from kdbook.export import latency, student, weights
 from kdbook.export.report import AUTOMM, ExportReport, model_card
 from kdbook.paths import exists, writing
+from kdbook.stats import bootstrap
+from kdbook.stats import predictions as stored_predictions
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
 from kdbook.study.study import Study

@@ -8,13 +8,13 @@ from importlib.resources import files
 
 import pandas as pd
 
-from kdbook.analysis import bootstrap, descriptions, markup
-from kdbook.analysis.estimates import Estimate
-from kdbook.analysis.markup import code, plain
-from kdbook.analysis.phrases import conjunction, count, interval, points
 from kdbook.data import texts
 from kdbook.export import student
+from kdbook.pages import descriptions, markup
+from kdbook.pages.markup import code, conjunction, count, interval, plain, points
 from kdbook.settings.arms import LINEAR
+from kdbook.stats import bootstrap
+from kdbook.stats.estimates import Estimate
 from kdbook.store.run import Run
 from kdbook.study.arms import Arms
 from kdbook.study.study import Study

@@ -13,7 +13,7 @@ import yaml
 from pydantic import JsonValue
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 GROUPS = ("distiller", "env", "model", "optim")
 DISTILLER_PREFIX = "distiller."  # how the keys of its settings begin
@@ -127,32 +127,6 @@ def flatten(nested: Any, prefix: str = "") -> Settings:
             raise ValueError(f"{min(twice)} is set twice")
         flat |= inner
     return flat
-
-
-def distiller_weights(chosen: Mapping[str, JsonValue]) -> Settings:
-    """Temperature and weights of the distiller in effect: AutoMM's defaults where none are chosen."""
-    in_effect = defaults() | dict(chosen)
-    return {
-        key: value
-        for key, value in in_effect.items()
-        if key in DISTILLER and key.endswith(("temperature", "weight"))
-    }
-
-
-def distiller_table(chosen: Mapping[str, JsonValue]) -> "pd.DataFrame":
-    """Every setting of the distiller: AutoMM's default, the value chosen here, and its effect."""
-    import pandas as pd
-
-    rows = [
-        {
-            "distiller.": key.removeprefix("distiller."),
-            "default": repr(defaults().get(key)),
-            "here": repr(chosen.get(key, defaults().get(key))),
-            "effect": effect,
-        }
-        for key, effect in DISTILLER.items()
-    ]
-    return pd.DataFrame(rows).set_index("distiller.")
 
 
 def advice(key: str, known: list[str]) -> str:

@@ -19,7 +19,7 @@ CHAPTER = """# Title
 :tags: [remove-input]
 
 from kdbook import open_study
-from kdbook.analysis import tables
+from kdbook.pages import tables
 
 study = open_study()
 ```

@@ -1,0 +1,1 @@
+"""Numbers from stored predictions: scores, differences, their intervals. Nothing here needs a model."""
