@@ -1211,13 +1211,6 @@ def test_a_run_that_rots_in_the_bucket_does_not_hide_the_others(bucket, tally, t
         assert_whole(RemoteStore(URL, tmp_path / "fourth"), SECOND)
 
 
-def test_a_run_that_rots_here_is_copied_again_and_stays_there(bucket, tally):
-    with machine(bucket, "rotten") as store, tally.trial("a copy that rots"):
-        assert store.verify(FIRST)
-        assert f"{BASE}/commits/{FIRST}.json" in objects()
-        assert_whole(RemoteStore(URL, store.root), FIRST)
-
-
 def test_other_objects_in_a_bucket_are_let_alone(bucket, tally):
     """Somebody keeps notes beside the runs, and a console made empty objects for folders."""
     notes = {

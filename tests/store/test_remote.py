@@ -1,6 +1,7 @@
-"""A store on an S3 server of this machine: whole runs or none, whatever happens to the connection."""
+"""A store behind a URL has whole runs or none; in memory, and on an S3 server where the connection matters."""
 
 import contextlib
+import errno
 import json
 import os
 import socket
@@ -14,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import s3fs
+from fsspec.implementations.memory import MemoryFileSystem
 from helpers import FEW_RUNS, few_profile
 from runs import make_record, predictions, write_results
 
@@ -25,8 +27,6 @@ from kdbook.store.location import open_store
 from kdbook.store.remote import FILES, MARKERS, RemoteStore
 from kdbook.store.run import RECORD
 from kdbook.study.study import Study
-
-pytestmark = pytest.mark.training
 
 BUCKET = "runs"
 RECORD_OF = make_record()
@@ -104,25 +104,30 @@ def cable(server):
 
 @pytest.fixture
 def bucket(server, cable, tmp_path, monkeypatch):
-    """Name of an empty folder on the server, reached through the cable; tests see the server itself as a file system."""
+    """URL of an empty folder on the server, reached through the cable."""
     for name, value in (("ACCESS_KEY_ID", "x"), ("SECRET_ACCESS_KEY", "x"), ("DEFAULT_REGION", "us-east-1")):
         monkeypatch.setenv(f"AWS_{name}", value)
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{cable.port}")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
     s3fs.S3FileSystem.clear_instance_cache()
-    files(server).makedirs(BUCKET, exist_ok=True)
+    s3fs.S3FileSystem(endpoint_url=f"http://127.0.0.1:{server}").makedirs(BUCKET, exist_ok=True)
     return f"s3://{BUCKET}/{tmp_path.name}"
 
 
-def files(server: int) -> s3fs.S3FileSystem:
-    return s3fs.S3FileSystem(
-        endpoint_url=f"http://127.0.0.1:{server}",
-        key="x",
-        secret="x",
-        use_listings_cache=False,
-        skip_instance_cache=True,
-    )
+@pytest.fixture
+def url(tmp_path):
+    """URL of an empty folder in the memory of this process."""
+    return f"memory://{BUCKET}/{tmp_path.name}"
+
+
+@pytest.fixture
+def machine(url, tmp_path):
+    """Opens the store in memory as a machine of this name does."""
+    return lambda name: RemoteStore(url, tmp_path / name)
+
+
+MEMORY = MemoryFileSystem()
 
 
 def keep(store: Store, key: str, numbers=(1, 2, 3)) -> None:
@@ -134,6 +139,51 @@ def keep(store: Store, key: str, numbers=(1, 2, 3)) -> None:
         store.finish(directory, make_record(interruptions=numbers[0]))
 
 
+@pytest.mark.parametrize(
+    ("failure", "message"),
+    [
+        (PermissionError("Access Denied"), "denies access; it needs the rights .*Access Denied"),
+        (OSError(errno.ENOSPC, "No space left on device"), "the disk of .*, the copy of .*, is full"),
+        (TimeoutError("timed out"), "can't be reached: timed out. Finished runs are kept in"),
+    ],
+)
+@pytest.mark.parametrize("call", ["cat_file", "get_file"])
+def test_a_failure_is_named_and_is_not_damage(machine, monkeypatch, call, failure, message):
+    keep(machine("one"), A)
+    assert machine("other").get(A)  # without the weights
+
+    def fail(*arguments, **settings):
+        raise failure
+
+    with monkeypatch.context() as patch, pytest.raises(KdbookError, match=message):
+        patch.setattr(MemoryFileSystem, call, fail)
+        machine("other").verify(A)
+    assert machine("other").verify(A) == [] and machine("third").get(A)
+
+
+def test_what_one_machine_keeps_another_reads(machine):
+    one, other = machine("one"), machine("other")
+    assert other.get(A) is None and list(other) == [] and other.keys() == []
+    keep(one, A)
+    run = other.get(A)
+    assert run.record == one.get(A).record and run.predictions["a"].tolist() == [1, 2, 3]
+    assert not (run.path / "predictor").exists()  # weights come when they are asked for
+    weights = one.root / A / "predictor" / "model.ckpt"
+    assert (run.predictor / "model.ckpt").read_bytes() == weights.read_bytes()
+    assert other.verify(A) == [] and [run.key for run in machine("third")] == [A]
+
+
+def test_the_first_of_two_markers_stays(machine, url):
+    one, other = machine("one"), machine("other")
+    with other.writing(A) as directory:  # looked when nothing was there
+        keep(one, A, (1,))
+        pd.DataFrame({"a": (2,)}).to_parquet(directory / "predictions.parquet")
+        other.finish(directory, make_record())
+    assert machine("third").get(A).predictions["a"].tolist() == [1]
+    assert len(MEMORY.ls(f"{url}/{FILES}")) == 1
+
+
+@pytest.mark.training
 @pytest.mark.parametrize("url", ["s3://typo-in-the-name/runs", "s3://"])
 def test_a_bucket_that_does_not_exist_is_named_before_anything_is_trained(bucket, tmp_path, url):
     store = RemoteStore(url, tmp_path / "one")
@@ -142,41 +192,7 @@ def test_a_bucket_that_does_not_exist_is_named_before_anything_is_trained(bucket
             read()
 
 
-def test_missing_rights_are_named(bucket, tmp_path, monkeypatch):
-    store = RemoteStore(bucket, tmp_path / "one")
-    system, _ = store.bucket._files
-
-    def denied(*arguments, **settings):
-        raise PermissionError("Access Denied")
-
-    monkeypatch.setattr(system, "cat_file", denied)
-    with pytest.raises(KdbookError, match="denies access .Access Denied.; it needs the rights to list"):
-        store.get(A)
-
-
-def test_what_one_machine_keeps_another_reads(bucket, tmp_path):
-    one, other = RemoteStore(bucket, tmp_path / "one"), RemoteStore(bucket, tmp_path / "other")
-    assert other.get(A) is None and list(other) == [] and other.keys() == []
-    keep(one, A)
-    run = other.get(A)
-    assert run.record == one.get(A).record and run.predictions["a"].tolist() == [1, 2, 3]
-    assert not (run.path / "predictor").exists()  # weights come when they are asked for
-    assert (run.predictor / "model.ckpt").read_bytes() == (
-        one.root / A / "predictor" / "model.ckpt"
-    ).read_bytes()
-    assert other.verify(A) == [] and [run.key for run in RemoteStore(bucket, tmp_path / "third")] == [A]
-
-
-def test_the_first_of_two_markers_stays(bucket, tmp_path, server):
-    one, other = RemoteStore(bucket, tmp_path / "one"), RemoteStore(bucket, tmp_path / "other")
-    with other.writing(A) as directory:  # looked when nothing was there
-        keep(one, A, (1,))
-        pd.DataFrame({"a": (2,)}).to_parquet(directory / "predictions.parquet")
-        other.finish(directory, make_record())
-    assert RemoteStore(bucket, tmp_path / "third").get(A).predictions["a"].tolist() == [1]
-    assert len(files(server).ls(f"{bucket}/{FILES}")) == 1
-
-
+@pytest.mark.training
 def test_two_that_send_at_once_leave_a_whole_run(bucket, tmp_path):
     stores = [RemoteStore(bucket, tmp_path / str(n)) for n in range(4)]
     threads = [threading.Thread(target=keep, args=(store, A, (n,))) for n, store in enumerate(stores)]
@@ -190,6 +206,7 @@ def test_two_that_send_at_once_leave_a_whole_run(bucket, tmp_path):
     assert run.predictor and reader.verify(A) == []
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("after", [0, 300, 5_000, 50_000, 150_000])
 def test_a_cut_connection_is_one_clear_line_and_nothing_is_lost(bucket, cable, tmp_path, after):
     one = RemoteStore(bucket, tmp_path / "one")
@@ -213,19 +230,18 @@ def test_a_cut_connection_is_one_clear_line_and_nothing_is_lost(bucket, cable, t
 
 
 @pytest.mark.parametrize("name", [RECORD, "predictor/model.ckpt"])
-def test_what_was_changed_on_the_server_is_never_read(bucket, tmp_path, server, name):
-    keep(RemoteStore(bucket, tmp_path / "one"), A)
-    there = files(server)
-    (folder,) = there.ls(f"{bucket}/{FILES}")
-    there.pipe_file(f"{folder}/{name}", there.cat_file(f"{folder}/{name}")[:-1] + b"!")
-    other = RemoteStore(bucket, tmp_path / "other")
+def test_what_was_changed_there_is_never_read(machine, url, name):
+    keep(machine("one"), A)
+    (folder,) = MEMORY.ls(f"{url}/{FILES}", detail=False)
+    MEMORY.pipe_file(f"{folder}/{name}", MEMORY.cat_file(f"{folder}/{name}")[:-1] + b"!")
+    other = machine("other")
     if name == RECORD:
         assert other.get(A) is None and "is not what was committed" in other.withdrawn[A]
     else:
         with pytest.raises(KdbookError, match=f"{name} of a+-.* is not what was committed"):
             assert other.get(A).predictor
         assert other.verify(A)
-    assert not there.exists(f"{bucket}/{MARKERS}/{A}.json")
+    assert not MEMORY.exists(f"{url}/{MARKERS}/{A}.json")
 
 
 @pytest.mark.parametrize(
@@ -237,37 +253,31 @@ def test_what_was_changed_on_the_server_is_never_read(bucket, tmp_path, server, 
         lambda marker: [marker],
     ],
 )
-def test_a_marker_that_is_none(bucket, tmp_path, server, change):
-    keep(RemoteStore(bucket, tmp_path / "one"), A)
-    there, marker = files(server), f"{bucket}/{MARKERS}/{A}.json"
-    there.pipe_file(marker, json.dumps(change(json.loads(there.cat_file(marker)))).encode())
+def test_a_marker_that_is_none(machine, url, change):
+    keep(machine("one"), A)
+    marker = f"{url}/{MARKERS}/{A}.json"
+    MEMORY.pipe_file(marker, json.dumps(change(json.loads(MEMORY.cat_file(marker)))).encode())
     with pytest.raises(KdbookError, match="the commit marker of the run a+ in .* can't be read"):
-        RemoteStore(bucket, tmp_path / "other").get(A)
+        machine("other").get(A)
 
 
-def test_a_removed_run_is_gone_everywhere(bucket, tmp_path, server):
-    one = RemoteStore(bucket, tmp_path / "one")
-    keep(one, A)
-    one.remove(A)
-    assert one.get(A) is None and RemoteStore(bucket, tmp_path / "other").get(A) is None
-    assert not files(server).exists(f"{bucket}/{FILES}")
+def test_a_removed_run_is_gone_everywhere(machine, url):
+    keep(machine("one"), A)
+    machine("one").remove(A)
+    assert machine("one").get(A) is None and machine("other").get(A) is None
+    assert not MEMORY.find(f"{url}/{FILES}")
 
 
-def test_a_run_damaged_here_is_copied_anew(bucket, tmp_path):
-    one = RemoteStore(bucket, tmp_path / "one")
-    keep(one, A)
-    (one.root / A / "predictor" / "model.ckpt").write_bytes(b"!")
-    assert RemoteStore(bucket, tmp_path / "one").verify(A)
-    assert (
-        RemoteStore(bucket, tmp_path / "one").get(A).predictor
-        and RemoteStore(bucket, tmp_path / "one").verify(A) == []
-    )
+def test_a_run_damaged_here_is_copied_anew(machine):
+    keep(machine("one"), A)
+    (machine("one").root / A / "predictor" / "model.ckpt").write_bytes(b"!")
+    assert machine("one").verify(A)
+    assert machine("one").get(A).predictor and machine("one").verify(A) == []
 
 
-def test_an_export_holds_the_weights(bucket, tmp_path):
-    keep(RemoteStore(bucket, tmp_path / "one"), KEY)
-    other = RemoteStore(bucket, tmp_path / "other")
-    archive.export([other.get(KEY)], tmp_path / "runs.zip")
+def test_an_export_holds_the_weights(machine, tmp_path):
+    keep(machine("one"), KEY)
+    archive.export([machine("other").get(KEY)], tmp_path / "runs.zip")
     archive.import_runs(tmp_path / "runs.zip", target := Store(tmp_path / "target"))
     assert target.verify(KEY) == []
 
@@ -279,6 +289,7 @@ def test_urls_that_lead_nowhere(monkeypatch, tmp_path):
         open_store().get(A)
 
 
+@pytest.mark.training
 def test_two_builds_at_once_on_machines_of_their_own_end_alike(bucket, smoke, tmp_path):
     """Each distils from teachers that it may not have trained; what a third reads is whole, and that of one process."""
     few = str(few_profile(tmp_path))

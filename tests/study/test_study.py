@@ -14,9 +14,9 @@ from kdbook.store import archive
 from kdbook.store.local import PARTIAL, Store
 from kdbook.store.run import PREDICTIONS, PREDICTOR, PROGRESS, RECORD
 from kdbook.study import identity
+from kdbook.study.orphans import orphaned_runs
 from kdbook.study.status import State
 from kdbook.study.study import Study
-from kdbook.study.unreached import unreached
 from kdbook.training.fit import FitSettings
 
 
@@ -210,14 +210,20 @@ def test_a_damaged_run_is_named_and_trained_anew(tmp_path, trained):
 
 
 def test_a_teacher_with_changed_weights_is_trained_anew_before_it_teaches(tmp_path, trained):
-    some = opened(tmp_path)
-    weights = some.get_or_train("teacher").predictor / "weights"
-    some.store.remove(some.get_or_train("teacher").key)
-    some.get_or_train("teacher")
+    weights = opened(tmp_path).get_or_train("teacher").predictor / "assets.json"
     weights.write_text("foreign")
-    fresh = opened(tmp_path)
-    fresh.get_or_train("distilled")
-    assert trained == [0, 0, 0, 0] and not weights.exists()
+    opened(tmp_path).get_or_train("distilled")
+    assert trained == [0, 0, 0] and weights.read_text() == "{}"
+
+
+def test_a_student_whose_teacher_is_missing_or_damaged_fails_alone(tmp_path, trained):
+    some = opened(tmp_path)
+    with pytest.raises(KdbookError, match="teacher-0 must be trained before its students"):
+        some.train(some.specs["distilled-0"])
+    (some.get_or_train("teacher").predictor / "assets.json").write_text("changed")
+    with pytest.raises(KdbookError, match="teacher-0 is damaged .*assets.json was changed.* train it again"):
+        some.train(some.specs["distilled-0"])
+    assert trained == [0]
 
 
 def test_no_student_is_distilled_from_an_imported_teacher_that_is_not_trusted(tmp_path, trained):
@@ -246,7 +252,7 @@ def test_runs_that_no_profile_reaches(tmp_path, trained):
     changed.get_or_train("baseline")
     mine = opened(tmp_path, name="my-own", data=profile.load("smoke").data.model_copy(update={"seed": 5}))
     mine.get_or_train("baseline")
-    runs, unknown = unreached(Store(tmp_path))
+    runs, unknown = orphaned_runs(Store(tmp_path))
     assert [run.key for run in runs] == [changed.get_or_train("baseline").key]
     assert list(unknown) == ["my-own"]
 

@@ -51,7 +51,7 @@ def run(
         _rehearse(name)
         return
     study = open_study(name)
-    missing = [status for status in study.status() if status.state is not State.CURRENT]
+    missing = study.to_train(study.specs.values())
     say(f"profile {study.profile.name}: {len(study.specs)} runs, {len(missing)} to train")
     for each in missing:
         say(f"  {each.name}: {each.state}, {each.reason}; takes {duration(each.seconds)}")

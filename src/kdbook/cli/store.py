@@ -16,7 +16,7 @@ from kdbook.store import archive
 from kdbook.store.local import DAMAGED, PARTIAL
 from kdbook.store.location import open_store
 from kdbook.store.run import bytes_of
-from kdbook.study.unreached import unreached
+from kdbook.study.orphans import orphaned_runs
 
 WHY_LEFT = {PARTIAL: "left by an interrupted training, download or import", DAMAGED: "damaged"}
 
@@ -57,7 +57,7 @@ def gc(
     showing them.
     """
     store = open_store()
-    runs, unreadable = unreached(store, profiles or [])
+    runs, unreadable = orphaned_runs(store, profiles or [])
     for profile, reason in unreadable.items():
         say(f"keeping all runs of the profile {profile}, which can't be read: {reason}")
     leftovers = store.leftovers()

@@ -3,15 +3,16 @@
 import shutil
 import stat
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from kdbook.atomic import atomic
 from kdbook.errors import KdbookError
 from kdbook.paths import is_file, writing
+from kdbook.store.files import explaining_errors, fetch
 from kdbook.store.local import PARTIAL, UNPACKED, Store
-from kdbook.store.run import MANIFEST, Manifest, Run, file_names, is_key, read_manifest
+from kdbook.store.run import MANIFEST, Manifest, Run, is_key, read_manifest, write_manifest
 
 MAX_MANIFEST_BYTES = 2**20
 MAX_COMPRESSION = 100  # ratio of sizes; weights, tables and text compress less
@@ -31,8 +32,8 @@ def export(runs: Iterable[Run], path: Path, report: Callable[[Run], None] = lamb
     """
     with (
         writing(path),
-        atomic(path) as partial,
-        zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        atomic(path) as unfinished,
+        zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
     ):
         for run in runs:
             if problems := run.problems():
@@ -42,7 +43,7 @@ def export(runs: Iterable[Run], path: Path, report: Callable[[Run], None] = lamb
                 )
             if run.download_weights:
                 run.download_weights()
-            for name in sorted([*file_names(run.path), MANIFEST]):
+            for name in sorted([*run.manifest, MANIFEST]):
                 archive.write(run.path / name, f"{run.key}/{name}")
             report(run)
 
@@ -67,7 +68,12 @@ def import_runs(
     """
     if not is_file(path):
         raise KdbookError(f"the file {str(path)!r} does not exist")
-    with _explaining_errors(path), zipfile.ZipFile(path) as archive:
+    with (
+        explaining_errors(
+            f"{str(path)!r} can't be read as an export of kdbook", f"the run store {store.root}"
+        ),
+        zipfile.ZipFile(path) as archive,
+    ):
         _refuse_bombs(archive, path, store)
         keys = list(dict.fromkeys(_key(name, path) for name in archive.namelist()))
         if not keys:
@@ -76,27 +82,12 @@ def import_runs(
             manifest = _manifest(archive, key, path)
             new = store.get(key) is None
             if new:
-                with _unpacked(archive, key, manifest, store, path) as run:
-                    store.put(run, imported=not trust)
+                with store.arriving(key, UNPACKED) as folder:
+                    _unpack(archive, key, manifest, folder, path)
+                    store.put(key, folder, imported=not trust)
             elif trust:
                 store.trust(key)
             report(key, new)
-
-
-@contextmanager
-def _explaining_errors(path: Path) -> Iterator[None]:
-    """Turn whatever a file that is no good archive raises into one line.
-
-    Besides its own error, ``zipfile`` raises those of the system and of its decompressors, and several
-    built-in ones: for encrypted entries, unknown methods, names that can't be decoded.
-    """
-    try:
-        yield
-    except KdbookError:
-        raise
-    except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise KdbookError(f"{str(path)!r} can't be read as an export of kdbook: {reason}") from error
 
 
 def _refuse_bombs(archive: zipfile.ZipFile, path: Path, store: Store) -> None:
@@ -144,30 +135,24 @@ def _manifest(archive: zipfile.ZipFile, key: str, path: Path) -> Manifest:
     return manifest
 
 
-@contextmanager
-def _unpacked(
-    archive: zipfile.ZipFile, key: str, manifest: Manifest, store: Store, path: Path
-) -> Iterator[Path]:
-    """The files of a run in a folder of the store, checked; the folder is removed in the end."""
-    with store.locked(f"{key}{UNPACKED}"):
-        folder = store.ensure_folder(PARTIAL) / f"{key}{UNPACKED}"
-        shutil.rmtree(folder, ignore_errors=True)
-        try:
-            for file in (*manifest, MANIFEST):
-                target = folder / key / file
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with archive.open(f"{key}/{file}") as source, target.open("wb") as sink:
-                    shutil.copyfileobj(source, sink)  # zipfile reads no more than the announced size
-            if problem := _problem(Run(folder / key), key):
-                raise KdbookError(f"{str(path)!r}: the run {key} was changed after its export: {problem}")
-            yield folder / key
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+def _unpack(archive: zipfile.ZipFile, key: str, manifest: Manifest, folder: Path, path: Path) -> None:
+    """Unpack a run into a folder, and check that it is the one of this key."""
+    for name, sha256 in manifest.items():
+        read = partial(_extract, archive, f"{key}/{name}")
+        fetch(read, folder / name, sha256, f"{name} of the run {key} in {str(path)!r}")
+    write_manifest(folder, manifest)
+    if problem := _problem(Run(folder), key):
+        raise KdbookError(f"{str(path)!r}: the run {key} can't be imported: {problem}")
+
+
+def _extract(archive: zipfile.ZipFile, name: str, target: Path) -> None:
+    with archive.open(name) as source, target.open("wb") as sink:
+        shutil.copyfileobj(source, sink)  # zipfile reads no more than the announced size
 
 
 def _problem(run: Run, key: str) -> str:
     """Why an unpacked run is not the one of this key; empty if it is."""
-    if problems := run.problems():
+    if problems := run.problems(only=()):
         return problems[0]
     if not run.has_record():
         return "its record can't be read by this version of kdbook"

@@ -4,7 +4,6 @@ A run is written into a directory of its own under ``partial`` and renamed into 
 a reader never sees half of one, and an interrupted run is never taken for a finished one.
 """
 
-import json
 import os
 import re
 import shutil
@@ -30,8 +29,8 @@ from kdbook.store.run import (
     hash_of,
     is_key,
     is_of_system,
-    read_manifest,
     write,
+    write_manifest,
 )
 
 PARTIAL = "partial"
@@ -58,7 +57,7 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.withdrawn: dict[str, str] = {}  # why runs were withdrawn from a shared store, by key
-        self._checked: dict[str, list[str]] = {}
+        self._sound: set[str] = set()  # keys of runs whose results were checked
         self._index: tuple[int | None, list[Run]] = (None, [])
 
     def get(self, key: str) -> Run | None:
@@ -76,9 +75,10 @@ class Store:
         run, quarantined = self._run(key), Run(self.root / DAMAGED / key)
         if not run.path.is_dir():
             return quarantined.problems() if quarantined.path.is_dir() else []
-        if key not in self._checked:
-            self._checked[key] = run.problems(RESULTS)
-        return self._checked[key]
+        problems = [] if key in self._sound else run.problems(RESULTS)
+        if not problems:
+            self._sound.add(key)
+        return problems
 
     def __iter__(self) -> Iterator[Run]:
         """All undamaged runs, newest first."""
@@ -123,7 +123,7 @@ class Store:
         if partial.is_symlink():
             raise self._is_link(partial)
         with self.locked(key, wait):
-            self._checked.pop(key, None)
+            self._sound.discard(key)
             if not Run(partial).problems():  # committed by a writer that was stopped before it moved its run
                 self._commit(partial)
             partial.mkdir(parents=True, exist_ok=True)
@@ -134,14 +134,27 @@ class Store:
             elif not any(partial.iterdir()):
                 partial.rmdir()
 
-    def put(self, run: Path, imported: bool) -> None:
+    @contextmanager
+    def arriving(self, key: str, suffix: str) -> Iterator[Path]:
+        """Give an empty folder to copy a run into, one process at a time; what stays in it is removed."""
+        with self.locked(f"{key}{suffix}"):
+            folder = self.ensure_folder(PARTIAL) / f"{key}{suffix}"
+            if folder.is_symlink():
+                raise self._is_link(folder)
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            try:
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def put(self, key: str, run: Path, imported: bool) -> None:
         """Move a finished run, in a folder on the same disk, into the store, unless it is there by now."""
-        key = run.name
         with self.writing(key) as directory:
             if self.get(key):
                 return
             if imported:
-                self.mark_imported(key, (run / MANIFEST).read_text("utf-8"))
+                self._note(IMPORTED, key, (run / MANIFEST).read_text("utf-8"))
             else:
                 self.trust(key)
             shutil.rmtree(directory)
@@ -165,8 +178,7 @@ class Store:
     def finish(self, directory: Path, record: RunRecord) -> None:
         """Write the record of a run, and last its manifest: with that the run is complete."""
         write(directory / RECORD, record.model_dump_json(indent=2))
-        manifest = {name: hash_of(directory / name) for name in sorted(file_names(directory))}
-        write(directory / MANIFEST, json.dumps(manifest, indent=2))
+        write_manifest(directory, {name: hash_of(directory / name) for name in sorted(file_names(directory))})
 
     def cached_digest(self, origin: str, compute: Callable[[], str]) -> str:
         """The digest of the data of this origin, computed once and remembered where the store is writable."""
@@ -222,7 +234,7 @@ class Store:
             path.unlink(missing_ok=True)
             return
         try:
-            manifest = read_manifest((path / MANIFEST).read_text("utf-8"))
+            manifest = Run(path).manifest
         except (OSError, ValueError):
             manifest = {}  # it was never finished, so all of it is the store's
         if manifest and set(file_names(path)) - manifest.keys():
@@ -242,22 +254,13 @@ class Store:
         """The file for the outputs of the teacher of this key; see :mod:`kdbook.training.teacher_outputs`."""
         return self.root / OUTPUTS / f"{key}.safetensors"
 
-    def mark_imported(self, key: str, manifest: str) -> None:
-        """Note, before it is moved in, that the run of this key, with this manifest, was trained
-        elsewhere.
-        """
-        self._note(IMPORTED, key, manifest)
-
     def trust(self, key: str) -> None:
         """Let an imported run be used like one that was trained here."""
         with suppress(NotADirectoryError):
             (self.root / IMPORTED / key).unlink(missing_ok=True)
 
     def imported(self, key: str) -> bool:
-        """Whether the run of this key was trained elsewhere.
-
-        One retrained here since then has another manifest.
-        """
+        """Whether the run of this key was trained elsewhere; one retrained here has another manifest."""
         try:
             noted = (self.root / IMPORTED / key).read_text("utf-8")
             return noted == (self.root / key / MANIFEST).read_text("utf-8")
@@ -319,9 +322,7 @@ class Store:
         """
         try:
             layout = self._layout()
-            entries = (
-                _entries(self.root) if layout != OUR_LAYOUT else []
-            )  # a store may have thousands of them
+            entries = [] if layout == OUR_LAYOUT else _entries(self.root)  # thousands in a store
         except OSError as error:
             raise KdbookError(f"the run store {self.root} can't be read: {error.strerror}") from error
         if layout and layout != OUR_LAYOUT:
@@ -383,7 +384,7 @@ class Store:
             self.discard(target)
         if target.exists():
             raise KdbookError(f"{target} has files that are not kdbook's; move them elsewhere")
-        self._checked.pop(key, None)
+        self._sound.discard(key)
         if run.is_dir():
             run.replace(target)
         return target

@@ -8,10 +8,8 @@ same run, the first marker stays.
 The small files of a run are downloaded when the run is looked up, the weights when they are needed.
 """
 
-import errno
 import hashlib
 import json
-import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,18 +23,9 @@ from pydantic import BaseModel
 
 from kdbook.errors import KdbookError
 from kdbook.hashing import digest_of
-from kdbook.store.local import COPY, OUR_LAYOUT, PARTIAL, UNSENT, Store
-from kdbook.store.run import (
-    MANIFEST,
-    RESULTS,
-    DamagedError,
-    Manifest,
-    Run,
-    hash_of,
-    is_key,
-    read_manifest,
-    write,
-)
+from kdbook.store.files import DamagedError, explaining_errors, fetch
+from kdbook.store.local import COPY, OUR_LAYOUT, UNSENT, Store
+from kdbook.store.run import MANIFEST, RESULTS, Manifest, Run, is_key, read_manifest, write_manifest
 
 MARKERS = "commits"
 FILES = "files"
@@ -68,17 +57,14 @@ class Bucket:
 
     def committed_keys(self) -> list[str]:
         """The keys of all committed runs."""
-        with self._explaining_errors():
-            files, base = self._files
-            with suppress(FileNotFoundError):
-                names = [Path(name) for name in files.ls(f"{base}/{MARKERS}", detail=False)]
-                return sorted(name.stem for name in names if is_key(name.stem) and name.suffix == ".json")
+        with self._objects() as (files, base), suppress(FileNotFoundError):
+            names = [Path(name) for name in files.ls(f"{base}/{MARKERS}", detail=False)]
+            return sorted(name.stem for name in names if is_key(name.stem) and name.suffix == ".json")
         return []
 
     def marker(self, key: str) -> CommitMarker | None:
         """The commit marker of a run, or None if the run is not there."""
-        with self._explaining_errors():
-            files, base = self._files
+        with self._objects() as (files, base):
             try:
                 text = files.cat_file(f"{base}/{MARKERS}/{key}.json")
             except FileNotFoundError:
@@ -99,51 +85,48 @@ class Bucket:
             ) from error
         return marker
 
-    def upload(self, run: Path, manifest: Manifest) -> None:
-        """Upload the files of a run, and commit it."""
-        folder = f"{run.name}-{uuid.uuid4().hex[:8]}"
+    def commit(self, run: Run) -> None:
+        """Upload the files of a run, then its commit marker."""
+        folder, manifest = f"{run.key}-{uuid.uuid4().hex[:8]}", run.manifest
         marker = CommitMarker(layout=OUR_LAYOUT, folder=folder, manifest=manifest)
         marker = marker.model_copy(update={"digest": digest_of(marker.model_dump(exclude={"digest"}))})
-        with self._explaining_errors():
-            files, base = self._files
+        with self._objects() as (files, base):
             for name in manifest:
-                files.put_file(str(run / name), f"{base}/{FILES}/{folder}/{name}")
-            files.pipe_file(f"{base}/{MARKERS}/{run.name}.json", marker.model_dump_json().encode())
+                files.put_file(str(run.path / name), f"{base}/{FILES}/{folder}/{name}")
+            files.pipe_file(f"{base}/{MARKERS}/{run.key}.json", marker.model_dump_json().encode())
 
-    def download(self, marker: CommitMarker, name: str, target: Path) -> None:
-        """Download one file of a run, and check its content.
-
-        Raises
-        ------
-        DamagedError
-            If it is not the content that was committed, and the same in a second download.
-        KdbookError
-            If it can't be downloaded whole.
-        """
-        hashes = []
-        for _ in range(2):  # what was cut off on the way differs from what was damaged there
-            with self._explaining_errors():
-                files, base = self._files
-                files.get_file(f"{base}/{FILES}/{marker.folder}/{name}", str(target))
-                hashes.append(hash_of(target))
-            if hashes[-1] == marker.manifest[name]:
-                return
-        if hashes[0] == hashes[1]:
-            raise DamagedError(f"{name} of {marker.folder} in {self.url} is not what was committed")
-        raise KdbookError(f"{name} of {marker.folder} does not arrive whole from {self.url}; try again")
+    def download(self, marker: CommitMarker, name: str, folder: Path) -> None:
+        """Download one file of a run into a folder, and check it; see :func:`kdbook.store.files.fetch`."""
+        with self._objects() as (files, base):
+            source = f"{base}/{FILES}/{marker.folder}/{name}"
+            fetch(
+                lambda target: files.get_file(source, str(target)),
+                folder / name,
+                marker.manifest[name],
+                f"{name} of {marker.folder} in {self.url}",
+            )
 
     def retract(self, key: str) -> None:
         """Remove the commit marker of a run, if there is one."""
-        with self._explaining_errors():
-            files, base = self._files
-            with suppress(FileNotFoundError):
-                files.rm_file(f"{base}/{MARKERS}/{key}.json")
+        with self._objects() as (files, base), suppress(FileNotFoundError):
+            files.rm_file(f"{base}/{MARKERS}/{key}.json")
 
     def delete(self, folder: str) -> None:
         """Remove the files of a run."""
-        with self._explaining_errors(), suppress(FileNotFoundError):
-            files, base = self._files
+        with self._objects() as (files, base), suppress(FileNotFoundError):
             files.rm(f"{base}/{FILES}/{folder}", recursive=True)
+
+    @contextmanager
+    def _objects(self) -> Iterator[tuple[Any, str]]:
+        """The file system, and the store's folder in it; every failure of it is explained."""
+        with explaining_errors(
+            f"the run store {self.url} can't be reached",
+            f"{self.local_copy}, the copy of {self.url},",
+            f". Finished runs are kept in {self.local_copy} and uploaded once it can",
+            f"the run store {self.url} denies access; it needs the rights to list the bucket and to read, "
+            "write and delete objects",
+        ):
+            yield self._files
 
     @cached_property
     def _files(self) -> tuple[Any, str]:
@@ -169,33 +152,6 @@ class Bucket:
             ) from error
         except PermissionError:
             return  # it may exist; what is denied is said when it is needed
-
-    @contextmanager
-    def _explaining_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except KdbookError:
-            raise
-        except PermissionError as error:
-            raise KdbookError(
-                f"the run store {self.url} denies access ({str(error) or 'no reason given'}); it needs the "
-                "rights to list the bucket and to read, write and delete objects"
-            ) from error
-        except OSError as error:
-            if error.errno != errno.ENOSPC:
-                raise self._unreachable(error) from error
-            raise KdbookError(f"the disk of {self.local_copy}, the copy of {self.url}, is full") from error
-        except (
-            Exception
-        ) as error:  # of boto, aiohttp and others, which share no class and have retried already
-            raise self._unreachable(error) from error
-
-    def _unreachable(self, error: Exception) -> KdbookError:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        return KdbookError(
-            f"the run store {self.url} can't be reached: {reason}. Finished runs are kept in "
-            f"{self.local_copy} and uploaded once it can"
-        )
 
 
 class RemoteStore(Store):
@@ -242,9 +198,7 @@ class RemoteStore(Store):
     def _is_outdated(self, key: str) -> bool:
         """Whether the copy here is of other files than those that are committed."""
         marker = self.bucket.marker(key)
-        return marker is not None and marker.manifest != read_manifest(
-            (self.root / key / MANIFEST).read_text("utf-8")
-        )
+        return marker is not None and marker.manifest != self._run(key).manifest
 
     def remove(self, key: str) -> None:
         """Delete a run, its commit marker first."""
@@ -268,10 +222,9 @@ class RemoteStore(Store):
 
     def _upload(self, key: str) -> None:
         """Upload a run that is whole here, unless another machine committed it before."""
-        path = self.root / key
-        if not self.bucket.marker(key) and (path / MANIFEST).is_file():
+        if not self.bucket.marker(key) and (self.root / key / MANIFEST).is_file():
             self._download_weights(key)
-            self.bucket.upload(path, read_manifest((path / MANIFEST).read_text("utf-8")))
+            self.bucket.commit(Run(self.root / key))
         (self.root / UNSENT / key).unlink(missing_ok=True)
 
     def _sync_index(self) -> None:
@@ -288,48 +241,37 @@ class RemoteStore(Store):
         marker = self.bucket.marker(key)
         if not marker:
             return
-        with self.locked(f"{key}{COPY}"):
+        with self.arriving(key, COPY) as copy:
             if (self.root / key).is_dir():
                 return
-            copy = self.ensure_folder(PARTIAL) / f"{key}{COPY}"
-            shutil.rmtree(copy, ignore_errors=True)
-            copy.mkdir()
             try:
                 for name in marker.manifest.keys() & set(RESULTS):
-                    self._download(marker, name, copy)
+                    self.bucket.download(marker, name, copy)
             except DamagedError as error:
                 self.bucket.retract(key)
                 self.withdrawn[key] = str(error)
                 return
-            write(copy / MANIFEST, json.dumps(marker.manifest, indent=2))
+            write_manifest(copy, marker.manifest)
             copy.rename(self.root / key)
 
     def _download_weights(self, key: str) -> None:
-        """Download the weights of a run, if they are not here."""
+        """Download the weights of a run, if they are not here, each file whole or not at all."""
         path = self.root / key
         try:
-            manifest = read_manifest((path / MANIFEST).read_text("utf-8"))
+            manifest = self._run(key).manifest
         except (OSError, ValueError):
             return
         missing = [name for name in manifest if not (path / name).is_file()]
         marker = self.bucket.marker(key) if missing else None
         if not marker:
             return
-        with self.locked(f"{key}{COPY}"):
+        with self.arriving(key, COPY) as copy:
             for name in missing:
                 if marker.manifest.get(name) != manifest[name]:
                     raise KdbookError(
                         f"another machine trained the run {key} again since it was copied here; fetch it "
                         "with: kdbook verify"
                     )
-                self._download(marker, name, path)
-
-    def _download(self, marker: CommitMarker, name: str, folder: Path) -> None:
-        """Download one file whole, or not at all."""
-        arriving = self.ensure_folder(PARTIAL) / f"{marker.folder}.{uuid.uuid4().hex[:8]}"
-        try:
-            self.bucket.download(marker, name, arriving)
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            arriving.rename(folder / name)
-        finally:
-            arriving.unlink(missing_ok=True)
+                self.bucket.download(marker, name, copy)
+                (path / name).parent.mkdir(parents=True, exist_ok=True)
+                (copy / name).rename(path / name)

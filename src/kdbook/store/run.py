@@ -5,6 +5,7 @@ of every file commits it; a run whose files differ from its manifest is damaged 
 """
 
 import hashlib
+import json
 import os
 import re
 from collections.abc import Callable, Collection, Iterator
@@ -44,10 +45,6 @@ MAX_NAME_BYTES = 255
 MAX_FOLDERS = 16  # of a file of a run, inside one another
 
 Manifest = dict[str, str]
-
-
-class DamagedError(KdbookError):
-    """A file whose content is not the one that was committed."""
 
 
 class _Record(BaseModel):
@@ -226,6 +223,11 @@ class Run:
                 ) from error
 
     @property
+    def manifest(self) -> Manifest:
+        """Hashes by file name, which commit the run; an OSError or ValueError if it has none."""
+        return read_manifest((self.path / MANIFEST).read_text("utf-8"))
+
+    @property
     def name(self) -> str:
         """Arm and seed, such as ``distilled-0``."""
         return self.record.name
@@ -321,7 +323,7 @@ class Run:
 
     def _differences(self, only: Collection[str] | None) -> list[str]:
         try:
-            manifest = read_manifest((self.path / MANIFEST).read_text("utf-8"))
+            manifest = self.manifest
         except (FileNotFoundError, NotADirectoryError, ValueError):
             return [f"{MANIFEST} can't be read"]
         present = set(file_names(self.path))
@@ -368,6 +370,11 @@ def read_manifest(text: str) -> Manifest:
         if name == MANIFEST or not (is_inside and is_short):
             raise ValueError(f"{name[:60]!r} can't be a file of a run")
     return manifest
+
+
+def write_manifest(directory: Path, manifest: Manifest) -> None:
+    """Commit the files of a run."""
+    write(directory / MANIFEST, json.dumps(manifest, indent=2))
 
 
 _MANIFEST = TypeAdapter(Manifest, config=ConfigDict(strict=True))

@@ -12,25 +12,21 @@ from kdbook.encoders import checkpoints
 from kdbook.errors import KdbookError
 from kdbook.settings import environment
 from kdbook.settings.arms import LINEAR, MAIN_ARMS, PSEUDO_LABELS, Rows
-from kdbook.settings.automm import MAX_TEXT_LEN, number
 from kdbook.settings.profile import Profile
 from kdbook.store.local import Store
-from kdbook.store.run import Run, RunIdentity, RunRecord, RunSpec
+from kdbook.store.run import Run, RunIdentity, RunSpec
 from kdbook.study import identity
 from kdbook.study.arms import Arms
 from kdbook.study.specs import expand
 from kdbook.study.status import ResolvedRun, RunStatus, status_of
+from kdbook.study.trainer import Report, Trainer, refuse_untrusted
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from autogluon.multimodal import MultiModalPredictor
 
     from kdbook.data import TextData
-    from kdbook.training.resume import FitProgress
-    from kdbook.training.teacher_outputs import Teacher
 
-Trainer = Callable[["Study", Sequence[RunStatus]], None]
+TrainMissing = Callable[["Study", Sequence[RunStatus]], None]
 
 
 class Study:
@@ -42,13 +38,13 @@ class Study:
         What to train and on what.
     store
         Where finished runs are kept.
-    trainer
+    train_missing
         Trains missing runs, teachers first, and shows the progress; without one, missing runs are an error.
         See :mod:`kdbook.execution.schedule`.
     """
 
-    def __init__(self, profile: Profile, store: Store, trainer: Trainer | None = None) -> None:
-        self.profile, self.store, self._trainer = profile, store, trainer
+    def __init__(self, profile: Profile, store: Store, train_missing: TrainMissing | None = None) -> None:
+        self.profile, self.store, self._train_missing = profile, store, train_missing
         self._checkpoints: dict[str, checkpoints.Checkpoint] = {}
         self._identities: dict[tuple[str, str | None], RunIdentity] = {}
 
@@ -124,8 +120,11 @@ class Study:
         """
         from kdbook.training import automm
 
-        self.get_or_train(name)
-        return automm.load_quietly(self._verified(self.spec(name).name).predictor)
+        run = self.get_or_train(name)
+        refuse_untrusted(run, self.store)
+        if self.store.verify(run.key):  # damaged, and set aside
+            run = self.get_or_train(name)
+        return automm.load_quietly(run.predictor)
 
     def resolve(self, spec: RunSpec) -> ResolvedRun:
         """A run with its identity, its key, and the stored run if there is one."""
@@ -151,103 +150,35 @@ class Study:
         """Where every run stands, and why."""
         return [status_of(run, self.store, self.profile.name) for run in self.resolved_runs()]
 
-    def check(self, spec: RunSpec) -> None:
-        """Refuse a length of texts that the encoder of a run does not take, and labels that rows lack.
+    def to_train(self, specs: Iterable[RunSpec]) -> list[RunStatus]:
+        """The status of those of some runs that the store lacks, and of their missing teachers, in an order
+        in which they can be trained.
 
-        Raises
-        ------
-        KdbookError
-            If it does not take it, or they lack them.
+        Stored teachers are hashed whole, since they will be loaded: one that is damaged is missing.
         """
-        if spec.rows == "all" and spec.lesson == "labels" and self.data.lacks_labels:
-            raise KdbookError(
-                f"{spec.name} learns the labels of all rows, and some rows of "
-                f"{self.profile.data.source} have none; leave the arm out"
-            )
-        if spec.is_linear:
-            return
-        longest = number(spec.hyperparameters, MAX_TEXT_LEN)
-        positions = checkpoints.max_positions(self._checkpoint(spec.checkpoint).path)
-        if positions is not None and longest > positions:
-            raise KdbookError(
-                f"{spec.name}: {spec.checkpoint} takes at most {positions} tokens, and {MAX_TEXT_LEN} is "
-                f"{longest}; set it to {positions} or less"
-            )
+        lacking = [spec for spec in specs if not self.resolve(spec).stored]
+        teachers = {spec.teacher for spec in lacking if spec.teacher}
+        for name in teachers:
+            if stored := self.resolve(self.specs[name]).stored:
+                self.store.verify(stored.key)
+        needed = {spec.name for spec in lacking} | teachers
+        resolved = [self.resolve(spec) for spec in self.specs.values() if spec.name in needed]
+        return [status_of(run, self.store, self.profile.name) for run in resolved if not run.stored]
+
+    def check(self, spec: RunSpec) -> None:
+        """Refuse a run that can't be trained; see :meth:`kdbook.study.trainer.Trainer.check`."""
+        self._trainer.check(spec)
 
     def train(
-        self,
-        spec: RunSpec,
-        report: "Callable[[FitProgress], None]" = lambda progress: None,
-        wait: Callable[[], None] | None = None,
+        self, spec: RunSpec, report: Report = lambda progress: None, wait: Callable[[], None] | None = None
     ) -> bool:
-        """Train a run, and its teacher first if that is missing or damaged, and put it into the store.
+        """Train a run whose teacher is finished; see :meth:`kdbook.study.trainer.Trainer.train`."""
+        teacher = self.resolve(self.specs[spec.teacher]) if spec.teacher else None
+        return self._trainer.train(self.resolve(spec), teacher, report, wait)
 
-        Returns whether it was trained here: False if another process has put it into the store meanwhile.
-
-        Parameters
-        ----------
-        spec
-            The run.
-        report
-            Called with the progress.
-        wait
-            Called if another process trains the same run, which is then not trained twice.
-
-        Raises
-        ------
-        KdbookError
-            If the teacher was imported and is not trusted, the disk is full, or the fit fails.
-        """
-        from kdbook.training import automm
-
-        teacher = self._teacher(self._verified(spec.teacher)) if spec.teacher else None
-        run_identity = self.resolve(spec).identity
-        with self.store.writing(run_identity.key, wait) as directory:
-            if self.store.get(run_identity.key):
-                return False
-            with self.store.explaining_full_disk(), automm.without_log_lines():
-                record = self._train(spec, run_identity, teacher, directory, report)
-                self.store.finish(directory, record)
-        return True
-
-    def _train(
-        self,
-        spec: RunSpec,
-        run_identity: RunIdentity,
-        teacher: "Teacher | None",
-        directory: "Path",
-        report: "Callable[[FitProgress], None]",
-    ) -> RunRecord:
-        from kdbook.training.lessons import Teaching
-
-        teaching = Teaching(spec.rows, spec.lesson, teacher)
-        if spec.is_linear:
-            from kdbook.training import linear
-
-            measurements = linear.train_run(directory, self.data, teaching, spec.metric)
-        else:
-            from kdbook.training.fit import FitSettings
-            from kdbook.training.run import train_run  # when called, it imports AutoMM for tens of seconds
-
-            checkpoint = str(self._checkpoint(spec.checkpoint).path)
-            measurements = train_run(
-                directory,
-                self.data,
-                FitSettings(checkpoint, spec.hyperparameters, spec.seed, spec.metric),
-                teaching,
-                self.profile.threads,
-                measure_latency=spec.arm in MAIN_ARMS,
-                report=report,
-            )
-        return RunRecord(
-            name=spec.name,
-            profile=self.profile.name,
-            source=self.profile.data.source,
-            spec=spec,
-            identity=run_identity,
-            code=identity.code_map(spec.is_linear),
-            measurements=measurements,
-        )
+    @cached_property
+    def _trainer(self) -> Trainer:
+        return Trainer(self.profile, self.store, lambda: self.data, self._checkpoint)
 
     def data_digest(self, rows: Rows) -> str:
         """A hash of the labelled rows, or of all, known without reading them where the same files gave it
@@ -287,48 +218,13 @@ class Study:
             return same
         return next(self.store.where(lambda record: record.identity.same_apart_from_versions(wanted)), None)
 
-    def _get_or_train(self, specs: Iterable[RunSpec]) -> list[Run]:
-        specs = list(specs)
-        lacking = [spec for spec in specs if not self.resolve(spec).stored]
-        needed = {name for spec in lacking for name in (spec.name, spec.teacher)}
-        resolved = [self.resolve(spec) for spec in self.specs.values() if spec.name in needed]
-        missing = [run for run in resolved if not run.stored]
-        if missing:
-            if not self._trainer:
-                names = ", ".join(run.spec.name for run in missing)
+    def _get_or_train(self, specs: Sequence[RunSpec]) -> list[Run]:
+        if missing := self.to_train(specs):
+            if not self._train_missing:
+                names = ", ".join(status.name for status in missing)
                 raise KdbookError(
                     f"{names} must be trained first, with: kdbook run --profile {self.profile.name}"
                 )
-            self._trainer(self, [status_of(run, self.store, self.profile.name) for run in missing])
+            self._train_missing(self, missing)
         runs = [self.resolve(spec).stored for spec in specs]
         return [run for run in runs if run]
-
-    def _verified(self, name: str) -> Run:
-        """A run of which every file was hashed, weights included; retrained if it is damaged.
-
-        Raises
-        ------
-        KdbookError
-            If it was imported and is not trusted, since AutoMM would unpickle its files.
-        """
-        spec = self.specs[name]
-        run = self.resolve(spec).stored or self._trained(spec)
-        if self.store.imported(run.key):
-            raise KdbookError(
-                f"{name} was imported, and to load its model AutoMM would unpickle files from another "
-                "machine, which can run any code. If you trust that machine, import it again with: "
-                "kdbook import --trust FILE; otherwise train it here, in a store of its own"
-            )
-        return self._trained(spec) if self.store.verify(run.key) else run
-
-    def _trained(self, spec: RunSpec) -> Run:
-        """The run of this spec, trained now."""
-        self.train(spec)
-        run = self.resolve(spec).stored
-        assert run
-        return run
-
-    def _teacher(self, run: Run) -> "Teacher":
-        from kdbook.training.teacher_outputs import OutputFile, Teacher
-
-        return Teacher(run.predictor, OutputFile(self.store.outputs(run.key)))

@@ -11,7 +11,7 @@ from kdbook.store.run import Run
 from kdbook.study.study import Study
 
 
-def unreached(store: Store, profiles: Iterable[str] = ()) -> tuple[list[Run], dict[str, str]]:
+def orphaned_runs(store: Store, profiles: Iterable[str] = ()) -> tuple[list[Run], dict[str, str]]:
     """Runs that no profile asks for any more, and why some profiles can't be read.
 
     Their runs count as reached.
