@@ -12,6 +12,7 @@
 # make curves   the runs of the chapter When does distillation pay? (20 minutes on two cores)
 # make massive   the runs of the chapter On real text (KDBOOK_DATA=DIR for MASSIVE in files instead of the hub's)
 # make readme   update the results in README.md from the finished runs of the embedded profile
+# make fonts   subset the fonts of the site again, after a page got a sign that they lack
 # make pdf     print the whole book as _build/book.pdf (needs Chromium)
 # make coverage   branch coverage of the package by the tests
 # make env     set up the environment (TORCH=cpu takes PyTorch without CUDA)
@@ -37,7 +38,7 @@ export UV_CACHE_DIR ?= $(CURDIR)/.uv/cache
 endif
 unexport PYTHONDONTWRITEBYTECODE # without bytecode, each of many processes would compile thousands of modules
 
-.PHONY: help book pdf test test-fast test-reliability tuning confirmation curves massive readme coverage serve env lint audit clean bench-freshness bench-distillation bench-deployment bench-cluster
+.PHONY: help book pdf test test-fast test-reliability tuning confirmation curves massive readme fonts coverage serve env lint audit clean bench-freshness bench-distillation bench-deployment bench-cluster
 
 book: $(READY)
 	.venv/bin/jupyter-book build -W --keep-going .
@@ -70,6 +71,9 @@ serve:
 
 readme: $(READY)
 	env -u KDBOOK_DATA PYTHONPATH=tests .venv/bin/python bench/readme.py
+
+fonts: $(READY)
+	.venv/bin/python tools/fonts.py
 
 curves: $(READY)
 	env -u KDBOOK_DATA -u KDBOOK_PROFILE .venv/bin/python bench/curves.py
