@@ -13,6 +13,7 @@
 # make massive   the runs of the chapter On real text (KDBOOK_DATA=DIR for MASSIVE in files instead of the hub's)
 # make pawsx-dev   the runs of PAWS-X in the chapter On real text (KDBOOK_DATA=DIR in the layout of its release)
 # make readme   update the results in README.md from the finished runs of the embedded profile
+# make fonts   subset the fonts of the site again, after a page got a sign that they lack
 # make pdf     print the whole book as _build/book.pdf (needs Chromium)
 # make coverage   branch coverage of the package by the tests
 # make env     set up the environment (TORCH=cpu takes PyTorch without CUDA)
@@ -38,7 +39,7 @@ export UV_CACHE_DIR ?= $(CURDIR)/.uv/cache
 endif
 unexport PYTHONDONTWRITEBYTECODE # without bytecode, each of many processes would compile thousands of modules
 
-.PHONY: help book pdf test test-fast test-reliability tuning confirmation curves massive pawsx-dev readme coverage serve env lint audit clean bench-freshness bench-distillation bench-deployment bench-cluster
+.PHONY: help book pdf test test-fast test-reliability tuning confirmation curves massive pawsx-dev readme fonts coverage serve env lint audit clean bench-freshness bench-distillation bench-deployment bench-cluster
 
 book: $(READY)
 	.venv/bin/jupyter-book build -W --keep-going .
@@ -71,6 +72,9 @@ serve:
 
 readme: $(READY)
 	env -u KDBOOK_DATA PYTHONPATH=tests .venv/bin/python bench/readme.py
+
+fonts: $(READY)
+	.venv/bin/python tools/fonts.py
 
 curves: $(READY)
 	env -u KDBOOK_DATA -u KDBOOK_PROFILE .venv/bin/python bench/curves.py

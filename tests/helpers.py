@@ -36,7 +36,16 @@ Done = subprocess.CompletedProcess[str]
 
 def bench_module(name: str) -> ModuleType:
     """A script of the folder ``bench`` as a module."""
-    spec = importlib.util.spec_from_file_location(f"bench_{name}", ROOT / "bench" / f"{name}.py")
+    return _script("bench", name)
+
+
+def tool_module(name: str) -> ModuleType:
+    """A script of the folder ``tools`` as a module."""
+    return _script("tools", name)
+
+
+def _script(folder: str, name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"{folder}_{name}", ROOT / folder / f"{name}.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

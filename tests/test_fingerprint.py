@@ -292,12 +292,3 @@ def test_every_data_file_of_the_package_reaches_a_fingerprint():
         if path.is_file() and path.suffix not in (".py", ".pyc", ".typed"):
             assert named & {path, *path.parents} or by_value & {*path.parents}, path
     assert all(path.suffix == ".toml" for path in (package / "settings" / "profiles").iterdir())
-
-
-def test_the_hash_of_the_package_changes_with_any_file_and_not_with_bytecode(toy):
-    before = fingerprint.whole_package()
-    (toy.folder / "__pycache__").mkdir()
-    (toy.folder / "__pycache__" / "train.pyc").write_text("bytecode")
-    assert fingerprint.whole_package() == before
-    toy.change(("one two", "one three"))
-    assert fingerprint.whole_package() != before

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kdbook.export import browser as demo
-from kdbook.website.sphinx_ext.downloads import DEMO
+from kdbook.website.sphinx_ext.demo import FOLDER as DEMO
 
 PAIRS = 50
 ODD = [("", ""), ("Ünknown ☃☃ wörds", "日本"), ("a " * 300, "In March"), ("  In  March\n", "In March")]

@@ -14,7 +14,8 @@ from nbclient import NotebookClient
 
 from kdbook.store import archive
 from kdbook.store.local import Store
-from kdbook.website.sphinx_ext.downloads import ALL_CHAPTERS, FOLDER, RUNS, WITH_OUTPUTS
+from kdbook.website.notebooks import FOLDER
+from kdbook.website.sphinx_ext.downloads import ALL_CHAPTERS, RUNS, WITH_OUTPUTS
 
 TIMES = re.compile(r"\d+ (seconds|rows per second)|On one core, the faster export .*")
 

@@ -9,7 +9,8 @@ import reviews
 from changes import copy_project, without_own_data
 from helpers import CHAPTERS, build, executed, kdbook
 
-from kdbook.website.sphinx_ext.downloads import DEMO, FOLDER
+from kdbook.website.notebooks import FOLDER
+from kdbook.website.sphinx_ext.demo import FOLDER as DEMO
 
 ROOT = Path(__file__).parents[2]
 OF_PAIRS = re.compile(r"sentence pair|mean the same|same meaning|two sentences", re.IGNORECASE)

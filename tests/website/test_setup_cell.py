@@ -119,19 +119,8 @@ def test_the_runs_of_the_page_are_read_only_on_request(monkeypatch, tmp_path):
     assert addresses == ["https://example.org/notebooks/runs.zip"]
 
 
-def test_constraints_are_what_computes_and_no_tools():
+def test_constraints_are_what_is_installed_without_the_package():
     lines = dict(line.split("==") for line in setup_cell.constraints().splitlines())
     assert {"torch", "autogluon.multimodal", "pandas", "onnxruntime"} <= set(lines)
-    assert not {"Sphinx", "jupyter-book", "pytest", "ruff", "kdbook"} & set(lines)
+    assert "kdbook" not in lines and not any("+" in number for number in lines.values())
     assert lines["pandas"] == version("pandas")
-
-
-def test_what_is_installed_changes_with_a_package_and_its_version(monkeypatch, tmp_path):
-    before = setup_cell.installed()
-    assert before == setup_cell.installed()
-    monkeypatch.syspath_prepend(str(tmp_path))
-    seen = [before]
-    for name in ("toy-1.0.dist-info", "toy-1.1.dist-info"):
-        (tmp_path / name).mkdir()
-        assert setup_cell.installed() not in seen
-        seen.append(setup_cell.installed())

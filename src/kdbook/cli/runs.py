@@ -1,8 +1,6 @@
 """Commands for the runs of a study."""
 
-import gc
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from typing import Annotated
@@ -133,19 +131,6 @@ def plan(
         )
 
 
-@contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """Records of thousands of runs and syntax trees stay until the end; looking for garbage among them takes
-    as long as reading them.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-
-
-@_without_garbage_collection()
 def status(name: ProfileOption = None, as_json: JsonOption = False) -> None:
     """Show the state of every run and chapter of a profile, why, and how long an update takes."""
     study = open_study(name)

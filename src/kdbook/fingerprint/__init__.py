@@ -81,11 +81,6 @@ def digest(*wanted: str) -> str:
     return _sha("\0".join(_merkle(root, [], known)[0] for root in roots if root))
 
 
-def whole_package() -> str:
-    """One hash of all files of the package; while it stays, so do all definitions and digests."""
-    return _content(names.root())
-
-
 def used_names(code: str) -> set[str]:
     """Qualified names of this package that free-standing code, such as the cells of a chapter, refers to."""
     return set(_normalized(code).references)

@@ -6,7 +6,7 @@ import ast
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import packages_distributions, version
@@ -56,7 +56,7 @@ class ChapterStatus:
     seconds: float | None
 
 
-def reached_definitions(code: str) -> dict[str, str]:
+def _reached_definitions(code: str) -> dict[str, str]:
     """A hash of each definition of this package that the code of cells reaches, by name; the other packages
     that these use are marked by ``import``.
     """
@@ -64,16 +64,14 @@ def reached_definitions(code: str) -> dict[str, str]:
     return fingerprint.definitions(fingerprint.used_names(code)) | packages
 
 
-def dependencies(
-    text: str, study: Study, reached: Callable[[str], dict[str, str]] = reached_definitions
-) -> Dependencies | None:
+def dependencies(text: str, study: Study) -> Dependencies | None:
     """What the outputs of a chapter depend on, as hashes or versions; None for a page without cells."""
     cells = [OPTIONS.sub("", match["code"], count=1) for match in CELL.finditer(text)]
     if not cells:
         return None
     lines = (line for cell in cells for line in cell.splitlines())
     code = "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
-    definitions = reached(code)
+    definitions = _reached_definitions(code)
     packages = [name.removeprefix(IMPORT) for name in definitions if name.startswith(IMPORT)]
     settings = study.profile.model_dump(mode="json", include={"name", "description", "primary", "data"})
     settings |= {f"base {name}": profile.text(name) for name in _bases(code)}

@@ -17,6 +17,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from mdit_py_plugins.colon_fence import colon_fence_plugin
 from nbformat import NotebookNode
+from pybtex.database import Entry
 
 from kdbook.errors import KdbookError
 from kdbook.settings.data import Task
@@ -244,6 +245,17 @@ DIRECTIVES: dict[str, Callable[[_Directive], str]] = {
 
 def _citation(role: _Role) -> str:
     return f"({'; '.join(role.site.citations[key.strip()] for key in role.target.split(','))})"
+
+
+def citation(entry: Entry) -> str:
+    """Authors, year and title, linked where the bibliography has a URL: a notebook has no list of
+    references.
+    """
+    names = [" ".join(person.last_names) for person in entry.persons["author"]]
+    more = " et al." if len(names) > 2 else f" and {names[1]}" if len(names) == 2 else ""
+    title = entry.fields["title"].replace("{", "").replace("}", "")
+    text = f"{names[0]}{more}, {entry.fields['year']}, *{title}*"
+    return f"[{text}]({entry.fields['url']})" if "url" in entry.fields else text
 
 
 def _document(role: _Role) -> str:

@@ -1,17 +1,15 @@
 """The first cell of a downloaded notebook, which installs the package wherever the notebook is opened."""
 
 import json
-import sys
-from collections.abc import Iterable, Iterator
-from functools import cache
-from importlib.metadata import PackageNotFoundError, metadata
+from importlib.metadata import distributions, metadata, requires
 from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
-from packaging.version import Version
 
 PACKAGE, EXTRA = "kdbook", "train"
+EXTRA_WITH_TORCH = "export"  # part of the other
+LIMITING_TORCH = (PACKAGE, "autogluon.multimodal")  # other packages bring the version that fits theirs
 WATCHED = ("numpy", "pandas", "torch")  # a kernel may have loaded them when the cell replaces them
 
 INSTALL = """\
@@ -70,7 +68,7 @@ def code(folder: str, wheel: str, constraints: str, profile: str, runs: Path | N
         constraints=constraints,
         package=f"{PACKAGE}[{EXTRA}]",
         watched=WATCHED,
-        torch=_bounds("torch"),
+        torch=_torch(),
         oldest=oldest,
         newest=newest,
         supported=" or ".join(supported),
@@ -87,64 +85,19 @@ def _supported_pythons() -> list[str]:
     return [f"3.{minor}" for minor in range(30) if f"3.{minor}" in required]
 
 
-def _bounds(package: str) -> str:
-    """The versions of a package with which this one and all that it needs can be used.
-
-    What needs one version only, as torchvision does of torch, is replaced together with it.
-    """
-    requirements = [requirement for _, _, needs in _needed() for requirement in needs]
-    specifiers = [each for needed in requirements if needed.name == package for each in needed.specifier]
-    oldest, newest = (
-        [Version(each.version) for each in specifiers if each.operator == operator]
-        for operator in (">=", "<")
-    )
-    return f">={max(oldest)},<{min(newest)}"
+def _torch() -> SpecifierSet:
+    """The versions of PyTorch that the package and AutoMM can be used with on this system."""
+    needed = [Requirement(text) for package in LIMITING_TORCH for text in requires(package) or ()]
+    specifiers = SpecifierSet()
+    for each in needed:
+        if each.name == "torch" and (not each.marker or each.marker.evaluate({"extra": EXTRA_WITH_TORCH})):
+            specifiers &= each.specifier
+    return specifiers
 
 
 def constraints() -> str:
-    """Versions of all that the package needs, as they are installed here, without the part that is particular
-    to a build (``+cpu``).
+    """Versions of all packages that are installed here, without the part that is particular to a build
+    (``+cpu``); pip heeds those of the packages that it installs.
     """
-    versions = {name: number.split("+")[0] for name, number, _ in _needed()}
-    del versions[PACKAGE]
+    versions = {each.name: each.version.split("+")[0] for each in distributions() if each.name != PACKAGE}
     return "".join(f"{name}=={number}\n" for name, number in sorted(versions.items()))
-
-
-def installed() -> list[str]:
-    """What the cell and the constraints depend on: the packages that are installed here, and what this one
-    needs.
-    """
-    folders = {path.name for folder in sys.path for path in Path(folder).glob("*.dist-info")}
-    return [*sorted(folders), str(metadata(PACKAGE))]
-
-
-@cache
-def _needed() -> list[tuple[str, str, list[Requirement]]]:
-    """Name and version of the package and of all that it needs, directly or not, as installed here, each with
-    its own requirements.
-    """
-    needed = []
-    waiting, seen = [Requirement(f"{PACKAGE}[{EXTRA}]")], set()
-    while waiting:
-        requirement = waiting.pop()
-        key = requirement.name, frozenset(requirement.extras)
-        if key in seen:
-            continue
-        seen.add(key)
-        try:
-            about = metadata(requirement.name)
-        except PackageNotFoundError:  # of another system
-            continue
-        needs = list(_required(about.get_all("Requires-Dist") or [], requirement.extras))
-        needed.append((about["Name"], about["Version"], needs))
-        waiting += needs
-    return needed
-
-
-def _required(requirements: Iterable[str], extras: set[str]) -> Iterator[Requirement]:
-    """The requirements of a package with some extras that apply to this machine."""
-    for text in requirements:
-        requirement = Requirement(text)
-        marker = requirement.marker
-        if not marker or any(marker.evaluate({"extra": name}) for name in ("", *extras)):
-            yield requirement

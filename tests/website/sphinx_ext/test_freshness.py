@@ -11,7 +11,7 @@ from kdbook.store.local import Store
 from kdbook.study.study import Study
 from kdbook.website import chapters
 from kdbook.website.sphinx_ext import freshness
-from kdbook.website.sphinx_ext.build import Build, build_of
+from kdbook.website.sphinx_ext.build import build_of
 
 CHAPTER = """# Title
 
@@ -60,31 +60,6 @@ def test_a_build_that_trained_looks_everything_up_again(app, monkeypatch):
     build_of(app).forget()
     monkeypatch.setenv("KDBOOK_PROFILE", "smoke")
     assert build_of(app).study is not before
-
-
-def test_definitions_are_found_again_only_for_other_cells_or_another_package(app, monkeypatch):
-    text, found = CHAPTER.replace("CALL", CALL), []
-
-    def reached(code: str) -> dict[str, str]:
-        found.append(code)
-        return chapters.reached_definitions(code)
-
-    def build(text: str, package: str) -> chapters.Dependencies | None:
-        """The dependencies in a build that follows the one before."""
-        following = Build()
-        following.__dict__.update(study=build_of(app).study, package=package)
-        following.definitions_before = app.kdbook_build.definitions
-        app.kdbook_build = following
-        return following.dependencies(text)
-
-    monkeypatch.setattr("kdbook.website.sphinx_ext.build.reached_definitions", reached)
-    first = build(text, "one")
-    assert len(found) == 1 and first == chapters.dependencies(text, build_of(app).study)
-    assert build(f"{text}\nOne more sentence.", "one") == first
-    assert build(text, "one") == first and len(found) == 1
-    build(text.replace("get_or_train", "predictor"), "one")
-    assert len(found) == 2
-    assert build(text, "another") == first and len(found) == 3
 
 
 def test_settings_that_name_paths_become_absolute_and_others_stay(monkeypatch, tmp_path):

@@ -4,11 +4,8 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-
-from kdbook.website.sphinx_ext import publish
 
 CONFIGURATION = """
 import os
@@ -53,38 +50,3 @@ def test_only_what_a_broken_build_left_is_written_again(source):
     assert make(source) == 0
     assert page.read_text("utf-8") == whole
     assert all(path.stat().st_size for path in (page.parent / "_static").iterdir())
-
-
-def test_files_that_did_not_change_are_shared_between_sites_and_with_no_build(source):
-    page, work = source / "_build" / "html" / "index.html", source / "_build" / ".html"
-    assert make(source) == 0
-    script = page.parent / "_static" / "doctools.js"
-    before, whole = script.stat().st_ino, script.read_bytes()
-    with (source / "index.rst").open("a", encoding="utf-8") as text:
-        text.write("\nOne more sentence.\n")
-    assert make(source) == 0
-    assert "One more sentence." in page.read_text("utf-8")
-    assert script.stat().st_ino == before
-    (work / "_static" / "doctools.js").write_bytes(b"")  # as a build may do that breaks off
-    assert script.read_bytes() == whole
-
-
-def test_a_site_without_hard_links_is_copied(tmp_path, monkeypatch):
-    work, site = tmp_path / publish.WORK, tmp_path / publish.SITE
-    for folder in (work, site):
-        folder.mkdir()
-        (folder / "index.html").write_text("page")
-        os.utime(folder / "index.html", ns=(1, 1))
-    assert _published(work, site).stat().st_nlink == 1  # the other name went with the site before
-    monkeypatch.setattr(os, "link", _refuse)
-    assert _published(work, site).read_text() == "page"
-
-
-def _published(work: Path, site: Path) -> Path:
-    app = SimpleNamespace(outdir=work, _warncount=0, keep_going=False)
-    publish._finish(app, None, site)
-    return site / "index.html"
-
-
-def _refuse(*arguments: object) -> None:
-    raise PermissionError("Operation not permitted")

@@ -2,51 +2,47 @@
 downloads.
 """
 
-import gc
-
 from sphinx.application import Sphinx
 
 from kdbook.website.sphinx_ext import (
     accessible,
     addresses,
-    assets,
+    buttons,
     conditional_prose,
+    demo,
     downloads,
     failures,
     freshness,
     mathml,
     outputs,
     parallel,
-    previews,
+    patches,
     publish,
-    scripts,
 )
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register everything with Sphinx."""
-    gc.freeze()  # a build makes many objects that stay, and searching them for garbage takes a tenth of it
-    gc.set_threshold(100_000, 50, 100)
-    previews.import_without_cards()
     publish.setup(app)
     app.connect("config-inited", addresses.configure)
     app.connect("builder-inited", failures.forget)
-    app.connect("builder-inited", parallel.read_in_parallel)
+    app.connect("builder-inited", patches.apply)
+    app.connect("builder-inited", parallel.share_cores)
     app.connect("builder-inited", freshness.train_missing)
     app.connect("env-get-outdated", freshness.outdated_chapters)
     app.connect("env-before-read-docs", freshness.prepare)
-    app.connect("env-before-read-docs", parallel.share_cores)
+    app.connect("env-before-read-docs", downloads.forget)
     app.connect("source-read", freshness.stamp)
     app.connect("env-updated", freshness.remember)
-    app.connect("write-started", previews.import_cards)
-    app.connect("html-page-context", scripts.choose, priority=900)
-    app.connect("html-page-context", downloads.add_buttons, priority=900)
+    app.connect("html-page-context", patches.remove_thebe, priority=900)
+    app.connect("html-page-context", demo.leave_out, priority=900)
+    app.connect("html-page-context", buttons.add, priority=900)
     app.connect("build-finished", failures.report_last, priority=300)
     # both before the default priority, at which sphinx-external-toc and sphinx-sitemap write
     app.connect("build-finished", addresses.lead_to_first_page, priority=400)
     app.connect("build-finished", addresses.list_all_pages, priority=400)
     app.connect("build-finished", downloads.write)
-    app.connect("build-finished", assets.subset_fonts)
+    app.connect("build-finished", demo.write)
     app.add_directive("only-for", conditional_prose.OnlyForDirective)
     accessible.setup(app)
     mathml.setup_renderer(app)

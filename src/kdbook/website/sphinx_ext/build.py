@@ -1,4 +1,4 @@
-"""What one build of the book knows about its study."""
+"""The study that one build of the book shows."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,25 +6,17 @@ from functools import cached_property
 
 from sphinx.application import Sphinx
 
-from kdbook import fingerprint
 from kdbook.errors import KdbookError
 from kdbook.execution.schedule import open_study
-from kdbook.store.run import key_of
 from kdbook.study.study import Study
 from kdbook.website import chapters
-from kdbook.website.chapters import Dependencies, reached_definitions
+from kdbook.website.chapters import Dependencies
 
 
 class Build:
-    """The study that a build shows, and the dependencies of its chapters, each computed once.
-
-    ``definitions`` are those that the cells of its chapters reach, by a hash of the package and of the cells;
-    ``definitions_before`` are those that an earlier build has found.
-    """
+    """The study that a build shows, and the dependencies of its chapters, each computed once."""
 
     def __init__(self) -> None:
-        self.definitions: dict[str, dict[str, str]] = {}
-        self.definitions_before: dict[str, dict[str, str]] = {}
         self._dependencies: dict[str, Dependencies | None] = {}
 
     @cached_property
@@ -32,24 +24,12 @@ class Build:
         """The study of the profile that the environment names."""
         return open_study()
 
-    @cached_property
-    def package(self) -> str:
-        """A hash of all files of this package."""
-        return fingerprint.whole_package()
-
     def dependencies(self, text: str) -> Dependencies | None:
         """What the outputs of a chapter with this text depend on; None for a page without cells."""
         if text not in self._dependencies:
             with ended_by_a_line():
-                self._dependencies[text] = chapters.dependencies(text, self.study, self._reached_definitions)
+                self._dependencies[text] = chapters.dependencies(text, self.study)
         return self._dependencies[text]
-
-    def _reached_definitions(self, code: str) -> dict[str, str]:
-        key = key_of([self.package, code])
-        if key not in self.definitions:
-            known = self.definitions_before.get(key)
-            self.definitions[key] = known or reached_definitions(code)
-        return self.definitions[key]
 
     def forget(self) -> None:
         """Look everything up again, since runs were trained."""

@@ -10,7 +10,6 @@ hashes.
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 from jupyter_cache import get_cache
 from sphinx.application import Sphinx
@@ -44,7 +43,6 @@ def outdated_chapters(
     """Names of the chapters whose dependencies are not those that they were last built with."""
     contents_read = getattr(env, "kdbook_contents", {})
     stale = [name for name, digest in _contents(env).items() if contents_read.get(name) not in (None, digest)]
-    build_of(app).definitions_before = getattr(env, "kdbook_definitions", {})
     for name in env.found_docs - set(stale):
         path, before = Path(env.doc2path(name)), built_with(env).get(name)
         now = build_of(app).dependencies(path.read_text("utf-8")) if path.suffix == ".md" else None
@@ -86,24 +84,17 @@ def remember(app: Sphinx, env: BuildEnvironment) -> None:
     for name in set(built_with(env)) - env.found_docs:
         del built_with(env)[name]
     env.kdbook_contents = _contents(env)  # type: ignore[attr-defined]
-    env.kdbook_definitions = build_of(app).definitions  # type: ignore[attr-defined]
     record = {
-        name: BuiltChapter(dependencies=dependencies, seconds=_execution(env, name).get("runtime"))
+        name: BuiltChapter(dependencies=dependencies, seconds=_seconds(env, name))
         for name, dependencies in built_with(env).items()
     }
     Path(app.doctreedir, chapters.BUILT.name).write_bytes(BUILT_CHAPTERS.dump_json(record, indent=1))
 
 
-def read_from(env: BuildEnvironment, name: str) -> list[object]:
-    """What a chapter was last read from: hashes of its text and of its dependencies, and its execution."""
-    digests: dict[str, str] = env.kdbook_contents  # type: ignore[attr-defined]
-    return [digests[name], chapters.digest(built_with(env)[name]), _execution(env, name)]
-
-
-def _execution(env: BuildEnvironment, name: str) -> dict[str, Any]:
-    """When and how long a chapter was executed, as MyST-NB notes it; empty for a page without cells."""
-    execution: dict[str, Any] = getattr(env, "nb_metadata", {}).get(name, {}).get("exec_data", {})
-    return execution
+def _seconds(env: BuildEnvironment, name: str) -> float | None:
+    """How long a chapter was executed, as MyST-NB notes it; None for a page without cells."""
+    seconds: float | None = getattr(env, "nb_metadata", {}).get(name, {}).get("exec_data", {}).get("runtime")
+    return seconds
 
 
 def _contents(env: BuildEnvironment) -> dict[str, str]:

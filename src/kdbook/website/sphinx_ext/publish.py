@@ -6,10 +6,7 @@ broke off may be half written and newer than their sources, so the next build wr
 build at a time works on a book.
 """
 
-import os
 import shutil
-from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -59,22 +56,11 @@ def _finish(app: Sphinx, error: Exception | None, site: Path) -> None:
         return
     following, before = site.with_name(NEXT), site.with_name(BEFORE)
     shutil.rmtree(following, ignore_errors=True)
-    shutil.copytree(app.outdir, following, copy_function=partial(_copy, following=following, site=site))
+    shutil.copytree(app.outdir, following)
     _rename(site, before)
     following.replace(site)
     shutil.rmtree(before)
     app.outdir = type(app.outdir)(site)  # Sphinx says at the end where its pages are
-
-
-def _copy(source: str, target: str, following: Path, site: Path) -> None:
-    """Copy a file of the build, or share the one of the last good site if that is the same."""
-    published, built = site / Path(target).relative_to(following), Path(source).stat()
-    with suppress(OSError):  # there is no such file, or the file system has no hard links
-        there = published.stat()
-        if (there.st_size, there.st_mtime_ns) == (built.st_size, built.st_mtime_ns):
-            os.link(published, target)
-            return
-    shutil.copy2(source, target)
 
 
 def _rename(source: Path, target: Path) -> None:

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from kdbook.website.sphinx_ext import downloads
+from kdbook.website.sphinx_ext import buttons
 
 
 @pytest.mark.parametrize(
@@ -20,10 +20,10 @@ from kdbook.website.sphinx_ext import downloads
 )
 def test_colab_opens_chapters_of_a_repository_on_github(monkeypatch, repository, colab):
     monkeypatch.setenv("KDBOOK_REPOSITORY", repository)
-    monkeypatch.setattr(downloads, "built_with", lambda env: {"book/teacher"})
+    monkeypatch.setattr(buttons, "built_with", lambda env: {"book/teacher"})
     group = {"label": "download-buttons", "buttons": []}
     context = {"header_buttons": [group], "pathto": lambda path, resource: path}
-    downloads.add_buttons(SimpleNamespace(env=None), "book/teacher", "", context, None)
+    buttons.add(SimpleNamespace(env=None), "book/teacher", "", context, None)
     found = {button["text"]: button["url"] for button in group["buttons"]}
     assert found.get("Open in Colab") == (colab and f"{colab}teacher.ipynb")
     assert found[".ipynb"] == "notebooks/teacher.ipynb"

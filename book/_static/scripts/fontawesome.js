@@ -1,0 +1,1 @@
+// The icons are in a font.
