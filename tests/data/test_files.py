@@ -42,10 +42,10 @@ def written(path: Path, rows: list[tuple[str, str]]) -> Path:
 def test_no_row_is_lost_or_changed(tmp_path, suffix, rows):
     if suffix == ".jsonl" and not rows:
         return  # without a row it has no columns either
-    table = files.read(written(tmp_path / f"rows{suffix}", rows))
-    assert table.columns == HEADER
-    assert [tuple(row.cells) for row in table.rows(HEADER)] == rows
-    assert [tuple(row.cells) for row in table.rows(["b"])] == [row[1:] for row in rows]
+    path = written(tmp_path / f"rows{suffix}", rows)
+    assert list(next(files.chunks(path, [], others=True))) == HEADER
+    assert list(files.read(path, HEADER).itertuples(index=False, name=None)) == rows
+    assert files.read(path, ["b"])["b"].tolist() == [row[1] for row in rows]
 
 
 @pytest.mark.parametrize("suffix", files.FORMATS)
@@ -55,9 +55,9 @@ def test_any_bytes_are_rows_or_one_clear_line(tmp_path, suffix, content):
     path = tmp_path / f"rows{suffix}"
     path.write_bytes(content)
     try:
-        table = files.read(path)
-        columns = [name for name in table.columns if table.columns.count(name) == 1]
-        assert all(len(row.cells) == len(columns) for row in table.rows(columns))
+        names = list(next(files.chunks(path, [], others=True)))
+        columns = [name for name in names if names.count(name) == 1]
+        assert files.read(path, columns).map(lambda cell: type(cell) is str).all(axis=None)
     except KdbookError as error:
         assert "\n" not in str(error).replace(str(path), "") or suffix != ".parquet"
 
@@ -70,7 +70,17 @@ def test_each_row_knows_its_place(tmp_path):
         (".parquet", "row 2"),
     ):
         path = written(tmp_path / f"rows{suffix}", [("1", "2"), ("3", "4")])
-        assert [row.where for row in files.read(path).rows(HEADER)][1] == f"{path}, {place}"
+        rows = files.read(path, HEADER)
+        assert f"{rows.index.name} {rows.index[1]}" == f"{path}, {place}"
+
+
+def test_a_file_in_many_chunks_is_the_same(tmp_path):
+    rows = [(f"one {number}", f"two {number}") for number in range(25)]
+    for suffix in files.FORMATS:
+        path = written(tmp_path / f"rows{suffix}", rows)
+        chunks = list(files.chunks(path, HEADER, size=10))
+        assert [len(chunk) for chunk in chunks] == [10, 10, 5]
+        pd.testing.assert_frame_equal(pd.concat(chunks), files.read(path, HEADER))
 
 
 def test_numbers_and_missing_values_become_text(tmp_path):
@@ -78,10 +88,10 @@ def test_numbers_and_missing_values_become_text(tmp_path):
         '{"a": 1, "b": null}\n{"b": 1.5}\n\n{"a": true, "b": "x"}\n{"a": NaN, "b": -Infinity}\n'
     )
     expected = [["1", ""], ["", "1.5"], ["true", "x"], ["", ""]]
-    assert [row.cells for row in files.read(tmp_path / "a.jsonl").rows(HEADER)] == expected
+    assert files.read(tmp_path / "a.jsonl", HEADER).to_numpy().tolist() == expected
     pd.DataFrame({"a": [1.5, math.nan, math.inf], "b": ["x", None, "nan"]}).to_parquet(tmp_path / "a.parquet")
     expected = [["1.5", "x"], ["", ""], ["", "nan"]]  # the text "nan" is a text
-    assert [row.cells for row in files.read(tmp_path / "a.parquet").rows(HEADER)] == expected
+    assert files.read(tmp_path / "a.parquet", HEADER).to_numpy().tolist() == expected
 
 
 def test_columns_that_nobody_asked_for_may_hold_anything(tmp_path):
@@ -91,7 +101,7 @@ def test_columns_that_nobody_asked_for_may_hold_anything(tmp_path):
         tmp_path / "a.parquet"
     )
     for path, rows in (("a.csv", 1), ("a.jsonl", 2), ("a.parquet", 1)):
-        cells = [row.cells for row in files.read(tmp_path / path).rows(["b", "a"])]
+        cells = files.read(tmp_path / path, ["b", "a"]).to_numpy().tolist()
         assert cells == [["2", "1"], ["4", "3"]][:rows]
 
 
@@ -127,10 +137,10 @@ def test_columns_that_nobody_asked_for_may_hold_anything(tmp_path):
 def test_what_is_no_table_is_one_clear_line(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(KdbookError, match=message) as raised:
-        list(files.read(tmp_path / name).rows(HEADER))
+        files.read(tmp_path / name, HEADER)
     assert "\n" not in str(raised.value)
 
 
 def test_a_file_that_is_not_there():
     with pytest.raises(KdbookError, match="'nowhere.csv' does not exist"):
-        files.read(Path("nowhere.csv"))
+        files.read(Path("nowhere.csv"), HEADER)

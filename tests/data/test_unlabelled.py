@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from kdbook.data import UNLABELLED, load
+from kdbook.data import UNLABELLED, custom, load
 from kdbook.data.generated import corpus
 from kdbook.errors import KdbookError
 from kdbook.settings.data import Data
@@ -102,6 +102,14 @@ def test_a_file_without_labels(tmp_path, stem):
     assert set(data[UNLABELLED]["id"]) == {f"u{number}" for number in range(6)}
     assert data.audit_table().loc[(UNLABELLED, "en"), "blank"] == 1
     assert any("7 rows without labels are not used" in note for note in load(own(tmp_path)).notes)
+
+
+def test_a_file_without_a_column_of_labels_has_languages(tmp_path):
+    pd.DataFrame(ROWS).assign(spoken="en").to_csv(tmp_path / "train.csv", index=False)
+    texts = [{"key": f"u{number}", "text": f"sea {number}", "spoken": "de"} for number in range(6)]
+    pd.DataFrame(texts).to_csv(tmp_path / "unlabelled.csv", index=False)
+    columns = COLUMNS | {"language": "spoken"}
+    assert custom.languages(Data(source=str(tmp_path), columns=columns)) == ("de", "en")
 
 
 def test_labels_of_own_data_can_be_hidden_as_well(tmp_path):

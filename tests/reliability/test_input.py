@@ -306,7 +306,7 @@ def write_table(path, frame: pd.DataFrame) -> None:
 def rows_of(path) -> list[list[str]] | str:
     """The cells of a file in three columns, or why it is refused, whatever its format."""
     try:
-        return [row.cells for row in files.read(path).rows(["text", "label", "language"])]
+        return files.read(path, ["text", "label", "language"]).to_numpy().tolist()
     except KdbookError as error:
         assert_one_line(error)
         return without_place(error)

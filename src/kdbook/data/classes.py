@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from kdbook.data.dataset import UNLABELLED
 from kdbook.data.table import quoted
 from kdbook.errors import KdbookError
 from kdbook.settings.data import Data
@@ -16,37 +15,6 @@ LABELS = ("label", "true_label")
 def usable_rows(rows: pd.DataFrame, settings: Data) -> pd.DataFrame:
     """The rows with a label in a language of the profile."""
     return rows[rows["language"].isin(settings.languages) & rows["label"].notna()]
-
-
-def check_labels(frames: Mapping[str, pd.DataFrame], settings: Data) -> None:
-    """Stop where a split has no label, or there are about as many classes as rows.
-
-    Raises
-    ------
-    KdbookError
-        If it is so; the message says what to do.
-    """
-    for split, frame in frames.items():
-        if split != UNLABELLED and len(frame) and frame["label"].isna().all():
-            advice = (
-                f'leave the split out with data.ignored_splits = ["{split}"] (kdbook new --without {split}), '
-                "and a tenth of the training rows takes its place"
-                if split != "train"
-                else "is data.columns.label right?"
-            )
-            raise KdbookError(f"{settings.source}: no {split} row has a label; {advice}")
-    train = usable_rows(frames["train"], settings)
-    if train.empty:
-        names = ", ".join(settings.languages)
-        raise KdbookError(
-            f"{settings.source}: there is no labelled training row in {names}; are data.languages right?"
-        )
-    classes = train["label"].nunique()
-    if classes > len(train) / 2:
-        raise KdbookError(
-            f"{settings.source}: {classes} classes for {len(train)} training rows; is data.columns.label "
-            "right?"
-        )
 
 
 def classes_of(frames: Mapping[str, pd.DataFrame], settings: Data) -> tuple[str, ...]:

@@ -10,20 +10,23 @@ so that the same text never occurs in two splits.
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
 from kdbook.data import files, hub
-from kdbook.data.audit import TEXTS
-from kdbook.data.classes import check_labels, classes_of, usable_rows
-from kdbook.data.dataset import UNLABELLED
+from kdbook.data.audit import TEXTS, texts
+from kdbook.data.checks import check_labels, refuse, refuse_bad_names, refuse_repeated
+from kdbook.data.classes import classes_of, usable_rows
+from kdbook.data.dataset import UNLABELLED, SourceRows
+from kdbook.data.hub import Reader
 from kdbook.data.split_off import in_three
-from kdbook.data.table import Row, Table, UniqueIds, id_text, in_order_of_languages
+from kdbook.data.table import in_order_of_languages, title
 from kdbook.errors import KdbookError
-from kdbook.paths import expanded, is_dir, is_file
+from kdbook.paths import is_dir
 from kdbook.settings.data import Columns, Data
-from kdbook.settings.names import name_problem, skeleton
+from kdbook.settings.names import skeleton
 
 SPLIT_NAMES = {
     "train": ("train", "training"),
@@ -31,37 +34,17 @@ SPLIT_NAMES = {
     "test": ("test", "testing", "test_matched"),
     UNLABELLED: ("unlabelled", "unlabeled", "unsupervised"),
 }
-SUFFIXES_OF_FILES = {  # no hub id ends like this
-    *(".arrow", ".csv", ".feather", ".gz", ".json", ".jsonl", ".ndjson", ".ods", ".parquet", ".pkl", ".tsv"),
-    *(".txt", ".xls", ".xlsx", ".xml", ".zip", ".parq", ".sqlite", ".db", ".doc", ".docx", ".pdf", ".html"),
-    *(".zst", ".bz2", ".xz", ".7z", ".tar", ".tgz", ".orc", ".avro", ".h5", ".npz", ".npy", ".sav", ".dta"),
-}
+WHOLE_NUMBER = re.compile(r"([-+]?\d+)\.0+")
 QUOTED_CELL = re.compile(r'"(?:[^"]|"")*""(?:[^"]|"")*"')  # as a spreadsheet writes a text with quotes
 ENCLOSED_CELL = re.compile(r'"[^"]*"')
-HUB_ID = re.compile(r"\w[\w.-]*(/[\w.-]+)?", re.ASCII)
-URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 MOST_NAMED = 8  # files in a message
 
 
 @dataclass(frozen=True)
-class SourceRows:
-    """All rows of a source in three splits.
+class _Part:
+    """Splits of a source in one language or in all, remarks on what is not read, and names of files."""
 
-    Frames have the columns ``id``, ``language``, ``sentence1``, for pairs ``sentence2``, and ``label`` (0 for
-    the first class, NaN where it is missing). ``classes`` are the names of the labels, ``notes`` remarks on
-    what was not read.
-    """
-
-    splits: dict[str, pd.DataFrame]
-    classes: tuple[str, ...]
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Source:
-    """The tables of a source by split, remarks on what is not read, and the names of some files in it."""
-
-    tables: dict[str, Table]
+    readers: dict[str, Reader]
     notes: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
 
@@ -74,35 +57,123 @@ def load(settings: Data) -> SourceRows:
     KdbookError
         If rows can't be read or used: the message says where and what to do.
     """
-    columns = settings.columns
-    assert columns
-    cells: dict[str, list[list[str]]] = {}
-    notes: list[str] = []
-    for language, source in _sources(settings):
-        notes += source.notes
-        for split, table in source.tables.items():
-            reader = _RowReader(table, split, columns, language)
-            cells.setdefault(split, []).extend(reader.read())
-            notes += reader.notes()
-    header = ["id", "language", *TEXTS[: len(columns.texts)], "label"]
-    frames = {split: _frame(rows, header) for split, rows in cells.items()}
+    assert settings.columns
+    splits, notes = _read(settings)
     if settings.unlabelled:
-        frames |= _without_labels(frames)
-    elif UNLABELLED in frames:
-        rows = len(frames.pop(UNLABELLED))
+        splits |= _without_labels(splits)
+    elif UNLABELLED in splits:
+        rows = len(splits.pop(UNLABELLED))
         notes.append(
             f"{settings.source}: {rows:,} rows without labels are not used (data.unlabelled = true would)"
         )
-    notes += _without_translations(frames, settings)
-    check_labels(frames, settings)
-    splits = in_three(frames, usable_rows(frames["train"], settings).index, bool(columns.id), settings.source)
+    notes += _without_translations(splits, settings)
+    check_labels(splits, settings)
+    usable = usable_rows(splits["train"], settings).index
+    splits = in_three(splits, usable, bool(settings.columns.id), settings.source)
     classes = classes_of(splits, settings)
     numbers = {name: number for number, name in enumerate(classes)}
     ordered = {
-        split: in_order_of_languages(frame.assign(label=frame["label"].map(numbers)), settings.languages)
-        for split, frame in splits.items()
+        split: in_order_of_languages(rows.assign(label=rows["label"].map(numbers)), settings.languages)
+        for split, rows in splits.items()
     }
     return SourceRows(ordered, classes, tuple(notes))
+
+
+def languages(settings: Data) -> tuple[str, ...]:
+    """The distinct values of the language column, in alphabetical order.
+
+    Raises
+    ------
+    KdbookError
+        If rows can't be read.
+    """
+    splits, _ = _read(settings)
+    return tuple(sorted(set().union(*(rows["language"] for rows in splits.values()))))
+
+
+def _read(settings: Data) -> tuple[dict[str, pd.DataFrame], list[str]]:
+    """The rows of each split, with labels as the source writes them, and remarks on what was not read."""
+    assert settings.columns
+    parts: dict[str, list[pd.DataFrame]] = {}
+    notes: list[str] = []
+    for language, part in _parts(settings):
+        notes += part.notes
+        for split, read in part.readers.items():
+            if split in settings.ignored_splits:
+                ignored = read([])
+                notes.append(f"{title(ignored)}: {len(ignored):,} rows are not used (data.ignored_splits)")
+            else:
+                rows, remarks = _rows(read, settings.columns, split, language)
+                parts.setdefault(split, []).append(rows)
+                notes += remarks
+    frames = {split: pd.concat(rows, ignore_index=True) for split, rows in parts.items()}
+    return {
+        split: rows.assign(label=rows["label"].mask(rows["label"] == "")) for split, rows in frames.items()
+    }, notes
+
+
+def _rows(read: Reader, columns: Columns, split: str, language: str) -> tuple[pd.DataFrame, list[str]]:
+    """The rows of a split that one reader reads, checked; remarks on what looks like an oversight."""
+    label = [] if split == UNLABELLED else [columns.label]
+    cells = read([*columns.texts, *filter(None, (columns.id, columns.language)), *label])
+    cells = cells.apply(lambda column: column.str.strip())
+    is_header = _is_repeated_header(cells)
+    numbers = range(1, len(cells) + 1)
+    contents = {
+        "id": cells[columns.id].map(_id) if columns.id else [f"{split}-{language}-{n}" for n in numbers],
+        "language": cells[columns.language] if columns.language else language,
+        **{name: cells[column] for name, column in zip(TEXTS, columns.texts, strict=False)},
+        "label": cells[columns.label] if label else "",
+    }
+    rows = pd.DataFrame(contents, index=cells.index)[~is_header]
+    _check(rows, columns)
+    return rows, [*_on_headers(cells[is_header]), *_on_quotes(rows[texts(rows)])]
+
+
+def _id(cell: str) -> str:
+    """An id: a whole number is the same with and without a point, which tables add beside a gap."""
+    number = WHOLE_NUMBER.fullmatch(cell)
+    return number[1] if number else cell
+
+
+def _check(rows: pd.DataFrame, columns: Columns) -> None:
+    if columns.language:
+        is_empty = rows["language"] == ""
+        refuse(rows["language"], is_empty, lambda _: "the language is empty; name it, or remove the row")
+        refuse_bad_names(rows["language"])
+    if columns.id:
+        advice = "give each row an id, or leave data.columns.id out"
+        refuse(rows["id"], rows["id"] == "", lambda _: f"the id is empty; {advice}")
+        refuse_repeated(rows, ["id", "language"], "an id may occur only once per language")
+    refuse_bad_names(rows["label"])
+
+
+def _is_repeated_header(cells: pd.DataFrame) -> pd.Series:
+    """Whether each row repeats the names of the columns, as a single text may do by chance."""
+    candidates = cells if cells.shape[1] > 1 else cells[:0]
+    for column in reversed(list(cells)):  # labels first: few rows have one that is called like its column
+        candidates = candidates[candidates[column].map(skeleton) == skeleton(column)]
+    return pd.Series(cells.index.isin(candidates.index), cells.index)
+
+
+def _on_headers(repeated: pd.DataFrame) -> list[str]:
+    if repeated.empty:
+        return []
+    unit = str(repeated.index.name).rpartition(", ")[2]
+    places = ", ".join(f"{unit} {number}" for number in repeated.index[:3]) + ", …" * (len(repeated) > 3)
+    rows = "row repeats" if len(repeated) == 1 else "rows repeat"
+    return [f"{title(repeated)}: {len(repeated):,} {rows} the header (left out: {places})"]
+
+
+def _on_quotes(cells: pd.DataFrame) -> list[str]:
+    """Rows of a .tsv file with a text in quotes, as in a .csv file."""
+    if not title(cells).lower().endswith(".tsv"):
+        return []
+    enclosed = int(cells.map(lambda cell: bool(ENCLOSED_CELL.fullmatch(cell))).all(axis=1).sum())
+    quoted = int(cells.map(lambda cell: bool(QUOTED_CELL.fullmatch(cell))).any(axis=1).sum())
+    number = enclosed if 2 * enclosed > len(cells) else quoted
+    problem = f"{number:,} texts are quoted as in a .csv file; in a .tsv file quotes are part of the text"
+    return [f"{title(cells)}: {problem}"] if number else []
 
 
 def _without_translations(frames: Mapping[str, pd.DataFrame], settings: Data) -> list[str]:
@@ -120,31 +191,15 @@ def _without_translations(frames: Mapping[str, pd.DataFrame], settings: Data) ->
     ]
 
 
-def languages(settings: Data) -> tuple[str, ...]:
-    """The distinct values of the language column, in alphabetical order.
-
-    Raises
-    ------
-    KdbookError
-        If rows can't be read.
-    """
-    columns = settings.columns
-    assert columns
-    assert columns.language
-    tables = [table for _, source in _sources(settings) for table in source.tables.values()]
-    rows = (row for table in tables for row in _RowReader(table, "", columns, "").read())
-    return tuple(sorted({language for _, language, *_ in rows}))
-
-
-def _sources(settings: Data) -> Iterator[tuple[str, _Source]]:
-    """The source of each language if each has its own, else that of all, with the first language."""
+def _parts(settings: Data) -> Iterator[tuple[str, _Part]]:
+    """The part of each language if each has its own, else that of all, with the first language."""
     columns = settings.columns
     assert columns
     first, *others = settings.languages
     if columns.language or not others:
-        source = _open(settings, None if columns.language else first, only_source=True)
-        _require_training_rows(settings, source, settings.source)
-        yield first, source
+        part = _open(settings, None if columns.language else first, has_parts=False)
+        _require_training_rows(part, settings.source)
+        yield first, part
         return
     if settings.configuration:
         raise KdbookError(
@@ -152,22 +207,22 @@ def _sources(settings: Data) -> Iterator[tuple[str, _Source]]:
             "data.columns.language"
         )
     for language in settings.languages:
-        source = _open(settings, language, only_source=False)
+        part = _open(settings, language, has_parts=True)
         if language not in settings.languages_without_labels:
-            _require_training_rows(settings, source, f"{settings.source}, {language}")
-        yield language, source
+            _require_training_rows(part, f"{settings.source}, {language}")
+        yield language, part
 
 
-def _require_training_rows(settings: Data, source: _Source, where: str) -> None:
-    if "train" not in source.tables:
-        there = f"; it has {', '.join(source.names)}" if source.names else "; it is empty"
+def _require_training_rows(part: _Part, where: str) -> None:
+    if "train" not in part.readers:
+        there = f"; it has {', '.join(part.names)}" if part.names else "; it is empty"
         raise KdbookError(
             f"{where} has no training file; expected train{', train'.join(files.FORMATS)}{there}"
         )
 
 
-def _open(settings: Data, language: str | None, only_source: bool) -> _Source:
-    """The tables of a source.
+def _open(settings: Data, language: str | None, has_parts: bool) -> _Part:
+    """The readers of a source.
 
     Parameters
     ----------
@@ -175,29 +230,26 @@ def _open(settings: Data, language: str | None, only_source: bool) -> _Source:
         Where the source is.
     language
         Names the folder or configuration; None where a column names the language of each row.
-    only_source
-        Whether the source may also have no folders or configurations.
+    has_parts
+        Whether each language has a folder or configuration of its own; a single language may have one.
     """
-    if URL.match(settings.source):
-        raise KdbookError(f"URLs such as {settings.source!r} are not read; download the file and name it")
-    path = expanded(settings.source)
+    path = hub.local_path(settings.source)
+    if path is None:
+        configuration = settings.configuration or (language if has_parts else None)
+        found = hub.splits(settings.source, configuration, SPLIT_NAMES, language)
+        return _Part(
+            found.readers, [f"{settings.source}: the split {name!r} is not used" for name in found.unused]
+        )
     if is_dir(path):
-        has_folder = language is not None and (not only_source or is_dir(path / language))
-        return _without_ignored(_open_folder(path / str(language) if has_folder else path), settings)
-    if is_file(path):
-        if not only_source:
-            raise KdbookError(f"{path} holds several languages; name their column in data.columns.language")
-        return _Source({"train": files.read(path)}, _beside(path))
-    if looks_like_a_path(settings.source):
-        raise KdbookError(f"the file or directory {settings.source!r} does not exist")
-    configuration = settings.configuration or (None if only_source else language)
-    tables = hub.tables(settings.source, configuration, SPLIT_NAMES, language)
-    unused = [f"{settings.source}: the split {split!r} is not used" for split in tables.unused]
-    return _without_ignored(_Source(tables.tables, unused), settings)
+        has_folder = language is not None and (has_parts or is_dir(path / language))
+        return _open_folder(path / str(language) if has_folder else path)
+    if has_parts:
+        raise KdbookError(f"{path} holds several languages; name their column in data.columns.language")
+    return _Part({"train": partial(files.read, path)}, _beside(path))
 
 
-def _open_folder(folder: Path) -> _Source:
-    """The tables of a directory, and the names of files that are none of a split."""
+def _open_folder(folder: Path) -> _Part:
+    """The readers of a directory, and the names of files that are none of a split."""
     if not is_dir(folder):
         raise KdbookError(
             f"{folder.parent} has no directory for the language {folder.name!r}; give it one, or name the "
@@ -214,7 +266,7 @@ def _open_folder(folder: Path) -> _Source:
     if rest := len(unused) - len(notes):
         notes.append(f"{folder}: {rest:,} more files are not read")
     names = [path.name for path in entries[:MOST_NAMED]] + ["…"] * (len(entries) > MOST_NAMED)
-    return _Source({split: files.read(file) for split, file in chosen.items()}, notes, names)
+    return _Part({split: partial(files.read, file) for split, file in chosen.items()}, notes, names)
 
 
 def _beside(path: Path) -> list[str]:
@@ -249,23 +301,6 @@ def _why_not_read(path: Path) -> str:
     return f"it is not a {', '.join(files.FORMATS)} file"
 
 
-def _without_ignored(source: _Source, settings: Data) -> _Source:
-    """A source without the splits that the profile ignores; how many rows these have is noted."""
-    ignored = {split: table for split, table in source.tables.items() if split in settings.ignored_splits}
-    counts = [
-        f"{table.name}: {sum(1 for _ in table.read([])):,} rows are not used (data.ignored_splits)"
-        for table in ignored.values()
-    ]
-    tables = {split: table for split, table in source.tables.items() if split not in ignored}
-    return _Source(tables, [*source.notes, *counts], source.names)
-
-
-def looks_like_a_path(source: str) -> bool:
-    """Whether a source can't be a hub id."""
-    suffix = Path(source).suffix.lower()
-    return not HUB_ID.fullmatch(source) or suffix in SUFFIXES_OF_FILES or ("/" not in source and suffix != "")
-
-
 def _file(folder: Path, entries: Iterable[Path], stems: Sequence[str]) -> Path | None:
     """The file of a split, whatever the case of its name."""
     names = _file_names(stems)
@@ -273,74 +308,6 @@ def _file(folder: Path, entries: Iterable[Path], stems: Sequence[str]) -> Path |
     if len(existing) > 1:
         raise KdbookError(f"{folder} has {existing[0].name} and {existing[1].name}; keep one of them")
     return existing[0] if existing else None
-
-
-class _RowReader:
-    """Reads id, language, texts and label of each row of a table."""
-
-    def __init__(self, table: Table, split: str, columns: Columns, language: str) -> None:
-        self.table, self.split, self.columns, self.language = table, split, columns, language
-        self.names: set[str] = set()  # that were checked
-        self.rows = self.quoted_rows = self.enclosed_rows = 0
-        self.repeated_headers: list[str] = []
-
-    def read(self) -> Iterator[list[str]]:
-        """The cells of each row, checked; the label is empty where it is missing."""
-        columns = self.columns
-        ids = UniqueIds()
-        optional = [column for column in (columns.id, columns.language) if column]
-        label_column = [] if self.split == UNLABELLED else [columns.label]
-        header = [*columns.texts, *optional, *label_column]
-        for number, row in enumerate(self.table.rows(header), start=1):
-            cells = [cell.strip() for cell in row.cells]
-            if len(header) > 1 and list(map(skeleton, cells)) == list(map(skeleton, header)):
-                self.repeated_headers.append(row.where.rpartition(", ")[2])
-                continue
-            content, rest = cells[: len(columns.texts)], cells[len(columns.texts) :]
-            item = id_text(rest.pop(0)) if columns.id else f"{self.split}-{self.language}-{number}"
-            language = self._language(row, rest.pop(0)) if columns.language else self.language
-            label = rest.pop(0) if label_column else ""
-            if not item:
-                raise KdbookError(
-                    f"{row.where}: the id is empty; give each row an id, or leave data.columns.id out"
-                )
-            ids.add(row, item, language, advice="an id may occur only once per language")
-            self._check_name(row, label)
-            self.rows += 1
-            self.quoted_rows += any(QUOTED_CELL.fullmatch(cell) for cell in content)
-            self.enclosed_rows += all(ENCLOSED_CELL.fullmatch(cell) for cell in content)
-            yield [item, language, *content, label]
-
-    def notes(self) -> list[str]:
-        """What looks like an oversight in the rows that were read."""
-        notes = []
-        if self.repeated_headers:
-            places = ", ".join(self.repeated_headers[:3]) + ", …" * (len(self.repeated_headers) > 3)
-            number = len(self.repeated_headers)
-            rows = "row repeats" if number == 1 else "rows repeat"
-            notes.append(f"{self.table.name}: {number:,} {rows} the header (left out: {places})")
-        quoted_rows = self.enclosed_rows if 2 * self.enclosed_rows > self.rows else self.quoted_rows
-        if quoted_rows and self.table.name.lower().endswith(".tsv"):
-            problem = f"{quoted_rows:,} texts are quoted as in a .csv file"
-            notes.append(f"{self.table.name}: {problem}; in a .tsv file quotes are part of the text")
-        return notes
-
-    def _language(self, row: Row, language: str) -> str:
-        if not language:
-            raise KdbookError(f"{row.where}: the language is empty; name it, or remove the row")
-        self._check_name(row, language)
-        return language
-
-    def _check_name(self, row: Row, name: str) -> None:
-        if name not in self.names:
-            if problem := name_problem(name):
-                raise KdbookError(f"{row.where}: {problem}")
-            self.names.add(name)
-
-
-def _frame(rows: list[list[str]], columns: list[str]) -> pd.DataFrame:
-    frame = pd.DataFrame(rows, columns=columns, dtype=object)
-    return frame.assign(label=frame["label"].mask(frame["label"] == ""))
 
 
 def _without_labels(frames: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:

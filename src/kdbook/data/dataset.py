@@ -15,6 +15,21 @@ UNLABELLED = "unlabelled"  # a fourth split of some data
 
 
 @dataclass(frozen=True)
+class SourceRows:
+    """All rows of a source in three splits, or four.
+
+    Frames have the columns ``id``, ``language``, ``sentence1``, for pairs ``sentence2``, and ``label`` (0 for
+    the first class, NaN where it is missing). ``classes`` are the names of the labels, ``notes`` remarks on
+    what was not read; ``placeholder`` is what the source writes where it has no text, if it does.
+    """
+
+    splits: dict[str, pd.DataFrame]
+    classes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    placeholder: str | None = None
+
+
+@dataclass(frozen=True)
 class TextData:
     """Audited rows.
 

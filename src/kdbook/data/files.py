@@ -1,8 +1,9 @@
-"""The rows of a file, one after the other, whatever its format.
+"""The rows of a file as frames, whatever its format.
 
 Formats are ``.csv`` (commas, quotes as in spreadsheets), ``.tsv`` (tabs, quotes are plain text), ``.jsonl``
 (one object per line) and ``.parquet``; text is UTF-8. Nothing is guessed and nothing is dropped but empty
-lines.
+lines. Text is read with the standard library: the CSV readers of pandas and Arrow accept faulty quotes, which
+changes the texts.
 """
 
 import codecs
@@ -12,69 +13,101 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+import pandas as pd
 
-from kdbook.data.table import Record, Table, quoted, separator_hint
+from kdbook.data.checks import as_text
+from kdbook.data.table import positions, quoted, separator_hint, table
 from kdbook.errors import KdbookError
 from kdbook.paths import is_file
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 LARGEST_FIELD = 2**31 - 1  # of the csv module
 SEPARATOR_OF_EXCEL = re.compile(r"sep=(.)\s*")
+ROWS_AT_ONCE = 65_536
 
-Opener = Callable[[Path], BinaryIO]
-DelimitedRows = Callable[[Opener, Path], Iterator[tuple[str, list[str]]]]  # place and cells, the header first
+NumberedRows = Iterator[tuple[int, Sequence[Any]]]  # lines and cells; the first row names the columns
+Batch = tuple[
+    Sequence[int], Callable[[int], Sequence[object]]
+]  # places, and the values of the column at a position
 
 
-@dataclass(frozen=True)
-class Format:
-    """How to read the names of the columns of a file, and, given these, some columns of its rows."""
+def read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """Some columns of a file as text, empty where a value is missing; other columns may contain anything.
 
-    header: Callable[[Path], list[str]]
-    records: Callable[[Opener, Path, Sequence[str], Sequence[int]], Iterator[Record]]
+    Parameters
+    ----------
+    path
+        The file; its suffix names the format.
+    columns
+        Names of columns, in the order of the result.
+
+    Returns
+    -------
+    One row per row of the file; the index gives their places (see :mod:`kdbook.data.table`).
+
+    Raises
+    ------
+    KdbookError
+        If the file can't be read as such a table: the message names file and line and says what to do.
+    """
+    return as_text(pd.concat(chunks(path, columns)))
 
 
 def _open(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-def read(path: Path, opener: Opener = _open) -> Table:
-    """The table in a file; its rows are read as they are asked for.
+def chunks(
+    path: Path,
+    columns: Sequence[str],
+    others: bool = False,
+    size: int = ROWS_AT_ONCE,
+    opener: Callable[[Path], BinaryIO] = _open,
+) -> Iterator[pd.DataFrame]:
+    """The values of a file as they are, in one or more frames of at most ``size`` rows.
 
     Parameters
     ----------
-    path
-        The file; its suffix names the format.
+    path, columns
+        As in :func:`read`.
+    others
+        Whether the file's other columns are read as well; then all are in the order of the file.
+    size
+        Number of rows.
     opener
         Opens the file for its rows; one that counts what is read can show progress.
 
     Raises
     ------
     KdbookError
-        If the file can't be read as such a table, at once or when the faulty row is reached: the message
-        names file and line and says what to do.
+        As in :func:`read`.
     """
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
         raise KdbookError(f"{str(path)!r} is not a {', '.join(FORMATS)} file")
     if not is_file(path):
         raise KdbookError(f"the file {str(path)!r} does not exist")
-    file_format = FORMATS[suffix]
     try:
         _refuse_pointer(path)
-        header = file_format.header(path)
+        with opener(path) as file:
+            header, batches = FORMATS[suffix](file, path, size)
+            if not header:
+                raise KdbookError(f"{path} is empty; its first line names its columns")
+            names = _without_blanks(header)
+            wanted = positions(str(path), names, columns)
+            chosen = range(len(names)) if others else wanted
+            place = f"{path}, {'row' if suffix == '.parquet' else 'line'}"
+            first = next(batches, ((), lambda _: ()))
+            for numbers, values in chain([first], batches):
+                yield table([names[at] for at in chosen], map(values, chosen), numbers, place)
     except OSError as error:
-        raise _unreadable(path, error) from error
-    if not header:
-        raise KdbookError(f"{path} is empty; its first line names its columns")
-    columns = _without_blanks(header)
-    return Table(str(path), columns, partial(_explaining_os_errors, file_format, opener, path, header))
+        raise KdbookError(f"{path} can't be read: {error.strerror or error}") from error
 
 
 def _without_blanks(header: Sequence[str]) -> list[str]:
@@ -92,10 +125,46 @@ def _refuse_pointer(path: Path) -> None:
             raise KdbookError(f"{path} is a pointer of Git LFS in place of the data; run: git lfs pull")
 
 
-def lines(file: BinaryIO, path: Path) -> Iterator[tuple[str, str]]:
-    """Place and text of each line of a file, without byte order mark and line ends.
+def _text(
+    numbered_rows: Callable[[BinaryIO, Path], NumberedRows], file: BinaryIO, path: Path, size: int
+) -> tuple[Sequence[str], Iterator[Batch]]:
+    """The header of a file that is read row by row, and its rows below."""
+    rows = numbered_rows(file, path)
+    _, header = next(rows, (0, ()))
+    return header, _batches(rows, path, len(header), size)
 
-    Read as they are asked for.
+
+def _batches(rows: NumberedRows, path: Path, width: int, size: int) -> Iterator[Batch]:
+    while batch := list(islice(rows, size)):
+        numbers, cells = zip(*batch, strict=True)
+        for number, row in batch:
+            if len(row) != width:
+                raise _wrong_width(path, number, row, width)
+        yield numbers, partial(_column, cells)
+
+
+def _column(rows: Sequence[Sequence[object]], position: int) -> list[object]:
+    return [row[position] for row in rows]
+
+
+def _wrong_width(path: Path, line: int, cells: Sequence[str], width: int) -> KdbookError:
+    if any("\r" in cell for cell in cells):
+        return _carriage_returns(path, line)
+    has_quotes = path.suffix.lower() == ".tsv" and any('"' in cell for cell in cells)
+    hint = " In a .tsv file, quotes do not enclose cells" if has_quotes else ""
+    return KdbookError(
+        f"{path}, line {line}: {len(cells)} cells where the header has {width}; is the separator right?{hint}"
+    )
+
+
+def _carriage_returns(path: Path, line: int) -> KdbookError:
+    return KdbookError(
+        f"{path}, line {line}: the lines end with carriage returns (CR); save the file with line feeds (LF)"
+    )
+
+
+def _lines(file: BinaryIO, path: Path) -> Iterator[tuple[int, str]]:
+    """Number and text of each line of a file, without byte order mark and line ends.
 
     Raises
     ------
@@ -103,78 +172,44 @@ def lines(file: BinaryIO, path: Path) -> Iterator[tuple[str, str]]:
         If a line is not UTF-8.
     """
     for number, line in enumerate(file, start=1):
-        where = f"{path}, line {number}"
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
             is_utf16 = number == 1 and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
             problem = "the file is in UTF-16" if is_utf16 else f"byte {error.start + 1} is not UTF-8"
-            raise KdbookError(f"{where}: {problem}; save the file as UTF-8") from error
-        yield where, text.removesuffix("\n").removesuffix("\r")
+            raise KdbookError(f"{path}, line {number}: {problem}; save the file as UTF-8") from error
+        yield number, text.removesuffix("\n").removesuffix("\r")
 
 
-def _explaining_os_errors(
-    file_format: Format, opener: Opener, path: Path, header: Sequence[str], positions: Sequence[int]
-) -> Iterator[Record]:
-    try:
-        yield from file_format.records(opener, path, header, positions)
-    except OSError as error:
-        raise _unreadable(path, error) from error
+def _tsv_rows(file: BinaryIO, path: Path) -> NumberedRows:
+    for number, text in _lines(file, path):
+        if number == 1 and "\r" in text:
+            raise _carriage_returns(path, number)
+        if text:
+            yield number, text.split("\t")
 
 
-def _carriage_returns(where: str) -> KdbookError:
-    return KdbookError(
-        f"{where}: the lines end with carriage returns (CR); save the file with line feeds (LF)"
-    )
-
-
-def _unreadable(path: Path, error: OSError) -> KdbookError:
-    return KdbookError(f"{path} can't be read: {error.strerror or error}")
-
-
-def _chosen(where: str, cells: Sequence[str], width: int, positions: Sequence[int]) -> Record:
-    if len(cells) != width:
-        has_quotes = ".tsv" in where.lower() and any('"' in cell for cell in cells)
-        hint = " In a .tsv file, quotes do not enclose cells" if has_quotes else ""
-        if any("\r" in cell for cell in cells):
-            raise _carriage_returns(where)
-        raise KdbookError(
-            f"{where}: {len(cells)} cells where the header has {width}; is the separator right?{hint}"
-        )
-    return Record(where, [cells[position] for position in positions])
-
-
-def _tsv_rows(opener: Opener, path: Path) -> Iterator[tuple[str, list[str]]]:
-    with opener(path) as file:
-        for number, (where, text) in enumerate(lines(file, path)):
-            if number == 0 and "\r" in text:
-                raise _carriage_returns(where)
-            if text:
-                yield where, text.split("\t")
-
-
-def _csv_rows(opener: Opener, path: Path) -> Iterator[tuple[str, list[str]]]:
+def _csv_rows(file: BinaryIO, path: Path) -> NumberedRows:
     csv.field_size_limit(LARGEST_FIELD)
-    with opener(path) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
-        reader = csv.reader(text, strict=True)
-        while True:
-            first_line = reader.line_num + 1
-            try:
-                cells = next(reader)
-            except StopIteration:
-                return
-            except UnicodeDecodeError:
-                _refuse_encoding(path)
-                raise
-            except csv.Error as error:
-                raise _csv_error(path, first_line, reader.line_num, error) from error
-            if first_line == 1 and len(cells) <= 2 and SEPARATOR_OF_EXCEL.fullmatch(",".join(cells)):
-                raise KdbookError(
-                    f"{path}, line 1: {','.join(cells)!r} names a separator for Excel; remove the line, and "
-                    "separate the cells by commas"
-                )
-            if cells:
-                yield f"{path}, line {reader.line_num}", cells
+    reader = csv.reader(io.TextIOWrapper(file, encoding="utf-8-sig", newline=""), strict=True)
+    while True:
+        first_line = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except UnicodeDecodeError:
+            _refuse_encoding(path)
+            raise
+        except csv.Error as error:
+            raise _csv_error(path, first_line, reader.line_num, error) from error
+        if first_line == 1 and len(cells) <= 2 and SEPARATOR_OF_EXCEL.fullmatch(",".join(cells)):
+            raise KdbookError(
+                f"{path}, line 1: {','.join(cells)!r} names a separator for Excel; remove the line, and "
+                "separate the cells by commas"
+            )
+        if cells:
+            yield reader.line_num, cells
 
 
 def _csv_error(path: Path, first_line: int, line: int, error: csv.Error) -> KdbookError:
@@ -191,43 +226,37 @@ def _csv_error(path: Path, first_line: int, line: int, error: csv.Error) -> Kdbo
 
 
 def _refuse_encoding(path: Path) -> None:
-    """Say which line is not UTF-8; a decoder that reads ahead does not know it."""
+    """Raise for the line that is not UTF-8; a decoder that reads ahead does not have its number."""
     with path.open("rb") as file:
-        for _ in lines(file, path):
+        for _ in _lines(file, path):
             pass
 
 
-def _delimited(rows: DelimitedRows) -> Format:
-    """A format whose first row names the columns."""
-
-    def header(path: Path) -> list[str]:
-        return next(rows(_open, path), ("", []))[1]
-
-    def records(
-        opener: Opener, path: Path, names: Sequence[str], positions: Sequence[int]
-    ) -> Iterator[Record]:
-        below_header = islice(rows(opener, path), 1, None)
-        return (_chosen(where, cells, len(names), positions) for where, cells in below_header)
-
-    return Format(header, records)
+def _json_rows(file: BinaryIO, path: Path) -> NumberedRows:
+    """All fields that occur, since writers of JSON may leave out those without a value, and their values."""
+    with path.open("rb") as whole:
+        names = list({name: None for _, value in _json_objects(whole, path) for name in value})
+    yield 0, names
+    for number, value in _json_objects(file, path):
+        yield number, list(map(value.get, names))
 
 
-def _json_objects(opener: Opener, path: Path) -> Iterator[tuple[str, dict[str, object]]]:
-    with opener(path) as file:
-        for where, text in lines(file, path):
-            if not text.strip():
-                continue
-            try:
-                value = json.loads(text, object_pairs_hook=_unique_fields)
-            except (ValueError, RecursionError) as error:
-                if "\r" in text.strip():
-                    raise _carriage_returns(where) from error
-                raise KdbookError(f"{where}: not valid JSON ({error})") from error
-            if not isinstance(value, dict):
-                raise KdbookError(
-                    f"{where}: {quoted(text)!r} is not a JSON object; give each row as one object per line"
-                )
-            yield where, value
+def _json_objects(file: BinaryIO, path: Path) -> Iterator[tuple[int, dict[str, object]]]:
+    for number, text in _lines(file, path):
+        if not text.strip():
+            continue
+        try:
+            value = json.loads(text, object_pairs_hook=_unique_fields)
+        except (ValueError, RecursionError) as error:
+            if "\r" in text.strip():
+                raise _carriage_returns(path, number) from error
+            raise KdbookError(f"{path}, line {number}: not valid JSON ({error})") from error
+        if not isinstance(value, dict):
+            raise KdbookError(
+                f"{path}, line {number}: {quoted(text)!r} is not a JSON object; give each row as one object "
+                "per line"
+            )
+        yield number, value
 
 
 def _unique_fields(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -238,57 +267,46 @@ def _unique_fields(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return fields
 
 
-def _json_header(path: Path) -> list[str]:
-    """All fields that occur, since writers of JSON may leave out those without a value."""
-    return list({name: None for _, value in _json_objects(_open, path) for name in value})
-
-
-def _json_records(
-    opener: Opener, path: Path, names: Sequence[str], positions: Sequence[int]
-) -> Iterator[Record]:
-    chosen = [names[position] for position in positions]
-    for where, value in _json_objects(opener, path):
-        yield Record(where, [value.get(name) for name in chosen])
-
-
-def _parquet_header(path: Path) -> list[str]:
+def _parquet(file: BinaryIO, path: Path, size: int) -> tuple[list[str], Iterator[Batch]]:
     from pyarrow import parquet  # takes a while to import
 
     with _explaining_arrow_errors(path):
-        return list(parquet.ParquetFile(path).schema_arrow.names)
+        table = parquet.ParquetFile(file)
+        return list(table.schema_arrow.names), _parquet_batches(table, path, size)
 
 
-def _parquet_records(
-    opener: Opener, path: Path, names: Sequence[str], positions: Sequence[int]
-) -> Iterator[Record]:
-    from pyarrow import parquet
-
-    number = 0
-    with _explaining_arrow_errors(path), opener(path) as file:
-        for batch in parquet.ParquetFile(file).iter_batches():
-            chosen = [_python_values(batch.columns[position]) for position in positions]
-            for values in zip(*chosen, strict=True):
-                number += 1
-                yield Record(f"{path}, row {number}", values)
+def _parquet_batches(table: Any, path: Path, size: int) -> Iterator[Batch]:
+    start = 1
+    with _explaining_arrow_errors(path):
+        for batch in table.iter_batches(size):
+            yield range(start, start + len(batch)), partial(_python_values, path, batch)
+            start += len(batch)
 
 
-def _python_values(column: Any) -> list[object]:
+def _python_values(path: Path, batch: Any, position: int) -> list[object]:
     """The values of a column of Arrow; those that Python has no type for, such as the year 10000, as text."""
     import pyarrow as arrow
 
-    try:
-        values: list[object] = column.to_pylist()
-    except (OverflowError, ValueError, LookupError):  # of dates; of time zones, which share no class
+    column = batch.columns[position]
+    with _explaining_arrow_errors(path):
         try:
-            values = column.cast(arrow.string()).to_pylist()
-        except arrow.ArrowException:
-            rows = (column.slice(number, 1) for number in range(len(column)))
-            values = [
-                " ".join(row.to_string().split())[1:-1].strip() if row[0].is_valid else None for row in rows
-            ]
+            values: list[object] = column.to_pylist()
+        except (OverflowError, ValueError, LookupError):  # of dates; of time zones, which share no class
+            values = _as_arrow_writes(column)
     if arrow.types.is_float32(column.type) or arrow.types.is_float16(column.type):
         shortest = np.float32 if arrow.types.is_float32(column.type) else np.float16
         return [None if value is None else float(str(shortest(float(str(value))))) for value in values]
+    return values
+
+
+def _as_arrow_writes(column: Any) -> list[object]:
+    import pyarrow as arrow
+
+    try:
+        values: list[object] = column.cast(arrow.string()).to_pylist()
+    except arrow.ArrowException:
+        rows = (column.slice(number, 1) for number in range(len(column)))
+        return [" ".join(row.to_string().split())[1:-1].strip() if row[0].is_valid else None for row in rows]
     return values
 
 
@@ -303,9 +321,9 @@ def _explaining_arrow_errors(path: Path) -> Iterator[None]:
         raise KdbookError(f"{path} can't be read as a Parquet file: {reason}") from error
 
 
-FORMATS: dict[str, Format] = {
-    ".csv": _delimited(_csv_rows),
-    ".tsv": _delimited(_tsv_rows),
-    ".jsonl": Format(_json_header, _json_records),
-    ".parquet": Format(_parquet_header, _parquet_records),
+FORMATS: dict[str, Callable[[BinaryIO, Path, int], tuple[Sequence[str], Iterator[Batch]]]] = {
+    ".csv": partial(_text, _csv_rows),
+    ".tsv": partial(_text, _tsv_rows),
+    ".jsonl": partial(_text, _json_rows),
+    ".parquet": _parquet,
 }

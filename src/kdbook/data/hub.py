@@ -1,36 +1,71 @@
-"""Data sets of the Hugging Face hub, as tables."""
+"""Data sets of the Hugging Face hub, as frames, and how their names differ from paths."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-from kdbook.data.table import Record, Table
+import pandas as pd
+
+from kdbook.data.checks import as_text
+from kdbook.data.table import positions, table
 from kdbook.errors import KdbookError
+from kdbook.paths import expanded, is_dir, is_file
 
 CHOICE_OF_CONFIGURATION = "Config name is missing"  # how the message of ``datasets`` begins
+HUB_ID = re.compile(r"\w[\w.-]*(/[\w.-]+)?", re.ASCII)
+URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+SUFFIXES_OF_FILES = {  # no hub id ends like this
+    *(".arrow", ".csv", ".feather", ".gz", ".json", ".jsonl", ".ndjson", ".ods", ".parquet", ".pkl", ".tsv"),
+    *(".txt", ".xls", ".xlsx", ".xml", ".zip", ".parq", ".sqlite", ".db", ".doc", ".docx", ".pdf", ".html"),
+    *(".zst", ".bz2", ".xz", ".7z", ".tar", ".tgz", ".orc", ".avro", ".h5", ".npz", ".npy", ".sav", ".dta"),
+}
+
+Reader = Callable[[Sequence[str]], pd.DataFrame]  # reads some columns as text, as files.read does
 
 
 @dataclass(frozen=True)
-class HubTables:
-    """The table of each split of a data set that is used, and the names of its other splits."""
+class HubSplits:
+    """A reader for each split of a data set that is used, and the names of its other splits."""
 
-    tables: dict[str, Table]
+    readers: dict[str, Reader]
     unused: list[str]
 
 
-def tables(
-    name: str, configuration: str | None, splits: Mapping[str, Iterable[str]], language: str | None = None
-) -> HubTables:
-    """The table of each split of a data set; splits that do not exist are left out.
+def local_path(source: str) -> Path | None:
+    """The file or directory of a source; None if it is a data set of the hub.
+
+    Raises
+    ------
+    KdbookError
+        If it is a URL, or looks like a path that does not exist.
+    """
+    if URL.match(source):
+        raise KdbookError(
+            f"URLs such as {source!r} are not read; download the data, and name the file or the directory"
+        )
+    path = expanded(source)
+    if is_dir(path) or is_file(path):
+        return path
+    suffix = Path(source).suffix.lower()
+    if not HUB_ID.fullmatch(source) or suffix in SUFFIXES_OF_FILES or ("/" not in source and suffix):
+        raise KdbookError(f"the file or directory {source!r} does not exist")
+    return None
+
+
+def splits(
+    name: str, configuration: str | None, choices: Mapping[str, Iterable[str]], language: str | None = None
+) -> HubSplits:
+    """Readers for the splits of a data set; splits that do not exist are left out.
 
     Parameters
     ----------
     name, configuration
         As for ``datasets.load_dataset``.
-    splits
-        For each of our splits, the names that it may have there. Class indices become class names, and an
-        index of no class, such as -1, a missing value.
+    choices
+        For each of our splits, the names that it may have there.
     language
         Names the configuration if the data set has several and none is given.
 
@@ -39,9 +74,24 @@ def tables(
     KdbookError
         If the data set can't be loaded.
     """
+    loaded = _load_or_explain(name, configuration, language)
+    found = {
+        split: next((name for name in names if name in loaded), None) for split, names in choices.items()
+    }
+    chosen = {split: hub_split for split, hub_split in found.items() if hub_split}
+    readers = {
+        split: partial(
+            _read, loaded[hub_split], f"{name} ({', '.join(filter(None, [configuration, hub_split]))})"
+        )
+        for split, hub_split in chosen.items()
+    }
+    return HubSplits(readers, unused=[split for split in loaded if split not in chosen.values()])
+
+
+def _load_or_explain(name: str, configuration: str | None, language: str | None) -> Any:
     title = f"{name!r} ({configuration})" if configuration else repr(name)
     try:
-        loaded = _load(name, configuration, language)
+        return _load(name, configuration, language)
     except Exception as error:
         reason = " ".join(str(error).split()).rstrip(".")
         if CHOICE_OF_CONFIGURATION in reason:
@@ -52,16 +102,6 @@ def tables(
             f"the data set {title} could not be loaded: {reason}. Check the connection, or give a directory "
             f"with KDBOOK_DATA=DIR; there is no file or directory {name!r} here"
         ) from error
-    first_choices = {
-        split: next((choice for choice in choices if choice in loaded), None)
-        for split, choices in splits.items()
-    }
-    chosen = {split: hub_split for split, hub_split in first_choices.items() if hub_split}
-    used = {
-        split: _table(loaded[hub_split], f"{name} ({', '.join(filter(None, [configuration, hub_split]))})")
-        for split, hub_split in chosen.items()
-    }
-    return HubTables(used, unused=[split for split in loaded if split not in chosen.values()])
 
 
 def _load(name: str, configuration: str | None, language: str | None) -> Any:
@@ -75,19 +115,16 @@ def _load(name: str, configuration: str | None, language: str | None) -> Any:
         return load_dataset(name, language)
 
 
-def _table(split: Any, where: str) -> Table:
-    return Table(where, list(split.column_names), partial(_records, split, where))
+def _read(split: Any, name: str, columns: Sequence[str]) -> pd.DataFrame:
+    """Columns of a split; an index of a class becomes its name, and another one, such as -1, is missing."""
+    positions(name, split.column_names, columns)
+    values = split.select_columns(list(columns))[:] if columns else {}
+    named = [_named(values[column], getattr(split.features[column], "names", None)) for column in columns]
+    return as_text(table(columns, named, range(1, len(split) + 1), f"{name}, row"))
 
 
-def _records(split: Any, where: str, positions: Sequence[int]) -> Iterator[Record]:
-    columns = [split.column_names[position] for position in positions]
-    class_names = [getattr(split.features[column], "names", None) for column in columns]
-    for number, row in enumerate(split.select_columns(columns), start=1):
-        values = [_named(row[column], names) for column, names in zip(columns, class_names, strict=True)]
-        yield Record(f"{where}, row {number}", values)
-
-
-def _named(value: object, class_names: list[str] | None) -> object:
-    if class_names is None or not isinstance(value, int):
-        return value
-    return class_names[value] if 0 <= value < len(class_names) else None
+def _named(values: list[object], class_names: list[str] | None) -> list[object]:
+    if class_names is None:
+        return values
+    names = dict(enumerate(class_names))
+    return [names.get(value) if isinstance(value, int) else value for value in values]

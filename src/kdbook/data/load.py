@@ -1,25 +1,22 @@
 """The data of a profile: read or generated, audited, and cut to the chosen number of items."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 
 import pandas as pd
 
 from kdbook.data import custom, pawsx, remarks
 from kdbook.data.audit import PLACEHOLDER, Audit, audit
+from kdbook.data.checks import check_audit, check_classes
 from kdbook.data.classes import trained_first
-from kdbook.data.custom import SourceRows
-from kdbook.data.dataset import SPLITS, UNLABELLED, TextData
+from kdbook.data.dataset import SPLITS, UNLABELLED, SourceRows, TextData
 from kdbook.data.generated import corpus
 from kdbook.data.table import in_order_of_languages
 from kdbook.errors import KdbookError
-from kdbook.paths import expanded, is_dir
 from kdbook.settings.data import GENERATED, Data
 
-MAX_CONFLICTING_SHARE = 0.2  # of the ids; PAWS-X has about 0.02, and more can't be explained by translation
-MIN_CONFLICTS = 5  # ids; fewer may be mistranslated one by one
-CLASSES = ("0", "1")  # of PAWS-X
+CLASSES = ("0", "1")  # of PAWS-X and the generated corpus
 MEANINGS = ("different meaning", "same meaning")
 
 
@@ -32,19 +29,18 @@ def load(settings: Data) -> TextData:
     KdbookError
         If the data can't be read, or too few rows are usable; the message says why.
     """
-    source = custom.load(settings) if settings.columns else SourceRows(_read(settings), CLASSES, ())
-    placeholder = None if settings.columns else PLACEHOLDER
+    source = SOURCES[_kind(settings)](settings)
     audits = {
-        split: audit(rows, settings.languages, placeholder, labelled=split != UNLABELLED)
+        split: audit(rows, settings.languages, source.placeholder, labelled=split != UNLABELLED)
         for split, rows in source.splits.items()
     }
     for split in SPLITS:
-        _check_usable(audits[split], f"{settings.source}: {split}", settings, split)
+        check_audit(audits[split], settings, split)
     splits = {split: _used(audits[split].kept, split, settings) for split in SPLITS}
     if settings.has_unlabelled_rows:
         splits |= _hide_labels(splits["train"], audits, settings)
     splits, classes, untrained = trained_first(splits, source.classes)
-    _check_classes(splits, classes, settings)
+    check_classes(splits, classes, settings)
     meanings = MEANINGS if settings.task == "paraphrase" else classes
     notes = [*source.notes, *untrained, *remarks.on_names(source, settings), *remarks.on_duplicates(splits)]
     return TextData(
@@ -96,33 +92,7 @@ def _hide_labels(train: pd.DataFrame, audits: Mapping[str, Audit], settings: Dat
     return {"train": labelled, UNLABELLED: unlabelled}
 
 
-def _read(settings: Data) -> dict[str, pd.DataFrame]:
-    """All rows of every split of PAWS-X or the generated corpus, all languages in one frame."""
-    if settings.source == GENERATED:
-        return _generate(settings)
-    if custom.URL.match(settings.source):
-        raise KdbookError(
-            f"URLs such as {settings.source!r} are not read; download the files and name the folder"
-        )
-    directory = expanded(settings.source)
-    if not is_dir(directory) and custom.looks_like_a_path(settings.source):
-        raise KdbookError(f"the data directory {settings.source!r} does not exist")
-    by_language = {
-        language: pawsx.from_directory(directory, language)
-        if is_dir(directory)
-        else pawsx.from_hub(settings.source, language)
-        for language in settings.languages
-    }
-    return {
-        split: pd.concat(
-            [by_language[language][split].assign(language=language) for language in settings.languages],
-            ignore_index=True,
-        )
-        for split in SPLITS
-    }
-
-
-def _generate(settings: Data) -> dict[str, pd.DataFrame]:
+def _generate(settings: Data) -> SourceRows:
     unknown = set(settings.languages) - set(corpus.LANGUAGES)
     if unknown:
         known = ", ".join(corpus.LANGUAGES)
@@ -138,56 +108,11 @@ def _generate(settings: Data) -> dict[str, pd.DataFrame]:
     generated["train"] = corpus.with_label_noise(
         generated["train"], settings.train_label_noise, settings.seed
     )
-    return {
+    splits = {
         split: in_order_of_languages(rows[rows["language"].isin(settings.languages)], settings.languages)
         for split, rows in generated.items()
     }
-
-
-def _check_usable(result: Audit, where: str, settings: Data, split: str) -> None:
-    """Stop if nothing of a language is usable, or if the languages can't be translations of each other."""
-    conflicts = result.dropped[result.dropped["reason"] == "conflict"]
-    aligned = pd.concat([result.kept[result.kept["id"].duplicated(keep=False)], conflicts])
-    ids, different = aligned["id"].nunique(), conflicts["id"].nunique()
-    by_chance = _chance_of_conflict(aligned)
-    is_chance = different >= MIN_CONFLICTS and different > by_chance / 2 * ids
-    if different > MAX_CONFLICTING_SHARE * ids or is_chance:
-        raise KdbookError(
-            f"{where}: for {different} of {ids} ids the languages differ in the label (labels of unrelated "
-            f"texts would for {by_chance:.0%}), so the ids are not aligned; give translations of a text the "
-            "same id, and other texts ids of their own"
-        )
-    zero_shot = settings.languages_without_labels if split != "test" else ()
-    for language in settings.languages:
-        if language not in zero_shot and not (result.kept["language"] == language).any():
-            reasons = result.dropped.loc[result.dropped["language"] == language, "reason"].value_counts()
-            dropped = ", ".join(f"{count} dropped as {reason}" for reason, count in reasons.items())
-            raise KdbookError(
-                f"{where}: no usable row in the language {language!r} ({dropped or 'there is none'})"
-            )
-
-
-def _chance_of_conflict(rows: pd.DataFrame) -> float:
-    """The share of ids in which the labels of two languages would differ if they were independent."""
-    shares = rows["label"].value_counts(normalize=True)
-    return float(1 - (shares**2).sum())
-
-
-def _check_classes(splits: Mapping[str, pd.DataFrame], classes: tuple[str, ...], settings: Data) -> None:
-    """Stop if there is nothing to tell apart, or nothing to select an epoch by.
-
-    In pairs of sentences both classes are needed.
-    """
-    trained = splits["train"]["label"].nunique()
-    if trained < (2 if settings.columns else len(classes)):
-        raise KdbookError(
-            f"{settings.source}: no training row that is used has the label {classes[trained]!r}; use more "
-            "rows"
-        )
-    if splits["validation"].empty:
-        raise KdbookError(
-            f"{settings.source}: no validation row has a label of a training row; use more training rows"
-        )
+    return SourceRows(splits, CLASSES, placeholder=PLACEHOLDER)
 
 
 def _first_items(rows: pd.DataFrame, items: int | None, seed: int) -> pd.DataFrame:
@@ -219,3 +144,16 @@ def _in_random_order(ids: pd.Series, seed: int) -> list[str]:
 
 def _of_items(rows: pd.DataFrame, items: Iterable[str]) -> pd.DataFrame:
     return rows[rows["id"].isin(set(items))].reset_index(drop=True)
+
+
+def _kind(settings: Data) -> str:
+    if settings.columns:
+        return "custom"
+    return GENERATED if settings.source == GENERATED else "PAWS-X"
+
+
+SOURCES: dict[str, Callable[[Data], SourceRows]] = {
+    "custom": custom.load,
+    GENERATED: _generate,
+    "PAWS-X": pawsx.load,
+}

@@ -5,8 +5,7 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 
 from kdbook.data.audit import REASONS, texts
-from kdbook.data.custom import SourceRows
-from kdbook.data.dataset import TextData
+from kdbook.data.dataset import SourceRows, TextData
 from kdbook.data.statistics import word_counts
 from kdbook.settings.data import Data
 from kdbook.settings.names import skeleton

@@ -3,17 +3,18 @@
 import csv
 import json
 import math
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol, TextIO
 
+import pandas as pd
 import rich.progress
 from rich.console import Console
 
 from kdbook.atomic import atomic
 from kdbook.data import files
-from kdbook.data.table import Record, as_json, checked, writable
+from kdbook.data.checks import as_json, as_text, unwritable, writable
 from kdbook.errors import KdbookError
 from kdbook.export.student import Student
 from kdbook.paths import exists, writing
@@ -72,23 +73,29 @@ def predict_file(path: Path, output: Path, folder: Path) -> Counts:
     if dialect is None:
         raise KdbookError(f"predictions are written to a .csv or .tsv file; {str(output)!r} is neither")
     student = _open_student(folder)
-    table = files.read(path, _with_progress_bar)
+    chunks = files.chunks(path, student.columns, others=True, size=BATCH, opener=_with_progress_bar)
+    first = next(chunks)
     added = [PREDICTION, *(f"probability of {name}" for name in student.classes)]
-    positions = [table.position(name) for name in student.columns]
-    if taken := [name for name in added if name in table.columns]:
-        raise KdbookError(f"{path} has a column {taken[0]!r} already; rename it")
-    for name in table.columns:
-        _refuse_half_characters(name, f"{path}: the name of a column")
-    records = table.read(range(len(table.columns)))
+    _check_names(path, list(first), added)
     rows = without_text = 0
     with writing(output), atomic(output) as partial, partial.open("w", encoding="utf-8", newline="") as sink:
         writer = csv.writer(_Lines(sink), dialect)
-        _write(writer, output, [*table.columns, *added])
-        for cells, predicted in _predict(student, records, positions):
-            _write(writer, output, [*cells, *predicted])
-            rows += 1
-            without_text += not predicted[0]
+        _write(writer, output, [*first, *added])
+        for chunk in chain([first], chunks):
+            predictions = _predictions(student, chunk)
+            for cells, predicted in zip(_as_read(chunk).to_numpy().tolist(), predictions, strict=True):
+                _write(writer, output, [*cells, *predicted])
+            rows += len(chunk)
+            without_text += sum(not predicted[0] for predicted in predictions)
     return Counts(rows, without_text)
+
+
+def _check_names(path: Path, names: Sequence[str], added: Sequence[str]) -> None:
+    if taken := [name for name in added if name in names]:
+        raise KdbookError(f"{path} has a column {taken[0]!r} already; rename it")
+    for name in names:
+        if problem := unwritable(name):
+            raise KdbookError(f"{path}: the name of a column: {problem}")
 
 
 class _Lines:
@@ -123,37 +130,34 @@ def _with_progress_bar(path: Path) -> BinaryIO:
     return reader
 
 
-def _predict(
-    student: Student, records: Iterator[Record], positions: Sequence[int]
-) -> Iterator[tuple[list[str], list[str]]]:
-    """The cells of each row, and what is added to them."""
+def _predictions(student: Student, rows: pd.DataFrame) -> list[list[str]]:
+    """What is added to each row."""
+    texts = as_text(rows[list(student.columns)], longest=None)
+    has_text = texts.apply(lambda column: column.str.strip() != "").all(axis=1)
+    complete = texts[has_text]
+    columns = (complete[column].str[:READ].tolist() for column in complete)
+    shares = iter(student.probabilities(*columns) if len(complete) else ())
     nothing = [""] * (len(student.classes) + 1)
-    while batch := list(islice(records, BATCH)):
-        texts = [checked(record, positions, longest=None).cells for record in batch]
-        has_text = [all(cell.strip() for cell in cells) for cells in texts]
-        complete = [cells for cells, is_complete in zip(texts, has_text, strict=True) if is_complete]
-        columns = ([cells[number][:READ] for cells in complete] for number in range(len(positions)))
-        shares = iter(student.probabilities(*columns) if complete else ())
-        for record, is_complete in zip(batch, has_text, strict=True):
-            predicted = _prediction(student, next(shares)) if is_complete else nothing
-            yield [_as_read(value, record.where) for value in record.values], predicted
+    return [_prediction(student, next(shares)) if is_complete else nothing for is_complete in has_text]
 
 
 def _prediction(student: Student, shares: Any) -> list[str]:
     return [student.classes[shares.argmax()], *(f"{share:.4f}" for share in shares)]
 
 
-def _as_read(value: object, where: str) -> str:
-    """A value of a column that is only passed on; what is neither text nor number becomes JSON."""
+def _as_read(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows as text, also of columns that are only passed on; what is neither text nor number becomes JSON."""
+    return rows.apply(lambda column: writable(column.map(_passed_on).astype(object)))
+
+
+def _passed_on(value: object) -> str:
     if isinstance(value, list | dict | tuple):
         value = json.dumps(value, ensure_ascii=False, default=_as_text)
     if isinstance(value, bytes):
         value = _as_text(value)
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    text = as_json(value)
-    _refuse_half_characters(text, where)
-    return text
+    return as_json(value)
 
 
 def _as_text(value: object) -> str:
@@ -161,13 +165,6 @@ def _as_text(value: object) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
     return str(value)
-
-
-def _refuse_half_characters(text: str, where: str) -> None:
-    try:
-        writable(text)
-    except ValueError as error:
-        raise KdbookError(f"{where}: {error}") from error
 
 
 def _write(writer: _Writer, output: Path, cells: Sequence[str]) -> None:
