@@ -13,8 +13,8 @@ from typing import Any
 from kdbook.analysis import curves
 from kdbook.analysis.curves import ALL_LABELS, LANGUAGES, NOISE, UNLABELLED
 from kdbook.data import UNLABELLED as UNLABELLED_SPLIT
-from kdbook.execution.estimate import rows_per_split
 from kdbook.execution.local import train_in_processes
+from kdbook.execution.plan import rows_per_split
 from kdbook.settings import profile
 from kdbook.settings.arms import BASELINE, DISTILLED, FLOORS, LINEAR, PSEUDO_LABELS, TEACHER, TRANSFER
 from kdbook.settings.automm import Settings
