@@ -6,7 +6,6 @@
 # make bench-freshness   what a change costs: runs trained, chapters executed, seconds
 # make bench-distillation   the cost of distillation compared with fine-tuning and with stock AutoMM
 # make bench-deployment   latency and size of an exported student compared with AutoMM's predict
-# make bench-cluster   the share of a Ray cluster's time that a study uses
 # make tuning   choose the settings of the embedded profile on rows that are in no split, with as many trials for every arm
 # make confirmation   ten replicates of the study with data, teachers and students of other seeds
 # make curves   the runs of the chapter When does distillation pay? (20 minutes on two cores)
@@ -39,7 +38,7 @@ export UV_CACHE_DIR ?= $(CURDIR)/.uv/cache
 endif
 unexport PYTHONDONTWRITEBYTECODE # without bytecode, each of many processes would compile thousands of modules
 
-.PHONY: help book pdf test test-fast test-reliability tuning confirmation curves massive pawsx-dev readme fonts coverage serve env lint audit clean bench-freshness bench-distillation bench-deployment bench-cluster
+.PHONY: help book pdf test test-fast test-reliability tuning confirmation curves massive pawsx-dev readme fonts coverage serve env lint audit clean bench-freshness bench-distillation bench-deployment
 
 book: $(READY)
 	.venv/bin/jupyter-book build -W --keep-going .
@@ -99,9 +98,6 @@ bench-distillation: $(READY)
 
 bench-deployment: $(READY)
 	env -u KDBOOK_PROFILE PYTHONPATH=tests .venv/bin/python bench/deployment.py
-
-bench-cluster: $(READY)
-	env -u KDBOOK_PROFILE -u RAY_ADDRESS PYTHONPATH=tests .venv/bin/python bench/cluster.py
 
 env: $(READY)
 

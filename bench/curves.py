@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from kdbook.data import UNLABELLED as UNLABELLED_SPLIT
-from kdbook.execution.estimate import rows_per_split
 from kdbook.execution.local import train_in_processes
+from kdbook.execution.plan import rows_per_split
 from kdbook.pages import curves
 from kdbook.pages.curves import ALL_LABELS, LANGUAGES, NOISE, UNLABELLED
 from kdbook.settings import profile

@@ -1,64 +1,45 @@
-"""The time that is left is judged by what is known."""
+"""A terminal shows bars, a log and a notebook get a line now and then."""
 
 import pytest
 
-from kdbook.execution.progress import Reporter, duration
-from kdbook.settings import environment
+from kdbook.execution import progress
+from kdbook.execution.forecast import Event, Forecast, PlannedRun
+from kdbook.execution.progress import Reporter
 
 
-def test_nothing_is_known_at_the_start():
-    assert Reporter({"a": None, "b": None}, 2).seconds_left() is None
-
-
-def test_expected_times_count_less_what_is_done_and_are_shared_by_the_jobs():
-    reporter = Reporter({"a": 100.0, "b": 60.0}, 2)
-    assert reporter.seconds_left() == 80
-    reporter.run_started("a")
-    reporter.update("a", 0.5, 1.0)
-    assert reporter.seconds_left() == 55
-    reporter.run_finished("a", True)
-    assert reporter.seconds_left() == 30
-
-
-def test_a_run_like_others_takes_what_they_took():
-    reporter = Reporter({"a": 40.0, "b": None}, 1)
-    assert reporter.seconds_left() == 80
+def reporter(*names: str) -> Reporter:
+    return Reporter(Forecast([PlannedRun(name, None, "encoder", 1.0, None) for name in names], 1))
 
 
 def test_lines_name_the_run_and_who_trained_it(capfd):
-    reporter = Reporter({"a": None, "b": None}, 1)
-    for name, here in (("a", True), ("b", False)):
-        reporter.run_started(name)
-        reporter.run_finished(name, here)
-    reporter.run_waiting("c")
-    said = capfd.readouterr().err.splitlines()
-    assert said == [
-        "run 1 of 2: a finished in 0 s",
+    with reporter("a", "b") as shown:
+        shown.show(Event("a", 0.0))
+        shown.finished("a", 12.3)
+        shown.show(Event("b", None))
+        shown.finished("b", None)
+    assert capfd.readouterr().err.splitlines() == [
+        "run 1 of 2: a finished in 12 s",
+        "waiting for another process that trains b",
         "run 2 of 2: b was trained by another process",
-        "waiting for another process that trains c",
     ]
 
 
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(None, "an unknown time"), (90, "about 90 s"), (600, "about 10 min")]
-)
-def test_duration(seconds, words):
-    assert duration(seconds) == words
+def test_a_log_gets_a_line_now_and_then(capfd, monkeypatch):
+    with reporter("a", "b") as shown:
+        shown.show(Event("a", 0.1, 20.0))
+        assert not capfd.readouterr().err
+        monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0)
+        shown.show(Event("a", 0.5, 40.0))
+    assert capfd.readouterr().err == "training a 50%; about 75 s left\n"
 
 
-def test_a_notebook_gets_one_bar_that_a_last_line_replaces(monkeypatch, capfd):
-    shown: list[str] = []
-
-    class Handle:
-        def update(self, html) -> None:
-            shown.append(html.data)
-
-    monkeypatch.setattr(environment, "notebook_shell", lambda: True)
-    monkeypatch.setattr("IPython.display.display", lambda html, display_id: Handle())
-    with Reporter({"a": 10.0}, 1) as reporter:
-        reporter.run_started("a")
-        reporter.update("a", 0.5, 1.0)
-        reporter.run_finished("a", True)
-    assert '<progress max="1" value="0.500"' in shown[0] and "about 5 s left" in shown[0]
-    assert shown[-1].startswith("trained 1 of 1 runs")
-    assert capfd.readouterr().err == ""
+@pytest.mark.parametrize("name", ["[bold]a[/bold]", ":smile:", "a" * 200])
+def test_a_terminal_shows_names_as_they_are(name, capfd, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "400")
+    with reporter(name) as shown:
+        shown.show(Event(name, 0.5, 10.0))
+        shown.bars.refresh()
+        assert name in capfd.readouterr().err
+        shown.finished(name, 20.0)
+    assert f"run 1 of 1: {name} finished in 20 s" in capfd.readouterr().err

@@ -288,11 +288,11 @@ class Whole:
 def whole(tmp_path_factory) -> Whole:
     """Everything imported, so that forks need not."""
     from kdbook.data import new_profile
-    from kdbook.execution import estimate, schedule
+    from kdbook.execution import plan, schedule
     from kdbook.export import predict
     from kdbook.pages import tables
 
-    assert tables and new_profile and estimate and predict
+    assert tables and new_profile and plan and predict
     folder = tmp_path_factory.mktemp("whole")
     store = Store(folder / "store")
     frame = predictions([("en", 0, 0), ("en", 1, 1), ("de", 0, 1), ("de", 1, 1)])
@@ -565,7 +565,7 @@ COMMANDS: dict[
 ] = {  # what is in braces is a file or folder that is whole, or a hostile value
     "run": ("run",),
     "run -p": ("run", "-p", "{PROFILE}"),
-    "plan": ("plan", "--gpu", "{ANY}"),
+    "plan": ("plan",),
     "status": ("status",),
     "status -p": ("status", "-p", "{PROFILE}"),
     "status --json": ("status", "--json"),

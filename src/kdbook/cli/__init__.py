@@ -26,7 +26,7 @@ app.add_typer(data_app, name="data")
 
 COMMANDS = (
     ("run", runs.run, "kdbook run --profile smoke"),
-    ("plan", runs.plan, "kdbook plan --profile pawsx --gpu H100"),
+    ("plan", runs.plan, "kdbook plan --profile pawsx"),
     ("status", runs.status, "kdbook status --json"),
     ("results", runs.results, "kdbook results --profile embedded --json"),
     (

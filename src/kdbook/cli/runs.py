@@ -3,20 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kdbook.cli.console import JsonOption, ProfileOption, print_json, print_table, say
-from kdbook.errors import KdbookError
 from kdbook.execution import local, ray_cluster, schedule
-from kdbook.execution.progress import duration
+from kdbook.execution.forecast import duration
 from kdbook.execution.schedule import open_study
 from kdbook.settings.data import ALL
 from kdbook.store.location import project_root
 from kdbook.study.status import RunStatus, State
 from kdbook.website import chapters
 from kdbook.website.chapters import ChapterStatus
+
+if TYPE_CHECKING:
+    from kdbook.execution.plan import ArmPlan
 
 
 class Executor(StrEnum):
@@ -41,7 +43,7 @@ def run(
         ),
     ] = Executor.LOCAL,
     rehearse: Annotated[
-        bool, typer.Option("--rehearse", help="Only take the first steps, with full-size encoders.")
+        bool, typer.Option("--rehearse", help="Only take the first steps, and time them.")
     ] = False,
 ) -> None:
     """Train the runs of a profile that the store lacks."""
@@ -54,12 +56,12 @@ def run(
     for each in missing:
         say(f"  {each.name}: {each.state}, {each.reason}; takes {duration(each.seconds)}")
     if missing:
-        workers = ray_cluster.RayCluster if executor is Executor.RAY else local.ProcessPool
+        workers = ray_cluster.ray_executor if executor is Executor.RAY else local.ProcessPool
         schedule.train_all(study, missing, workers, jobs or local.default_jobs(study.profile.threads))
 
 
 def _rehearse(name: str | None) -> None:
-    from kdbook.execution import estimate, rehearsal  # imports torch
+    from kdbook.execution import rehearsal  # imports torch
 
     study = open_study(name)
     rehearsals = rehearsal.rehearse(study, say)
@@ -67,7 +69,6 @@ def _rehearse(name: str | None) -> None:
         {
             "arm": each.arm,
             "parameters (M)": f"{each.parameters / 1e6:.1f}",
-            "tokens per row": f"{each.tokens:.0f}",
             "s per step": f"{each.seconds:.2f}",
             "loss": f"{each.loss:.3f}",
             "steps per run": each.steps,
@@ -77,58 +78,46 @@ def _rehearse(name: str | None) -> None:
         for each in rehearsals
     ]
     print_table(rows, list(rows[0]))
-    tokens_per_text = max(each.tokens for each in rehearsals) / 2
-    for gpu in estimate.GPUS:
-        hours = estimate.estimate(study, gpu, tokens_per_text).hours
-        say(f"all {len(study.specs)} runs on one {gpu}: about {hours:.0f} hours by estimate")
+    hours = rehearsal.hours_of_all_runs(study, rehearsals)
+    say(f"the steps of all {len(study.specs)} runs take about {hours:.1f} hours here, one run at a time")
 
 
-def plan(
-    name: ProfileOption = None,
-    gpu: Annotated[str, typer.Option("--gpu", help="T4, L4, A100 or H100: the GPU to train on.")] = "A100",
-    as_json: JsonOption = False,
-) -> None:
-    """Estimate what a profile takes: runs, hours, memory, disk, and what can run side by side.
+def plan(name: ProfileOption = None, as_json: JsonOption = False) -> None:
+    """Count the runs, rows and steps of a profile, and add up the hours and the disk that were measured.
 
     Trains nothing.
     """
-    from kdbook.execution import estimate  # imports pandas, and torch when it is needed
+    from kdbook.execution.plan import arm_plans  # imports pandas
 
-    if gpu not in estimate.GPUS:
-        raise KdbookError(f"there is no figure for the GPU {gpu!r}. Choose from: {', '.join(estimate.GPUS)}")
     study = open_study(name)
-    estimated = estimate.estimate(study, gpu)
+    plans = arm_plans(study)
     if as_json:
-        hours = dict(estimated.hours_by_gpus)
-        print_json(
-            {
-                "profile": estimated.profile,
-                "gpu": gpu,
-                "arms": list(map(asdict, estimated.arms)),
-                "hours by GPUs": hours,
-            }
-        )
+        print_json({"profile": study.profile.name, "arms": list(map(asdict, plans))})
         return
-    rows = [
-        {
-            "arm": arm.name,
-            "runs": arm.runs,
-            "h each": f"{arm.hours:.2f}",
-            "h all": f"{arm.runs * arm.hours:.1f}",
-            "GPU GB": f"{arm.memory:.1f}",
-            "disk GB": f"{arm.runs * arm.disk:.1f}",
-            "source": "measured" if arm.measured else "estimated",
-        }
-        for arm in estimated.arms
-    ]
+    rows = list(map(_plan_row, plans))
     print_table(rows, list(rows[0]))
-    say(f"{estimated.runs} runs, {estimated.hours:.1f} hours of one {gpu}, {estimated.disk:.0f} GB on disk")
-    for count, hours_taken in estimated.hours_by_gpus.items():
-        teachers, students = estimate.side_by_side(study.profile, count)
-        say(
-            f"with {count} at once: {hours_taken:.1f} hours, {teachers} teachers or {students} students "
-            "side by side"
-        )
+    say(f"{sum(arm.runs for arm in plans)} runs, {sum(arm.runs * arm.steps for arm in plans):,} steps")
+    unmeasured = [arm.name for arm in plans if arm.hours is None]
+    if len(unmeasured) < len(plans):
+        hours = sum(arm.runs * (arm.hours or 0.0) for arm in plans)
+        gigabytes = sum(arm.runs * (arm.gigabytes or 0.0) for arm in plans)
+        say(f"by the runs in the store: {hours:.1f} hours one run at a time, {gigabytes:.1f} GB on disk")
+    if unmeasured:
+        arms = ", ".join(unmeasured) if len(unmeasured) < len(plans) else "any arm"
+        command = f"kdbook run --rehearse --profile {name or study.profile.name}"
+        say(f"no measured run of {arms}; to time some steps on this machine: {command}")
+
+
+def _plan_row(arm: "ArmPlan") -> dict[str, object]:
+    return {
+        "arm": arm.name,
+        "runs": arm.runs,
+        "rows": f"{arm.rows:,}",
+        "epochs": arm.epochs,
+        "steps each": f"{arm.steps:,}",
+        "h each": "" if arm.hours is None else f"{arm.hours:.2f}",
+        "GB each": "" if arm.gigabytes is None else f"{arm.gigabytes:.2f}",
+    }
 
 
 def status(name: ProfileOption = None, as_json: JsonOption = False) -> None:

@@ -1,4 +1,4 @@
 """Training the missing runs of a study: here, in several processes, or on a cluster.
 
-And estimates of what it takes.
+And what it takes: counted, measured, forecast.
 """

@@ -8,14 +8,14 @@ processes meet only in the run store.
 import os
 import signal
 import threading
-from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import active_children, get_context, parent_process
 from typing import TYPE_CHECKING
 
-from kdbook.errors import KdbookError
-from kdbook.execution.schedule import SECONDS_BETWEEN_REPORTS, Message, Tell, train_all, train_one
+from kdbook.execution.forecast import Event
+from kdbook.execution.schedule import train_all, train_one
 from kdbook.settings import machine
 from kdbook.settings.profile import Profile
 from kdbook.store.local import Store
@@ -43,12 +43,11 @@ def train_in_processes(study: Study, missing: Sequence[RunStatus]) -> None:
 class ProcessPool:
     """Trains runs in ``jobs`` processes; see :class:`kdbook.execution.schedule.Executor`."""
 
-    def __init__(self, study: Study, jobs: int, tell: Tell) -> None:
-        self.slots, self.tell = jobs, tell
+    def __init__(self, study: Study, jobs: int) -> None:
+        self.slots = jobs
         context = get_context("spawn")
-        self.messages: SimpleQueue[Message] = context.SimpleQueue()
+        self.messages: SimpleQueue[Event] = context.SimpleQueue()
         self.pool = ProcessPoolExecutor(jobs, context, _begin, (study.profile, study.store, self.messages))
-        self.running: dict[Future[bool], str] = {}
         self.others = active_children()  # of a notebook, say, whose own processes are not workers
 
     def __enter__(self) -> "ProcessPool":
@@ -60,36 +59,25 @@ class ProcessPool:
             for child in active_children():  # the pool only asks them to end, and Lightning may not listen
                 if child not in self.others:
                     child.kill()
-        if isinstance(error, BrokenProcessPool):
-            names = " or ".join(self.running.values())
-            raise KdbookError(
-                f"a process that trained {names} was killed, perhaps for lack of memory. "
-                "The finished runs are kept; go on with fewer at once: kdbook run --jobs 1"
-            ) from error
 
-    def submit(self, name: str) -> None:
+    def submit(self, name: str) -> Future[bool]:
         """Begin a run in a process that is free."""
-        self.running[self.pool.submit(_train, name)] = name
+        return self.pool.submit(_train, name)
 
-    def wait(self) -> dict[str, bool]:
-        """Wait a moment for runs to finish."""
-        done, _ = wait(self.running, SECONDS_BETWEEN_REPORTS, FIRST_COMPLETED)
+    def events(self) -> Iterator[Event]:
+        """What runs have reported since the last call."""
         while not self.messages.empty():
-            self.tell(self.messages.get())
-        finished = {self.running[future]: future.result() for future in done}
-        for future in done:
-            del self.running[future]
-        return finished
+            yield self.messages.get()
 
 
 class _Worker:
     """What a worker process knows."""
 
     study: Study
-    messages: "SimpleQueue[Message]"
+    messages: "SimpleQueue[Event]"
 
 
-def _begin(profile: Profile, store: Store, messages: "SimpleQueue[Message]") -> None:
+def _begin(profile: Profile, store: Store, messages: "SimpleQueue[Event]") -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # the main process reports an interruption
     # AutoMM's logging threads may fail silently; a run that fails reports its own error.
     threading.excepthook = lambda failure: None

@@ -8,11 +8,13 @@ see the same one.
 
 import socket
 from collections.abc import Iterator
+from concurrent.futures import BrokenExecutor, Future
 from contextlib import contextmanager
 from typing import Any
 
 from kdbook.errors import KdbookError
-from kdbook.execution.schedule import SECONDS_BETWEEN_REPORTS, Message, Tell, train_one
+from kdbook.execution.forecast import Event
+from kdbook.execution.schedule import train_one
 from kdbook.settings import environment
 from kdbook.settings.arms import TEACHER
 from kdbook.settings.profile import Profile
@@ -25,100 +27,64 @@ RAY_CHARACTERS = len("/ray/session_2026-01-01_00-00-00_000000_1234567/sockets/pl
 QUIET: Any = {"include_dashboard": False, "logging_level": "ERROR", "log_to_driver": False}
 
 
-class RayCluster:
-    """Trains runs on a Ray cluster; see :class:`kdbook.execution.schedule.Executor`.
+@contextmanager
+def ray_executor(study: Study, jobs: int) -> Iterator["RayExecutor"]:
+    """An executor on a Ray cluster; see :class:`kdbook.execution.schedule.Executor`.
 
     Parameters
     ----------
     study
         The study of the runs.
     jobs
-        Runs at once where the cluster is made of this machine's cores; an existing cluster knows its own.
-    tell
-        Called with messages of the runs.
-    retries
-        How often a run is started again whose process was lost.
+        Runs at once where the cluster is made of this machine's cores; Ray counts those of another one.
 
     Raises
     ------
     KdbookError
-        If the cluster can't be reached or lacks what a run needs.
+        If the cluster can't be reached or lacks what a run needs, or what a run itself raises.
+    BrokenExecutor
+        If a run was lost too often.
     """
+    import ray  # takes seconds
 
-    @staticmethod
-    def needs(profile: Profile, arm: str) -> dict[str, float]:
-        """Cores and GPUs of a run of an arm."""
-        return resources_of(profile, arm)
-
-    @staticmethod
-    def work(profile: Profile, store: Store, name: str, messages: Any) -> bool:
-        """Train a run on a machine of the cluster."""
-
-        def tell(message: Message) -> None:
-            messages.put(message)
-
-        return train_one(Study(profile, store), name, tell)
-
-    def __init__(self, study: Study, jobs: int, tell: Tell, retries: int = RETRIES) -> None:
-        self.study, self.jobs, self.tell, self.retries = study, jobs, tell, retries
-        self.slots = len(study.specs)  # Ray itself queues what its machines can't take yet
-        self.running: dict[Any, str] = {}
-        self._connection = _connected(jobs, study.profile)
-
-    def __enter__(self) -> "RayCluster":
-        self._connection.__enter__()
-        from ray.util.queue import Queue
-
-        self.messages = Queue(actor_options={"num_cpus": 0})
-        return self
-
-    def __exit__(self, *exception: Any) -> None:
-        self._connection.__exit__(*exception)
-
-    def submit(self, name: str) -> None:
-        """Give a run to the cluster."""
-        import ray  # takes seconds
-
-        study = self.study
-        needs = self.needs(study.profile, study.specs[name].arm)
-        task = ray.remote(self.work).options(name=name, max_retries=self.retries, **needs)
-        self.running[task.remote(study.profile, study.store, name, self.messages)] = name
-
-    def wait(self) -> dict[str, bool]:
-        """Wait a moment for runs to finish.
-
-        Raises
-        ------
-        KdbookError
-            If a run was lost too often, or the machines do not share a store.
-        """
-        import ray
-
-        done, _ = ray.wait(list(self.running), timeout=SECONDS_BETWEEN_REPORTS)
-        for message in self.messages.get_nowait_batch(self.messages.qsize()):
-            self.tell(message)
-        finished = [(self.running.pop(result), result) for result in done]
-        return {name: self._result(result, name) for name, result in finished}
-
-    def _result(self, result: Any, name: str) -> bool:
-        import ray
-
+    with _connected(jobs, study.profile):
         try:
-            trained_here: bool = ray.get(result)
+            yield RayExecutor(study)
         except ray.exceptions.RayTaskError as error:
             raise (error.cause if isinstance(error.cause, KdbookError) else error) from None
         except ray.exceptions.RayError as error:
-            raise KdbookError(
-                f"the process that trained {name} was lost {self.retries + 1} times, perhaps for lack of "
-                "memory. The finished runs are kept; go on with fewer at once"
-            ) from error
-        if not self.study.resolve(self.study.specs[name]).stored:
-            raise KdbookError(
-                f"{name} was trained, but is not in the store {self.study.store.root}: the cluster's "
-                "machines do not share it. Name one that they all see with KDBOOK_STORE, on a shared disk or "
-                "as s3://bucket/folder"
-            )
-        return trained_here
+            raise BrokenExecutor from error
+
+
+class RayExecutor:
+    """Gives runs to the Ray cluster to which this process is connected."""
+
+    def __init__(self, study: Study) -> None:
+        from ray.util.queue import Queue
+
+        self.study = study
+        self.slots = len(study.specs)  # Ray itself queues what its machines can't take yet
+        self.messages = Queue(actor_options={"num_cpus": 0})
+
+    def submit(self, name: str) -> Future[bool]:
+        """Give a run to the cluster."""
+        import ray
+
+        study = self.study
+        needs = resources_of(study.profile, study.specs[name].arm)
+        task = ray.remote(_train).options(name=name, max_retries=RETRIES, **needs)
+        future: Future[bool] = task.remote(study.profile, study.store, name, self.messages).future()
+        return future
+
+    def events(self) -> list[Event]:
+        """What runs have reported since the last call."""
+        events: list[Event] = self.messages.get_nowait_batch(self.messages.qsize())
+        return events
+
+
+def _train(profile: Profile, store: Store, name: str, messages: Any) -> bool:
+    """Train a run on a machine of the cluster."""
+    return train_one(Study(profile, store), name, messages.put)
 
 
 @contextmanager

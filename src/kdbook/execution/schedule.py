@@ -1,15 +1,17 @@
 """One schedule for every executor: a run not before its teacher, with progress, results and errors."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+from kdbook.errors import KdbookError
+from kdbook.execution.forecast import Event, Forecast, PlannedRun
 from kdbook.execution.progress import Reporter
 from kdbook.settings import profile
 from kdbook.store.location import open_store
+from kdbook.store.run import RunSpec
 from kdbook.study.status import RunStatus
 from kdbook.study.study import Study
 
@@ -19,31 +21,19 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_REPORTS = 0.5
 
 
-@dataclass(frozen=True)
-class Waiting:
-    """The message that another process trains a run, and this one waits for it."""
-
-
-Message = tuple[str, "FitProgress | Waiting"]  # the name of a run, and what happens to it
-Tell = Callable[[Message], None]
-
-
 class Executor(Protocol):
-    """Trains runs somewhere. ``slots`` is how many it takes at once."""
+    """Trains runs in other processes, which meet this one only in the run store."""
 
-    slots: int
+    slots: int  # runs that it takes at once
 
-    def submit(self, name: str) -> None:
-        """Begin a run whose teacher is in the store."""
+    def submit(self, name: str) -> Future[bool]:
+        """Train a run whose teacher is in the store; False if another process trained it meanwhile."""
 
-    def wait(self) -> dict[str, bool]:
-        """Wait a moment, passing messages on.
-
-        Returns the runs that finished, and whether they were trained here.
-        """
+    def events(self) -> Iterable[Event]:
+        """What runs have reported since the last call."""
 
 
-ExecutorFactory = Callable[[Study, int, "Tell"], AbstractContextManager[Executor]]
+ExecutorFactory = Callable[[Study, int], AbstractContextManager[Executor]]  # and the number of runs at once
 
 
 def open_study(name: str | None = None) -> Study:
@@ -65,11 +55,13 @@ def open_study(name: str | None = None) -> Study:
 
 def train_in_process(study: Study, missing: Sequence[RunStatus]) -> None:
     """Train runs one after the other in this process."""
-    train_all(study, missing, InProcess, jobs=1)
+    train_all(study, missing)
 
 
-def train_all(study: Study, missing: Sequence[RunStatus], executor: ExecutorFactory, jobs: int) -> None:
-    """Train runs of a study with an executor, and show the progress.
+def train_all(
+    study: Study, missing: Sequence[RunStatus], executor: ExecutorFactory | None = None, jobs: int = 1
+) -> None:
+    """Train runs of a study, and show the progress.
 
     Parameters
     ----------
@@ -78,71 +70,87 @@ def train_all(study: Study, missing: Sequence[RunStatus], executor: ExecutorFact
     missing
         Their statuses, teachers first.
     executor
-        Makes the executor from the study, ``jobs``, and what is to be done with messages.
+        Makes the executor; without one, runs are trained one after the other in this process.
     jobs
-        How many runs to train at once.
+        How many runs the executor trains at once.
 
     Raises
     ------
     KdbookError
         If a run can't be trained. What was finished stays in the store, as after an interruption.
     """
-    waiting = [study.specs[status.name] for status in missing]
-    for spec in waiting:
+    specs = [study.specs[status.name] for status in missing]
+    for spec in specs:
         study.check(spec)
-    running: set[str] = set()
-    expected = {status.name: status.seconds for status in missing}
-    with Reporter(expected, jobs) as reporter, executor(study, jobs, partial(_report, reporter)) as workers:
-        while waiting or running:
-            unfinished = {spec.name for spec in waiting} | running
-            ready = [spec for spec in waiting if spec.teacher not in unfinished]
-            for spec in ready[: workers.slots - len(running)]:
-                waiting.remove(spec)
-                running.add(spec.name)
-                reporter.run_started(spec.name)
-                workers.submit(spec.name)
-            for name, trained_here in workers.wait().items():
-                running.remove(name)
-                reporter.run_finished(name, trained_here)
+    with Reporter(_forecast(study, missing, jobs)) as reporter:
+        if executor:
+            _train_side_by_side(study, specs, executor(study, jobs), reporter)
+        else:
+            for spec in specs:
+                _finish(study, spec.name, train_one(study, spec.name, reporter.show), reporter)
 
 
-class InProcess(AbstractContextManager["InProcess"]):
-    """Trains runs one after the other in this process."""
+def _forecast(study: Study, missing: Sequence[RunStatus], jobs: int) -> Forecast:
+    from kdbook.execution import plan  # imports pandas
 
-    def __init__(self, study: Study, jobs: int, tell: Tell) -> None:
-        self.study, self.slots, self.tell = study, jobs, tell
-        self.submitted: list[str] = []
-
-    def __exit__(self, *exception: object) -> None:
-        """Nothing needs to be closed."""
-
-    def submit(self, name: str) -> None:
-        """Train this run at the next wait."""
-        self.submitted.append(name)
-
-    def wait(self) -> dict[str, bool]:
-        """Train what was submitted."""
-        names, self.submitted = self.submitted, []
-        return {name: train_one(self.study, name, self.tell) for name in names}
+    rows = plan.rows_of(study)
+    runs = []
+    for status in missing:
+        spec = study.specs[status.name]
+        work = 0 if spec.is_linear else plan.train_rows(spec, rows) * plan.epochs(spec)
+        seconds = 0.0 if spec.is_linear else status.seconds
+        runs.append(PlannedRun(spec.name, spec.teacher, spec.checkpoint, work, seconds))
+    return Forecast(runs, jobs)
 
 
-def train_one(study: Study, name: str, tell: Tell) -> bool:
+def _train_side_by_side(
+    study: Study, specs: Sequence[RunSpec], executor: AbstractContextManager[Executor], reporter: Reporter
+) -> None:
+    waiting = list(specs)
+    running: dict[Future[bool], str] = {}
+    try:
+        with executor as workers:
+            while waiting or running:
+                unfinished = {spec.name for spec in waiting} | set(running.values())
+                ready = [spec for spec in waiting if spec.teacher not in unfinished]
+                for spec in ready[: workers.slots - len(running)]:
+                    waiting.remove(spec)
+                    running[workers.submit(spec.name)] = spec.name
+                done, _ = wait(running, SECONDS_BETWEEN_REPORTS, FIRST_COMPLETED)
+                for event in workers.events():
+                    reporter.show(event)
+                for future in done:
+                    trained_here = future.result()
+                    _finish(study, running.pop(future), trained_here, reporter)
+    except BrokenExecutor as error:
+        lost = " or ".join(name for future, name in running.items() if future.done() and future.exception())
+        raise KdbookError(
+            f"a process that trained {lost} was killed, perhaps for lack of memory. The finished runs are "
+            "kept; go on with fewer at once: kdbook run --jobs 1"
+        ) from error
+
+
+def _finish(study: Study, name: str, trained_here: bool, reporter: Reporter) -> None:
+    """Report a run with the time that its record states."""
+    run = study.resolve(study.specs[name]).stored
+    if not run:
+        raise KdbookError(
+            f"{name} was trained, but is not in the store {study.store.root}: the machines do not share it. "
+            "Name one that they all see with KDBOOK_STORE, on a shared disk or as s3://bucket/folder"
+        )
+    reporter.finished(name, run.measurements.seconds if trained_here else None)
+
+
+def train_one(study: Study, name: str, notify: Callable[[Event], None]) -> bool:
     """Train a run and report progress at intervals; returns False if another process trained it."""
-    last_report = 0.0
+    last_report = time.perf_counter()
 
     def on_progress(progress: "FitProgress") -> None:
         nonlocal last_report
         now = time.perf_counter()
         if now - last_report >= SECONDS_BETWEEN_REPORTS:
             last_report = now
-            tell((name, progress))
+            notify(Event(name, progress.step / progress.steps, progress.seconds))
 
-    return study.train(study.specs[name], on_progress, lambda: tell((name, Waiting())))
-
-
-def _report(reporter: Reporter, message: Message) -> None:
-    name, progress = message
-    if isinstance(progress, Waiting):
-        reporter.run_waiting(name)
-    else:
-        reporter.update(name, progress.step / progress.steps, progress.seconds)
+    notify(Event(name, 0.0))
+    return study.train(study.specs[name], on_progress, lambda: notify(Event(name, None)))
