@@ -10,6 +10,8 @@
 # make tuning   choose the settings of the embedded profile on rows that are in no split, with as many trials for every arm
 # make confirmation   ten replicates of the study with data, teachers and students of other seeds
 # make curves   the runs of the chapter When does distillation pay? (20 minutes on two cores)
+# make pretrain   pretrain a compact encoder again (ENCODER=teacher|student FOLDER=new directory)
+# make probe   what the compact encoders know before fine-tuning, for the chapter The baseline
 # make massive   the runs of the chapter On real text (KDBOOK_DATA=DIR for MASSIVE in files instead of the hub's)
 # make readme   update the results in README.md from the finished runs of the embedded profile
 # make pdf     print the whole book as _build/book.pdf (needs Chromium)
@@ -37,7 +39,7 @@ export UV_CACHE_DIR ?= $(CURDIR)/.uv/cache
 endif
 unexport PYTHONDONTWRITEBYTECODE # without bytecode, each of many processes would compile thousands of modules
 
-.PHONY: help book pdf test test-fast test-reliability tuning confirmation curves massive readme coverage serve env lint audit clean bench-freshness bench-distillation bench-deployment bench-cluster
+.PHONY: help book pdf test test-fast test-reliability tuning confirmation curves massive pretrain probe readme coverage serve env lint audit clean bench-freshness bench-distillation bench-deployment bench-cluster
 
 book: $(READY)
 	.venv/bin/jupyter-book build -W --keep-going .
@@ -76,6 +78,12 @@ curves: $(READY)
 
 massive: $(READY)
 	env -u KDBOOK_PROFILE .venv/bin/python bench/massive.py
+
+pretrain: $(READY)
+	PYTHONPATH=tools .venv/bin/python -m pretraining $(ENCODER) $(FOLDER)
+
+probe: $(READY)
+	.venv/bin/python tools/probe.py
 
 tuning: $(READY)
 	env -u KDBOOK_DATA -u KDBOOK_PROFILE .venv/bin/python bench/tuning.py

@@ -5,6 +5,7 @@ The numbers are those of the checkpoints' ``config.json``; weights and vocabular
 package.
 """
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from kdbook.encoders.checkpoints import locate
 VOCABULARY_PIECES = (
     8_000  # splits the words of a study about as finely as the vocabularies of the checkpoints do
 )
+DEBERTA_SPECIAL = ("[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]")
+XLMR_SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 CONFIGURATIONS: dict[str, dict[str, object]] = {
     "microsoft/mdeberta-v3-base": {
         "model_type": "deberta-v2",
@@ -63,12 +66,10 @@ def random_checkpoint(name: str, texts: Iterable[str], folder: Path) -> Path:
     """Write an encoder of this configuration with random weights, and a tokenizer of its class and size."""
     from transformers import AutoModel, DebertaV2Tokenizer, XLMRobertaTokenizer
 
-    from kdbook.encoders.architectures import DEBERTA_SPECIAL, XLMR_SPECIAL, pieces
-
     config = configuration(name)
     special = DEBERTA_SPECIAL if config.model_type == "deberta-v2" else XLMR_SPECIAL
     unknown = next(mark for mark in special if mark.lower() in ("[unk]", "<unk>"))
-    trained = pieces(texts, VOCABULARY_PIECES, special, unknown)
+    trained = _pieces(texts, special, unknown)
     unused = [
         (f"<unused{number}>", -100.0) for number in range(config.vocab_size - len(special) - len(trained))
     ]
@@ -82,3 +83,19 @@ def random_checkpoint(name: str, texts: Iterable[str], folder: Path) -> Path:
     AutoModel.from_config(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def _pieces(texts: Iterable[str], special: tuple[str, ...], unknown: str) -> list[tuple[str, float]]:
+    """Pieces and log probabilities of a vocabulary that is trained on some texts, without ``special``."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()]
+    )
+    trainer = trainers.UnigramTrainer(
+        vocab_size=VOCABULARY_PIECES, special_tokens=list(special), unk_token=unknown, show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    vocabulary = json.loads(tokenizer.to_str())["model"]["vocab"]
+    return [(piece, score) for piece, score in vocabulary if piece not in special]
