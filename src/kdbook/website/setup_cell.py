@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-PACKAGE, EXTRA = "kdbook", "train"
+PACKAGE, EXTRA = "kdbook", "notebooks"
 WATCHED = ("numpy", "pandas", "torch")  # a kernel may have loaded them when the cell replaces them
 
 INSTALL = """\

@@ -23,6 +23,7 @@ from kdbook.store import archive
 from kdbook.store.run import Run, hash_of
 from kdbook.study import kept
 from kdbook.website import setup_cell
+from kdbook.website.chapters import BOOK
 from kdbook.website.notebooks import FOLDER, NotebookContext, convert
 from kdbook.website.sphinx_ext.addresses import GITHUB
 from kdbook.website.sphinx_ext.build import build_of
@@ -77,8 +78,8 @@ def write(app: Sphinx, error: Exception | None) -> None:
     wheel = f"kdbook-{version('kdbook')}-py3-none-any.whl"
     folder.make(wheel, package, partial(_build_wheel, project))
     folder.make(CONSTRAINTS, installed, lambda path: path.write_text(setup_cell.constraints(), "utf-8"))
-    for results in sorted(project.glob(f"{kept.FOLDER}/*.parquet")):
-        folder.make(results.name, hash_of(results), partial(shutil.copyfile, results))
+    for file in sorted([*project.glob(f"{kept.FOLDER}/*.parquet"), *project.glob(f"{BOOK}/*.py")]):
+        folder.make(file.name, hash_of(file), partial(shutil.copyfile, file))
     runs = _published_runs(app)
     packed = folder.make(RUNS, [run.key for run in runs], partial(archive.export, runs)) if runs else None
     notebooks = _Notebooks(app, [package, installed], wheel, packed)
