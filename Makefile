@@ -9,6 +9,8 @@
 # make tuning   choose the settings of the embedded profile on rows that are in no split, with as many trials for every arm
 # make confirmation   ten replicates of the study with data, teachers and students of other seeds
 # make curves   the runs of the chapter When does distillation pay? (20 minutes on two cores)
+# make pretrain   pretrain a compact encoder again (ENCODER=teacher|student FOLDER=new directory)
+# make probe   what the compact encoders know before fine-tuning, for the chapter The baseline
 # make massive   the runs of the chapter On real text (KDBOOK_DATA=DIR for MASSIVE in files instead of the hub's)
 # make pawsx-dev   the runs of PAWS-X in the chapter On real text (KDBOOK_DATA=DIR in the layout of its release)
 # make readme   update the results in README.md from the finished runs of the embedded profile
@@ -38,7 +40,7 @@ export UV_CACHE_DIR ?= $(CURDIR)/.uv/cache
 endif
 unexport PYTHONDONTWRITEBYTECODE # without bytecode, each of many processes would compile thousands of modules
 
-.PHONY: help book pdf test test-fast test-reliability tuning confirmation curves massive pawsx-dev readme fonts coverage serve env lint audit clean bench-freshness bench-distillation bench-deployment
+.PHONY: help book pdf test test-fast test-reliability tuning confirmation curves massive pawsx-dev pretrain probe readme fonts coverage serve env lint audit clean bench-freshness bench-distillation bench-deployment
 
 book: $(READY)
 	.venv/bin/jupyter-book build -W --keep-going .
@@ -83,6 +85,12 @@ massive: $(READY)
 
 pawsx-dev: $(READY)
 	env -u KDBOOK_PROFILE .venv/bin/python bench/pawsx.py
+
+pretrain: $(READY)
+	PYTHONPATH=tools .venv/bin/python -m pretraining $(ENCODER) $(FOLDER)
+
+probe: $(READY)
+	.venv/bin/python tools/probe.py
 
 tuning: $(READY)
 	env -u KDBOOK_DATA -u KDBOOK_PROFILE .venv/bin/python bench/tuning.py

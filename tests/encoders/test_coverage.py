@@ -2,8 +2,8 @@
 
 import pandas as pd
 import pytest
+import voice_commands
 
-from kdbook.data import commands
 from kdbook.encoders import coverage
 
 TEXTS = {
@@ -15,7 +15,7 @@ TEXTS = {
 
 
 def test_the_languages_of_the_book_are_read():
-    rows = commands.splits()["train"].rename(columns={"command": "sentence1"})
+    rows = voice_commands.splits()["train"].rename(columns={"command": "sentence1"})
     assert set(coverage.unreadable_words("embedded:e5", rows)) == {"en", "de", "nl"}
     assert coverage.remarks("embedded:e5", rows) == []
 

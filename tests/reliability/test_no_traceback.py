@@ -1190,27 +1190,3 @@ def test_a_process_of_its_own_ends_in_order(name, tmp_path):
     )
     assert_kept(Ended(done.returncode, output, errors, details), terminal, name)
     assert "Exception ignored" not in errors
-
-
-@pytest.mark.skipif(CASES < NIGHTLY, reason="imports torch, in half a minute; tried at night")
-def test_an_encoder_that_is_not_shipped_is_a_line(whole, tmp_path):
-    """The modules that these commands import are shared by all trials."""
-    from kdbook.encoders import pretrain
-    from kdbook.export import onnx_export
-
-    assert pretrain and onnx_export
-    for kind in ("ja", "empty", "long", "lines", "colours", "bytes", "surrogate"):
-        done = ended("pretrain", value_of(kind, tmp_path), str(tmp_path / "new"), place=tmp_path)
-        assert assert_kept(done, case=kind).code == 1
-    for kind in (
-        "a file",
-        "in closed",
-        "in closed .csv",
-        "long",
-        "long path",
-        "/dev/null",
-        "under /dev/null",
-        "loop",
-    ):
-        done = ended("pretrain", "student", value_of(kind, tmp_path), place=tmp_path)
-        assert assert_kept(done, case=kind).code == 1

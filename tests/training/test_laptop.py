@@ -4,8 +4,8 @@ import json
 
 import pandas as pd
 import pytest
+import voice_commands
 
-from kdbook.data import commands
 from kdbook.errors import KdbookError
 from kdbook.execution.schedule import train_in_process
 from kdbook.export import onnx_export, student
@@ -43,7 +43,7 @@ optim.max_epochs = 1
 @pytest.fixture(scope="module")
 def study(tmp_path_factory) -> Study:
     folder = tmp_path_factory.mktemp("commands")
-    for split, rows in commands.splits(("en", "nl")).items():
+    for split, rows in voice_commands.splits(("en", "nl")).items():
         kept = rows[rows["intent"].isin(["turn on", "turn off", "start timer"])]
         kept.groupby("language").head(30).to_csv(folder / f"{split}.csv", index=False)
     settings = profile.parsed(TOML.format(folder=folder), "commands.toml")
@@ -75,7 +75,7 @@ def test_a_student_learns_and_leaves_as_onnx(study, tmp_path):
 def test_labels_that_no_row_has_are_refused_before_any_fit(study, tmp_path):
     folder = tmp_path / "rows"
     folder.mkdir()
-    for split, rows in commands.splits(("en", "nl")).items():
+    for split, rows in voice_commands.splits(("en", "nl")).items():
         (rows.assign(intent=rows["intent"].where(rows["language"] == "en"))).to_csv(
             folder / f"{split}.csv", index=False
         )

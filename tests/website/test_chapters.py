@@ -155,3 +155,15 @@ def test_a_chapter_depends_on_the_versions_of_the_packages_that_its_code_reaches
 def test_a_chapter_does_not_depend_on_what_its_code_does_not_reach(tmp_path):
     text = (ROOT / "book" / "quickstart.md").read_text("utf-8")
     assert "nlpaug" not in chapters.dependencies(text, opened(tmp_path))["version of"]
+
+
+def test_a_chapter_depends_on_a_module_beside_it_and_on_what_that_uses(tmp_path, monkeypatch):
+    (module := tmp_path / "book" / "fillers.py").parent.mkdir()
+    monkeypatch.chdir(tmp_path)
+    text, some = CHAPTER.replace("from kdbook import", "import fillers\nfrom kdbook import"), opened(tmp_path)
+    found = []
+    for code in ("import nlpaug\nnlpaug", "import nlpaug\n1"):
+        module.write_text(code)
+        found.append(chapters.dependencies(text, some))
+    assert chapters.differences(*found) == ["code fillers.py"]
+    assert "nlpaug" in found[0]["version of"]

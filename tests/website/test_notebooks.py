@@ -111,9 +111,22 @@ def test_a_notebook_downloads_the_kept_results_that_it_reads():
     cells = [nbformat.v4.new_code_cell(code) for code in ('kept.read("some")', 'kept.read("others")')]
     notebook = convert(nbformat.v4.new_notebook(cells=cells), PAGE, SITE, outputs=False)
     download = notebook.cells[2].source
-    assert "['some', 'others']" in download and "https://example.org/notebooks/" in download
+    assert "['kept/some.parquet', 'kept/others.parquet']" in download
+    assert "https://example.org/notebooks/" in download
     without = convert(nbformat.v4.new_notebook(cells=[]), PAGE, SITE, outputs=False)
     assert len(without.cells) == 2
+
+
+def test_a_notebook_downloads_the_modules_that_it_imports(monkeypatch, tmp_path):
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book" / "fillers.py").touch()
+    monkeypatch.chdir(tmp_path)
+    cell = nbformat.v4.new_code_cell("import pandas as pd\nfrom fillers import fill")
+    download = convert(nbformat.v4.new_notebook(cells=[cell]), PAGE, SITE, outputs=False).cells[2].source
+    addresses = []
+    monkeypatch.setattr("urllib.request.urlretrieve", lambda address, file: addresses.append((address, file)))
+    exec(download, {})
+    assert addresses == [("https://example.org/notebooks/fillers.py", Path("fillers.py"))]
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)

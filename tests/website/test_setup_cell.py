@@ -58,7 +58,7 @@ def test_it_installs_the_wheel_with_the_bounds_of_the_package_alone(monkeypatch)
     (command,) = execute(monkeypatch)
     assert (
         command.strip()
-        == '%pip install --quiet "kdbook[train] @ https://example.org/notebooks/kdbook.whl" $kept'
+        == '%pip install --quiet "kdbook[notebooks] @ https://example.org/notebooks/kdbook.whl" $kept'
     )
 
 

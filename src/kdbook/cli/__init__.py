@@ -40,7 +40,6 @@ COMMANDS = (
     ("import", store.import_runs, "kdbook import runs.zip"),
     ("export-student", student.export_student, "kdbook export-student my-student"),
     ("predict", student.predict, "kdbook predict pairs.csv predictions.csv --student my-student"),
-    ("pretrain", student.pretrain, "kdbook pretrain student my-student"),
 )
 EXTRAS = {  # that install a package
     **dict.fromkeys(("onnxruntime", "tokenizers"), "predict"),

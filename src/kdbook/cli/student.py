@@ -8,7 +8,6 @@ import typer
 from kdbook.cli.console import ProfileOption, say
 from kdbook.errors import KdbookError
 from kdbook.execution.schedule import open_study
-from kdbook.paths import exists
 
 
 def export_student(
@@ -54,20 +53,3 @@ def predict(
         else ""
     )
     say(f"{counts.rows:,} rows in {output}{missing}")
-
-
-def pretrain(
-    name: Annotated[str, typer.Argument(help="teacher or student: the shipped encoder to pretrain again.")],
-    output: Annotated[Path, typer.Argument(help="Directory for the checkpoint, in Hugging Face layout.")],
-) -> None:
-    """Pretrain a compact encoder on generated text, as the shipped ones were.
-
-    Takes minutes to an hour, can be interrupted.
-    """
-    from kdbook.encoders import pretrain as pretraining  # imports torch
-
-    if name not in pretraining.SHIPPED:
-        raise KdbookError(f"there is no encoder {name!r}. Choose from: {', '.join(pretraining.SHIPPED)}")
-    if exists(output):
-        raise KdbookError(f"{str(output)!r} exists already; name a new directory")
-    pretraining.pretrain(pretraining.SHIPPED[name], output, say)

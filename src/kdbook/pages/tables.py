@@ -89,7 +89,7 @@ def kinds_of(rows: pd.DataFrame) -> pd.Series:
     pretraining never saw, or another edit.
     """
     kinds = rows["edit"].map(lambda edit: SWAPPED if edit.startswith("swapped") else OTHER_EDITS)
-    kinds = kinds.mask(rows["edit"].isin(corpus.HELD_OUT_EDITS), "opposites")
+    kinds = kinds.mask(rows["edit"] == corpus.OPPOSITE, "opposites")
     return kinds.where(rows["label"] == 0, "same meaning")
 
 

@@ -1,4 +1,4 @@
-"""Results that scripts of ``bench`` keep for shipped profiles, since a build would take too long for them.
+"""Results that scripts of ``bench`` and ``tools`` keep for shipped profiles; no build computes them.
 
 They have a folder of their own, so that a page that shows one is executed again when it changes.
 """

@@ -20,6 +20,7 @@ from kdbook.encoders import checkpoints
 from kdbook.errors import KdbookError
 from kdbook.settings import profile
 from kdbook.settings.arms import FLOORS
+from kdbook.store.location import project_root
 from kdbook.store.run import hash_of
 from kdbook.study import kept
 from kdbook.study.status import State
@@ -28,10 +29,12 @@ from kdbook.study.study import Study
 CELL = re.compile(r"^(?P<fence>`{3,})\{code-cell\}[^\n]*\n(?P<code>.*?)^(?P=fence)", re.MULTILINE | re.DOTALL)
 OPTIONS = re.compile(r"\A(?:---\n.*?^---\n|(?:^:[^\n]*\n)*)", re.MULTILINE | re.DOTALL)
 DISPLAYING_PACKAGES = ("ipykernel", "myst-nb")  # of every page; its code uses others
+IMPORTED = re.compile(r"^(?:import|from) (\w+)", re.MULTILINE)
 IMPORT = "import "  # marks a package among the definitions that code reaches
 OF_ARMS = "get_or_train_arms"  # which reads the linear models as well
 READERS = ("get_or_train", OF_ARMS, "predictor")  # methods of a study that read the runs they name
 TABLE_OF_CONTENTS = "_toc.yml"
+BOOK = "book"  # the folder of the pages, and of modules that they import
 BUILT = Path("_build/.doctrees/chapters.json")  # written by the Sphinx extension after each build
 
 Dependencies = dict[str, dict[str, str]]  # hash or version by kind and name
@@ -71,18 +74,26 @@ def dependencies(text: str, study: Study) -> Dependencies | None:
         return None
     lines = (line for cell in cells for line in cell.splitlines())
     code = "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
-    definitions = _reached_definitions(code)
+    modules = local_modules(code)
+    definitions = _reached_definitions("\n".join([code, *(path.read_text("utf-8") for path in modules)]))
     packages = [name.removeprefix(IMPORT) for name in definitions if name.startswith(IMPORT)]
     settings = study.profile.model_dump(mode="json", include={"name", "description", "primary", "data"})
     settings |= {f"base {name}": profile.text(name) for name in _bases(code)}
     return {
-        "code": definitions,
+        "code": definitions | {path.name: hash_of(path) for path in modules},
         "run": runs_read(code, study),
         "profile": {name: json.dumps(value) for name, value in settings.items()},
         "data": {"rows": study.data_digest("all")},
         "kept results": {name: hash_of(kept.locate(name)) for name in kept.names_in(code)},
         "version of": versions_of(packages) | study.versions | _encoders(),
     }
+
+
+def local_modules(code: str) -> list[Path]:
+    """The modules beside the pages that the cells of a chapter import."""
+    folder = project_root() / BOOK
+    paths = (folder / f"{name}.py" for name in dict.fromkeys(IMPORTED.findall(code)))
+    return [path for path in paths if path.is_file()]
 
 
 def digest(chapter: Dependencies) -> str:

@@ -22,6 +22,7 @@ from pybtex.database import Entry
 from kdbook.errors import KdbookError
 from kdbook.settings.data import Task
 from kdbook.study import kept
+from kdbook.website.chapters import local_modules
 from kdbook.website.prose import is_shown
 
 # A role; or code, which may contain what looks like one.
@@ -36,13 +37,13 @@ OPTION = re.compile(r":(?P<name>[\w-]+):\s*(?P<value>.*)")
 LABEL = re.compile(r"^\([\w-]+\)=\n", re.MULTILINE)
 FOLDER = "notebooks"  # of the downloads on a site
 DOWNLOAD = """\
-# Downloads the results that this chapter shows; no build trains the runs that they come from.
+# Downloads the kept results that this chapter shows, and the modules that it imports.
 import urllib.request
 from pathlib import Path
 
-Path("kept").mkdir(exist_ok=True)
-for name in {names}:
-    urllib.request.urlretrieve(f"{folder}/{{name}}.parquet", f"kept/{{name}}.parquet")
+for file in map(Path, {files}):
+    file.parent.mkdir(exist_ok=True)
+    urllib.request.urlretrieve(f"{folder}/{{file.name}}", file)
 """
 WORDS_PER_MINUTE = 200  # as MyST counts
 HIDDEN = {"hide-input", "remove-input", "hide-cell", "remove-cell"}
@@ -115,9 +116,10 @@ def convert(executed: NotebookNode, page: Path, site: NotebookContext, outputs: 
         nbformat.v4.new_code_cell(site.setup, id="setup"),
     ]
     code = "\n".join(cell.source for cell in executed.cells if cell.cell_type == "code")
-    if names := kept.names_in(code):
-        download = DOWNLOAD.format(names=names, folder=f"{site.address}/{FOLDER}")
-        cells.append(nbformat.v4.new_code_cell(download, id="kept"))
+    files = [f"kept/{name}.parquet" for name in kept.names_in(code)]
+    if files := [*files, *(path.name for path in local_modules(code))]:
+        download = DOWNLOAD.format(files=files, folder=f"{site.address}/{FOLDER}")
+        cells.append(nbformat.v4.new_code_cell(download, id="files"))
     for number, cell in enumerate(executed.cells):
         name = f"cell-{number}"
         if cell.cell_type == "markdown":

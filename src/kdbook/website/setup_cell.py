@@ -7,7 +7,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-PACKAGE, EXTRA = "kdbook", "train"
+PACKAGE, EXTRA = "kdbook", "notebooks"
 EXTRA_WITH_TORCH = "export"  # part of the other
 LIMITING_TORCH = (PACKAGE, "autogluon.multimodal")  # other packages bring the version that fits theirs
 WATCHED = ("numpy", "pandas", "torch")  # a kernel may have loaded them when the cell replaces them

@@ -7,16 +7,15 @@ and independently of the label, and replaced values come from the same distribut
 neither a single sentence nor the words of the pair give the label away; only comparing the two sentences
 does.
 
-The sentences come from ``study_patterns.toml``, the words from ``lexicon.toml``. Encoders are pretrained on
-facts of other patterns, those of ``pretraining_patterns.toml``, and never meet an edit of
-:data:`HELD_OUT_EDITS`. PAWS itself is described in Zhang, Baldridge and He (2019), "PAWS: Paraphrase
-Adversaries from Word Scrambling".
+The sentences come from ``study_patterns.toml``, the words from ``lexicon.toml``. Encoders were pretrained on
+facts of other patterns, without the edit :data:`OPPOSITE` (``tools/pretraining``). PAWS itself is described
+in Zhang, Baldridge and He (2019), "PAWS: Paraphrase Adversaries from Word Scrambling".
 """
 
 import random
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -24,19 +23,15 @@ from importlib.resources import files
 import pandas as pd
 
 LANGUAGES = ("en", "de")
-STUDY = "study_patterns.toml"
-PRETRAINING = "pretraining_patterns.toml"
 POLAR_SIZE = 2
 
-# How often a meaning-changing edit is drawn, among those that a pattern allows.
-EDIT_WEIGHTS = {"swap": 0.45, "opposite": 0.25, "replace": 0.30}
-HELD_OUT_EDITS = ("opposite",)  # never met in pretraining
-PLACE = ("city", "country", "where")
-TIME = ("month", "weekday", "when")
+SWAP, OPPOSITE, REPLACE = "swap", "opposite", "replace"  # meaning-changing edits
+# How often each is drawn, among those that a pattern allows.
+EDIT_WEIGHTS = {SWAP: 0.45, OPPOSITE: 0.25, REPLACE: 0.30}
 REPLACED = (
     {"person": "name", "year": "year", "number": "number"}
-    | dict.fromkeys(PLACE, "place")
-    | dict.fromkeys(TIME, "date")
+    | dict.fromkeys(("city", "country"), "place")
+    | dict.fromkeys(("month", "weekday"), "date")
 )
 PRESERVED = {"front": "reordered", "alt": "reworded", "passive": "other voice", "converse": "converse"}
 
@@ -64,12 +59,14 @@ class Slot:
 
 
 Part = str | Slot | tuple[str, ...]  # literal text, a slot, or synonyms to choose from
+Lexicon = Mapping[str, tuple[Value, ...]]  # word classes by name
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """A fact that can be told in several forms; the head of ``pretraining_patterns.toml`` explains the
-    markup.
+    """A fact that can be told in several forms; the head of ``study_patterns.toml`` explains the markup.
+
+    ``slots`` names the class of each slot, ``lexicon`` contains the classes.
     """
 
     name: str
@@ -77,37 +74,37 @@ class Pattern:
     slots: dict[str, str]
     swaps: tuple[tuple[str, str], ...]
     forms: dict[str, dict[str, list[Part]]]
+    lexicon: Lexicon
+
+    def choices(self, slot: str) -> tuple[Value, ...]:
+        """The values that can fill a slot."""
+        return self.lexicon[self.slots[slot]]
 
 
 @cache
-def lexicon() -> dict[str, tuple[Value, ...]]:
-    """All word classes, by name."""
-    table = tomllib.loads((files(__package__) / "lexicon.toml").read_text("utf-8"))
-    classes = {"year": tuple(_entity(str(year)) for year in range(1900, 2010))}
-    classes |= {name: tuple(map(_entity, values)) for name, values in table["entities"].items()}
-    season, spot = classes.pop("season"), classes.pop("spot")
-    classes["when"] = (
-        *_phrases("in", "im Jahr", classes["year"][::5]),
-        *_phrases("on", "am", classes["weekday"]),
-        *_phrases("in", "im", classes["month"]),
-        *season,
-    )
-    classes["where"] = (*_phrases("in", "in", classes["city"]), *spot)
-    return classes | {
-        name: tuple(_word(*value) for value in values) for name, values in table["words"].items()
-    }
-
-
-def _phrases(english: str, german: str, values: tuple[Value, ...]) -> tuple[Value, ...]:
-    """The values behind a preposition."""
-    return tuple(Value((f"{english} {each.en[0]}",), (f"{german} {each.de[0]}",), ()) for each in values)
+def lexicon() -> Lexicon:
+    """All word classes of the study."""
+    years = tuple(_entity(str(year)) for year in range(1900, 2010))
+    return {"year": years, **parsed_lexicon((files(__package__) / "lexicon.toml").read_text("utf-8"))}
 
 
 @cache
-def patterns(file: str = STUDY) -> tuple[Pattern, ...]:
-    """All sentence patterns of the study, or those of pretraining, in the order of the file."""
-    table = tomllib.loads((files(__package__) / file).read_text("utf-8"))
-    return tuple(_pattern(**entry) for entry in table["pattern"])
+def patterns() -> tuple[Pattern, ...]:
+    """All sentence patterns of the study, in the order of their file."""
+    return parsed_patterns((files(__package__) / "study_patterns.toml").read_text("utf-8"), lexicon())
+
+
+def parsed_lexicon(text: str) -> dict[str, tuple[Value, ...]]:
+    """Word classes in the format of ``lexicon.toml``, whose head explains it."""
+    table = tomllib.loads(text)
+    entities = {name: tuple(map(_entity, values)) for name, values in table["entities"].items()}
+    words = {name: tuple(_word(*value) for value in values) for name, values in table["words"].items()}
+    return entities | words
+
+
+def parsed_patterns(text: str, classes: Lexicon) -> tuple[Pattern, ...]:
+    """Sentence patterns in the format of ``study_patterns.toml``, whose slots are filled from ``classes``."""
+    return tuple(_pattern(lexicon=classes, **entry) for entry in tomllib.loads(text)["pattern"])
 
 
 def generate(items: dict[str, int], seed: int) -> dict[str, pd.DataFrame]:
@@ -142,27 +139,6 @@ def with_label_noise(rows: pd.DataFrame, share: float, seed: int) -> pd.DataFram
     """
     wrong = rows["id"].map(lambda item: random.Random(f"{seed}:{item}").random() < share)
     return rows.assign(label=rows["label"].where(~wrong, 1 - rows["label"]))
-
-
-def paraphrases(seed: int) -> Iterator[tuple[Pattern, dict[str, Value], dict[str, tuple[str, str]]]]:
-    """Endless facts for pretraining: the pattern, its values, and two sentences per language that both state
-    it.
-    """
-    rng = random.Random(seed)
-    while True:
-        pattern, values = fact(rng, patterns(PRETRAINING))
-        first, second = two_forms(pattern, rng)
-        yield (
-            pattern,
-            values,
-            {
-                language: (
-                    render(pattern, first, language, values, rng),
-                    render(pattern, second, language, values, rng),
-                )
-                for language in LANGUAGES
-            },
-        )
 
 
 def render(pattern: Pattern, form: str, language: str, values: dict[str, Value], rng: random.Random) -> str:
@@ -229,10 +205,10 @@ def fact(rng: random.Random, choices: Sequence[Pattern]) -> tuple[Pattern, dict[
     members: dict[str, list[str]] = {}
     for slot, word_class in pattern.slots.items():
         members.setdefault(word_class, []).append(slot)
-    drawn = {
-        c: dict(zip(slots, rng.sample(lexicon()[c], len(slots)), strict=True)) for c, slots in members.items()
-    }
-    return pattern, {slot: drawn[word_class][slot] for slot, word_class in pattern.slots.items()}
+    drawn: dict[str, Value] = {}
+    for word_class, slots in members.items():
+        drawn |= zip(slots, rng.sample(pattern.lexicon[word_class], len(slots)), strict=True)
+    return pattern, {slot: drawn[slot] for slot in pattern.slots}
 
 
 def two_forms(pattern: Pattern, rng: random.Random) -> tuple[str, str]:
@@ -251,25 +227,27 @@ def _preserving_edit(first: str, second: str) -> str:
 
 
 def changing_edit(
-    pattern: Pattern, values: dict[str, Value], rng: random.Random, held_out: Sequence[str] = ()
+    pattern: Pattern,
+    values: dict[str, Value],
+    rng: random.Random,
+    weights: Mapping[str, float] = EDIT_WEIGHTS,
 ) -> tuple[dict[str, Value], str]:
-    """Other values that state another fact, one edit away that is not ``held_out``, and the name of that
-    edit.
+    """Other values that state another fact, one edit away, and the name of that edit.
+
+    ``weights`` contains how often each kind of edit is drawn, among those that the pattern allows.
     """
-    polar = [slot for slot, word_class in pattern.slots.items() if len(lexicon()[word_class]) == POLAR_SIZE]
+    polar = [slot for slot in pattern.slots if len(pattern.choices(slot)) == POLAR_SIZE]
     other = [slot for slot in pattern.slots if slot not in polar]
-    possible = {"swap": bool(pattern.swaps), "opposite": bool(polar), "replace": bool(other)}
-    kinds = [kind for kind, allowed in possible.items() if allowed and kind not in held_out]
-    kind = rng.choices(kinds, [EDIT_WEIGHTS[k] for k in kinds])[0]
-    if kind == "swap":
+    possible = {SWAP: pattern.swaps, OPPOSITE: polar, REPLACE: other}
+    kinds = [kind for kind in weights if possible[kind]]
+    kind = rng.choices(kinds, [weights[k] for k in kinds])[0]
+    if kind == SWAP:
         a, b = rng.choice(pattern.swaps)
         return values | {a: values[b], b: values[a]}, f"swapped {_noun(pattern.slots[a])}s"
-    slot = rng.choice(polar if kind == "opposite" else other)
-    word_class = pattern.slots[slot]
-    free = [value for value in lexicon()[word_class] if value not in values.values()]
-    return values | {
-        slot: rng.choice(free)
-    }, "opposite" if kind == "opposite" else f"other {_noun(word_class)}"
+    slot = rng.choice(polar if kind == OPPOSITE else other)
+    free = [value for value in pattern.choices(slot) if value not in values.values()]
+    name = OPPOSITE if kind == OPPOSITE else f"other {_noun(pattern.slots[slot])}"
+    return values | {slot: rng.choice(free)}, name
 
 
 def _noun(word_class: str) -> str:
@@ -283,7 +261,7 @@ def _say(part: Part, pattern: Pattern, language: str, values: dict[str, Value], 
         return rng.choice(part)
     value = values[part.name]
     if part.flip:
-        pair = lexicon()[pattern.slots[part.name]]
+        pair = pattern.choices(part.name)
         value = pair[1 - pair.index(value)]
     if part.participle and language == "de":
         return rng.choice(value.de_participle)
@@ -300,13 +278,13 @@ def _word(english: str, german: str, participle: str = "") -> Value:
 
 
 def _pattern(
-    name: str, domain: str, slots: dict[str, str], swap: list[str], **forms: dict[str, str]
+    name: str, domain: str, slots: dict[str, str], swap: list[str], lexicon: Lexicon, **forms: dict[str, str]
 ) -> Pattern:
     swaps = tuple((a, b) for a, b in (pair.split() for pair in swap))
     parsed = {
         form: {language: _parse(text) for language, text in texts.items()} for form, texts in forms.items()
     }
-    return Pattern(name, domain, slots, swaps, parsed)
+    return Pattern(name, domain, slots, swaps, parsed, lexicon)
 
 
 def _parse(template: str) -> list[Part]:

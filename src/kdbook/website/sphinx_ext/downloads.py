@@ -24,6 +24,7 @@ from kdbook.store import archive
 from kdbook.store.run import Run, hash_of, key_of
 from kdbook.study import kept
 from kdbook.website import setup_cell
+from kdbook.website.chapters import BOOK
 from kdbook.website.notebooks import FOLDER, NotebookContext, citation, convert
 from kdbook.website.sphinx_ext.build import build_of
 from kdbook.website.sphinx_ext.freshness import built_with
@@ -60,8 +61,8 @@ def write(app: Sphinx, error: Exception | None) -> None:
     folder.mkdir()
     _build_wheel(app, folder)
     (folder / CONSTRAINTS).write_text(setup_cell.constraints(), "utf-8")
-    for results in Path(app.srcdir, kept.FOLDER).glob("*.parquet"):
-        shutil.copy(results, folder)
+    for file in [*Path(app.srcdir, kept.FOLDER).glob("*.parquet"), *Path(app.srcdir, BOOK).glob("*.py")]:
+        shutil.copy(file, folder)
     if runs:
         archive.export(runs, folder / RUNS)
     _write_notebooks(app, folder)
@@ -71,7 +72,7 @@ def write(app: Sphinx, error: Exception | None) -> None:
 def _inputs(app: Sphinx, runs: list[Run]) -> str:
     """A hash of all that the downloads are made from beside the pages."""
     project, config = Path(app.srcdir), app.config
-    patterns = (*PACKAGE, *config.bibtex_bibfiles, f"{kept.FOLDER}/*.parquet")
+    patterns = (*PACKAGE, *config.bibtex_bibfiles, f"{kept.FOLDER}/*.parquet", f"{BOOK}/*.py")
     files = sorted({path for pattern in patterns for path in project.glob(pattern) if path.is_file()})
     hashes = {str(path): hash_of(path) for path in files if "__pycache__" not in path.parts}
     site = [config.html_title, config.html_baseurl, sorted(built_with(app.env))]

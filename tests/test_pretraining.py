@@ -1,17 +1,17 @@
 """Pretraining: label-free targets, and a checkpoint at the end."""
 
 import json
-import random
 import re
 from dataclasses import replace
 
 import pandas as pd
 import pytest
 import torch
+from pretraining import pretrain, sampling
 from transformers import AutoModel, AutoTokenizer
 
 from kdbook.data.generated import corpus
-from kdbook.encoders import checkpoints, pretrain, sampling
+from kdbook.encoders import checkpoints
 from kdbook.errors import KdbookError
 
 pytestmark = pytest.mark.training
@@ -78,14 +78,6 @@ def test_pretraining_and_study_share_no_sentence(sampler):
     }
     rows = pd.concat(corpus.generate({"train": 1000, "test": 500}, seed=0).values())
     assert not told & {*rows["sentence1"], *rows["sentence2"]}
-
-
-def test_held_out_edits_never_occur():
-    rng = random.Random(0)
-    facts = [corpus.fact(rng, corpus.patterns(corpus.PRETRAINING)) for _ in range(2000)]
-    edits = {corpus.changing_edit(*each, rng, corpus.HELD_OUT_EDITS)[1] for each in facts}
-    assert edits and not edits & set(corpus.HELD_OUT_EDITS)
-    assert corpus.HELD_OUT_EDITS[0] in {corpus.changing_edit(*each, rng)[1] for each in facts}
 
 
 def test_exchanged_words_are_the_same_in_both_sentences(sampler):

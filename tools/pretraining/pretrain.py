@@ -29,10 +29,10 @@ from torch.nn import functional as F  # noqa: N812  # as everywhere
 from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
 
 from kdbook.atomic import atomic
-from kdbook.data.generated import corpus, vocabulary
-from kdbook.encoders.architectures import ARCHITECTURES
-from kdbook.encoders.sampling import IGNORED, Batch, PretrainingSettings, Sampler
 from kdbook.errors import KdbookError
+from pretraining import facts
+from pretraining.architectures import ARCHITECTURES
+from pretraining.sampling import IGNORED, Batch, PretrainingSettings, Sampler
 
 REPORT_EVERY = 100  # steps
 PARTS = ("trainer", "optimizer", "schedule")
@@ -82,9 +82,8 @@ class Pretraining:
 
     def __init__(self, settings: PretrainingSettings) -> None:
         torch.manual_seed(settings.seed)
-        facts = islice(corpus.paraphrases(settings.seed), settings.vocabulary_facts)
-        texts = [text for _, _, told in facts for pair in told.values() for text in pair]
-        texts.append(" ".join(vocabulary.words()))
+        texts = [*islice(facts.paraphrases(settings.seed), 4 * settings.vocabulary_facts)]
+        texts.append(" ".join(facts.words()))
         self.settings = settings
         model, self.tokenizer = ARCHITECTURES[settings.architecture](texts, settings.vocabulary_size)
         self.trainer, self.sampler = Pretrainer(model), Sampler(self.tokenizer, settings)
@@ -203,7 +202,7 @@ language: [en, de]
 ---
 # A compact {name} encoder, pretrained on generated English and German sentences
 
-    kdbook pretrain {name} DIRECTORY
+    make pretrain ENCODER={name} FOLDER=DIRECTORY
 
 made it in {seconds} seconds from {pairs:,} generated sentence pairs, half of them for translation language
 modelling, half for replaced-token detection. The latter marks the words that differ between two sentences,

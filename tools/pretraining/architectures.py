@@ -110,12 +110,8 @@ def _match_same_tokens(encoder: Any, query_name: str, key_name: str) -> None:
             key.weight[:half] = query.weight[:half]
 
 
-def pieces(
-    texts: Iterable[str], size: int, special: tuple[str, ...], unknown: str
-) -> list[tuple[str, float]]:
-    """Pieces and log probabilities of a unigram vocabulary that is trained on ``texts``, without the
-    ``special`` tokens.
-    """
+def _spelling(texts: Iterable[str], size: int, special: tuple[str, ...], unknown: str) -> list[str]:
+    """Pieces of a unigram vocabulary that is trained on ``texts``, without the ``special`` tokens."""
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()]
@@ -128,11 +124,8 @@ def pieces(
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    return [
-        (piece, score)
-        for piece, score in json.loads(tokenizer.to_str())["model"]["vocab"]
-        if piece not in special
-    ]
+    vocabulary = json.loads(tokenizer.to_str())["model"]["vocab"]
+    return [piece for piece, _ in vocabulary if piece not in special]
 
 
 def _unigram(
@@ -146,11 +139,8 @@ def _unigram(
     counts = Counter(word for text in texts for word in re.findall(r"\w+", text))
     words = {f"▁{word}": math.log(count / counts.total()) for word, count in counts.items()}
     # Equally unlikely pieces spell a word in as few as possible. The trainer's own scores are sums over its
-    # threads, and
-    # differ a little from one training to the next.
-    trained = (piece for piece, _ in pieces(texts, size, special, unknown))
-    spelling = dict.fromkeys(
-        (piece for piece in trained if piece not in words), math.log(0.5 / counts.total())
-    )
+    # threads, and differ a little from one training to the next.
+    trained = (piece for piece in _spelling(texts, size, special, unknown) if piece not in words)
+    spelling = dict.fromkeys(trained, math.log(0.5 / counts.total()))
     by_score = sorted((spelling | words).items(), key=lambda entry: (-entry[1], entry[0]))
     return [(token, 0.0) for token in special] + by_score

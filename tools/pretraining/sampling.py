@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from kdbook.data.generated import corpus, vocabulary
+from kdbook.data.generated import corpus
+from pretraining import facts
 
 IGNORED = -100  # targets that F.cross_entropy leaves out
 CORRUPTED_SHARE = 0.85
@@ -76,15 +77,15 @@ class Sampler:
     def _sentences(self, corrupt: bool, translate: bool) -> tuple[str, str, str]:
         """First sentence, second sentence, and the second sentence before it was corrupted."""
         rng = self.rng
-        pattern, values = corpus.fact(rng, corpus.patterns(corpus.PRETRAINING))
+        pattern, values = corpus.fact(rng, facts.patterns())
         forms = corpus.two_forms(pattern, rng)
         first = rng.choice(corpus.LANGUAGES)
         second = rng.choice(corpus.LANGUAGES) if translate else first
-        edited = corpus.changing_edit(pattern, values, rng, corpus.HELD_OUT_EDITS)[0] if corrupt else values
+        edited = corpus.changing_edit(pattern, values, rng, facts.EDIT_WEIGHTS)[0] if corrupt else values
         wording = rng.getrandbits(32)
         original, corrupted = (
-            corpus.render(pattern, forms[1], second, facts, random.Random(wording))
-            for facts in (values, edited)
+            corpus.render(pattern, forms[1], second, stated, random.Random(wording))
+            for stated in (values, edited)
         )
         told = corpus.render(pattern, forms[0], first, values, rng)
         if rng.random() < EXCHANGED_SHARE:
@@ -95,9 +96,7 @@ class Sampler:
         """The sentences with other words in the place of some that the first and the original share."""
         shared = sorted(set(_WORD.findall(first)) & set(_WORD.findall(original)))
         others = {
-            word: self.rng.choice(vocabulary.words())
-            for word in shared
-            if self.rng.random() < EXCHANGED_WORDS
+            word: self.rng.choice(facts.words()) for word in shared if self.rng.random() < EXCHANGED_WORDS
         }
 
         def exchange(sentence: str) -> str:

@@ -4,8 +4,7 @@ import random
 
 import pandas as pd
 import pytest
-
-from kdbook.data import commands
+import voice_commands as commands
 
 
 @pytest.fixture(scope="module")

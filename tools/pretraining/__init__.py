@@ -1,0 +1,1 @@
+"""Pretraining of the compact encoders for pairs, ``embedded:teacher`` and ``embedded:student``."""
