@@ -16,38 +16,37 @@ from kdbook.training import automm
 
 PROFILE = "embedded"
 PREDICT, OPTIMIZED = "AutoMM predict", "AutoMM predict, optimized"
+ROUNDS = 3
 BARS = {1: 0.40, 32: 0.55}
 
 
-class AutoMMStudent:
-    """AutoMM's ``predict_proba``, as a student that is measured beside others."""
+def automm_runtime(run: Run, optimized: bool) -> latency.Runtime:
+    """AutoMM's ``predict_proba``, to be measured beside the runtimes of an export."""
+    predictor = automm.load(run.predictor)
+    predictor.set_verbosity(0)
+    predictor._learner._enable_progress_bar = False
+    if optimized:
+        predictor.optimize_for_inference(providers=["CPUExecutionProvider"])
 
-    def __init__(self, run: Run, columns: list[str], optimized: bool) -> None:
-        self.predictor = automm.load(run.predictor)
-        self.predictor.set_verbosity(0)
-        self.predictor._learner._enable_progress_bar = False
-        self.columns = columns
-        if optimized:
-            self.predictor.optimize_for_inference(providers=["CPUExecutionProvider"])
+    def probabilities(first: list[str], second: list[str]) -> np.ndarray:
+        rows = pd.DataFrame({"sentence1": first, "sentence2": second})
+        return predictor.predict_proba(rows, as_pandas=False)
 
-    def probabilities(self, *texts: list[str]) -> np.ndarray:
-        rows = pd.DataFrame(dict(zip(self.columns, texts, strict=True)))
-        return self.predictor.predict_proba(rows, as_pandas=False)
+    return probabilities
 
 
-def automm_students(run: Run) -> dict[str, AutoMMStudent]:
+def automm_runtimes(run: Run) -> dict[str, latency.Runtime]:
     """AutoMM as it is, and optimized where that works.
 
     AutoMM 1.6 gives an optimized model its inputs by position, segments included, which an encoder without
     segments has no place for.
     """
-    columns = ["sentence1", "sentence2"]
-    students = {PREDICT: AutoMMStudent(run, columns, optimized=False)}
+    runtimes = {PREDICT: automm_runtime(run, optimized=False)}
     try:
-        return students | {OPTIMIZED: AutoMMStudent(run, columns, optimized=True)}
+        return runtimes | {OPTIMIZED: automm_runtime(run, optimized=True)}
     except Exception as error:  # of onnxruntime
         print(f"{OPTIMIZED} fails: {str(error).splitlines()[0]}")
-        return students
+        return runtimes
 
 
 def main() -> None:
@@ -59,10 +58,10 @@ def main() -> None:
     rows = study.data["test"]
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "student"
-        report = onnx_export.export(study, arms, run, folder)
+        report = onnx_export.export_student(run, folder, study.data)
         for threads in sorted({1, machine.cores()}):
-            models = automm_students(run) | latency.runtimes(network, folder, threads)
-            _print(threads, [latency.measure(models, rows, threads) for _ in range(latency.ROUNDS)])
+            models = automm_runtimes(run) | latency.runtimes(network, folder, threads)
+            _print(threads, [latency.measure(models, rows, threads) for _ in range(ROUNDS)])
     print(report.parity().replace("**", ""))
 
 

@@ -268,7 +268,7 @@ def test_what_decides_a_result_is_training_and_nothing_else():
 
 
 def test_data_files_of_the_package_are_followed():
-    reached = fingerprint.definitions(["kdbook.export.onnx_export.export", identity.LOADING])
+    reached = fingerprint.definitions(["kdbook.export.onnx_export.export_student", identity.LOADING])
     assert "kdbook.export.report:./model-card.md" in reached
     assert "kdbook.export.student.__file__" in reached
     files = {name for name in reached if name.startswith("kdbook.data.generated.corpus:")}

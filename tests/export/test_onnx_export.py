@@ -13,12 +13,10 @@ from runs import make_run, simulated
 
 from kdbook.errors import KdbookError
 from kdbook.execution.schedule import train_in_process
-from kdbook.export import onnx_export, report, student
-from kdbook.export.decision import decision_table
+from kdbook.export import latency, onnx_export, report, student
 from kdbook.settings import profile
 from kdbook.settings.arms import MAIN_ARMS
 from kdbook.store.local import Store
-from kdbook.study.arms import Arms
 from kdbook.study.study import Study
 
 pytestmark = pytest.mark.training
@@ -31,7 +29,11 @@ def shipped(smoke_store, tmp_path_factory):
     arms = opened.get_or_train_arms(*MAIN_ARMS)
     run = onnx_export.choose(arms.distilled)
     folder = tmp_path_factory.mktemp("shipped") / "student"
-    return opened, run, folder, onnx_export.export(opened, arms, run, folder)
+    return opened, run, folder, onnx_export.export_student(run, folder, opened.data, arms)
+
+
+def predicted(model: student.Student, rows) -> np.ndarray:
+    return model.probabilities(*latency.columns_of(rows))
 
 
 def test_the_student_of_32_bits_answers_as_automm_did(shipped):
@@ -44,9 +46,7 @@ def test_8_bits_are_much_smaller_and_answer_nearly_alike(shipped):
     opened, _, folder, exported = shipped
     assert exported.sizes[student.QUANTIZED] < exported.sizes[report.AUTOMM] / 3
     texts = opened.data["test"]
-    exact, rounded = (
-        onnx_export.probabilities(student.Student(folder, quantized), texts) for quantized in (False, True)
-    )
+    exact, rounded = (predicted(student.Student(folder, quantized), texts) for quantized in (False, True))
     assert 0 < np.abs(exact - rounded).max() < 0.1
 
 
@@ -56,7 +56,7 @@ def test_a_pair_is_answered_alike_in_any_batch(shipped):
     texts = opened.data["test"].head(40)
     model = student.Student(folder, quantized=False)
     alone = [model.probabilities([row.sentence1], [row.sentence2])[0].tolist() for row in texts.itertuples()]
-    assert onnx_export.probabilities(model, texts) == pytest.approx(np.array(alone), abs=1e-5)
+    assert predicted(model, texts) == pytest.approx(np.array(alone), abs=1e-5)
 
 
 @pytest.mark.parametrize("quantized", [False, True])
@@ -67,11 +67,9 @@ def test_on_several_cores_a_pair_is_answered_as_on_one(shipped, quantized):
     assert len(texts) > 2 * student.BATCH
     one, several = (student.Student(folder, quantized, threads) for threads in (1, 3))
     for rows in (texts, texts.head(student.BATCH + 1), texts.head(0)):
-        assert (onnx_export.probabilities(one, rows) == onnx_export.probabilities(several, rows)).all()
+        assert (predicted(one, rows) == predicted(several, rows)).all()
     alone = texts.head(1)
-    assert onnx_export.probabilities(several, alone) == pytest.approx(
-        onnx_export.probabilities(one, alone), abs=1e-5
-    )
+    assert predicted(several, alone) == pytest.approx(predicted(one, alone), abs=1e-5)
 
 
 @given(st.integers(0, 200), st.integers(0, 200), st.integers(4, 128))
@@ -115,14 +113,14 @@ def test_the_card_gives_this_study_s_numbers(shipped):
 def test_what_is_there_is_not_overwritten(shipped, tmp_path):
     opened, run, folder, _ = shipped
     with pytest.raises(KdbookError, match="exists already"):
-        onnx_export.export(opened, {}, run, folder)
+        onnx_export.export_student(run, folder, opened.data)
 
 
 def test_an_export_that_fails_leaves_nothing(shipped, tmp_path, monkeypatch):
     opened, run, _, _ = shipped
     monkeypatch.setattr(onnx_export, "_compare", lambda *arguments: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        onnx_export.export(opened, opened.get_or_train_arms(*MAIN_ARMS), run, tmp_path / "student")
+        onnx_export.export_student(run, tmp_path / "student", opened.data)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -163,26 +161,11 @@ def test_students_of_other_kinds(bert, smoke, tmp_path, kind, settings):
     own = smoke.profile.model_copy(update={"student": smoke.profile.student.model_copy(update=changes)})
     opened = Study(own, Store(tmp_path / "store"), train_in_process)
     run = opened.get_or_train("baseline-0")
-    exported = onnx_export.export(opened, Arms({arm: [run] for arm in MAIN_ARMS}), run, tmp_path / "student")
+    exported = onnx_export.export_student(run, tmp_path / "student", opened.data)
     assert exported.different == 0 and exported.distance < 1e-4
     model = student.Student(tmp_path / "student", quantized=False)
     assert student.SEGMENTS in model.inputs
     assert run.predictions["probability_1"].round(4).nunique() > 5  # it does not say the same of everything
-
-
-def test_the_options_of_a_study_are_side_by_side(shipped, tmp_path):
-    opened, run, *_ = shipped
-    arms = opened.get_or_train_arms(*MAIN_ARMS)
-    table = decision_table(opened, arms, run, tmp_path)
-    assert [name for name in table.index if "8 bits" in name] == ["teacher, 8 bits", "transfer, 8 bits"]
-    assert table.index[-1].startswith("cascade")
-    numbers = table[["one row (ms)", "size (MB)", "training (s)"]].astype(float)
-    assert (numbers[["one row (ms)", "size (MB)"]] > 0).all(axis=None)
-    assert numbers["size (MB)"]["teacher, 32 bits"] > numbers["size (MB)"]["transfer, 32 bits"]
-    assert numbers["training (s)"]["transfer, 32 bits"] > numbers["training (s)"]["baseline, 32 bits"]
-    uses_unlabelled = set(table.index[table["unlabelled rows"] > 0])
-    assert uses_unlabelled == {"transfer, 32 bits", "transfer, 8 bits", "linear-taught", table.index[-1]}
-    assert set(table["labelled items"]) == {opened.data["train"]["id"].nunique()}
 
 
 def test_a_student_checks_what_it_is_given(shipped):
@@ -251,6 +234,5 @@ def test_settings_with_another_number_of_classes_are_refused(shipped, tmp_path):
 )
 def test_a_model_card_states_how_the_run_was_made_and_no_licence(shipped, name, said):
     opened, _, _, exported = shipped
-    arms = opened.get_or_train_arms(*MAIN_ARMS)
-    card = report.model_card(opened, arms, opened.get_or_train(name), exported)
+    card = report.model_card(opened.get_or_train(name), exported, opened.data, {})
     assert f"the run `{name}` of the study" in card and said in card and "license:" not in card

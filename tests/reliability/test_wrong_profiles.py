@@ -508,12 +508,12 @@ class Trainer:
     """Trains single runs of profiles on few rows, students with one teacher for all."""
 
     def __init__(self, folder: Path) -> None:
-        from kdbook.training import automm, measure
+        from kdbook.training import automm, timing
 
         automm.import_quietly()
         import lightning.pytorch
 
-        measure.REPEATS, measure.WARM_UPS = dict.fromkeys(measure.REPEATS, 2), 1
+        timing.BLOCK, timing.TURNS, timing.SECONDS = {}, 2, 0
         self.folder = folder
         folder.mkdir(exist_ok=True)
         self.trainers: list[Any] = []

@@ -65,7 +65,7 @@ def test_a_student_learns_and_leaves_as_onnx(study, tmp_path):
     run = arms["transfer"][0]
     assert run.measurements.parameters.total < 3_000_000
     assert set(run.predictions["language"]) == {"en", "nl"}
-    report = onnx_export.export(study, arms, run, tmp_path / "student", batches=[1])
+    report = onnx_export.export_student(run, tmp_path / "student", study.data, arms, batches=[1])
     assert report.different == 0 and report.distance < 1e-3
     said = student.Student(tmp_path / "student").probabilities(["turn on the lamp", "doe de lamp uit"])
     assert said.shape == (2, 3) and said.sum(axis=1) == pytest.approx(1)

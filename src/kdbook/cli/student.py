@@ -29,10 +29,19 @@ def export_student(
         command = f"kdbook run --profile {name or study.profile.name}"
         raise KdbookError(f"{', '.join(missing)} must be trained first, with: {command}")
     from kdbook.export import onnx_export  # imports torch when it is needed
+    from kdbook.pages import descriptions
 
     arms = study.get_or_train_arms(*study.profile.main_arms)
     run = study.get_or_train(run_name) if run_name else onnx_export.choose(arms.distilled)
-    report = onnx_export.export(study, arms, run, folder)
+    columns = study.profile.data.columns
+    report = onnx_export.export_student(
+        run,
+        folder,
+        study.data,
+        arms,
+        about=descriptions.about(study),
+        columns=columns.texts if columns else None,
+    )
     say(f"{run.name} is in {folder}. {report.parity()} {report.speed()}".replace("**", ""))
 
 

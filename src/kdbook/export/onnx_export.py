@@ -6,7 +6,7 @@ The export needs neither AutoMM nor torch to run. It is made from a run's weight
 import json
 import shutil
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from kdbook.atomic import atomic
-from kdbook.data import texts
+from kdbook.data import TextData, texts
 from kdbook.errors import KdbookError
 from kdbook.export import latency, student, weights
 from kdbook.export.report import AUTOMM, ExportReport, model_card
@@ -22,8 +22,6 @@ from kdbook.paths import exists, writing
 from kdbook.stats import bootstrap
 from kdbook.stats import predictions as stored_predictions
 from kdbook.store.run import Run
-from kdbook.study.arms import Arms
-from kdbook.study.study import Study
 
 OPSET = 17  # the first with layer normalization as one operator
 CARD = "README.md"
@@ -36,21 +34,32 @@ def choose(runs: Sequence[Run]) -> Run:
     return max(runs, key=lambda run: run.measurements.validation_score)
 
 
-def export(
-    study: Study, arms: Arms, run: Run, folder: Path, batches: Sequence[int] = latency.ROWS
+def export_student(
+    run: Run,
+    folder: Path,
+    data: TextData,
+    others: Mapping[str, Sequence[Run]] | None = None,
+    *,
+    about: str = "",
+    columns: Sequence[str] | None = None,
+    batches: Sequence[int] = latency.ROWS,
 ) -> ExportReport:
-    """Write a student of a study into a new folder, atomically, and compare its predictions with AutoMM's.
+    """Write a student into a new folder, atomically, and compare its predictions with AutoMM's.
 
     Parameters
     ----------
-    study
-        The study of the run.
-    arms
-        The runs of teacher, baseline and distilled student, whose accuracies the model card states.
     run
         The student.
     folder
         A path that does not exist yet.
+    data
+        The rows of the run's study; those for testing are predicted and timed.
+    others
+        The runs of some arms, whose accuracies the model card states.
+    about
+        What the study is about, Markdown for the model card.
+    columns
+        Columns with texts in the files that the student will predict; default: those of ``data``.
     batches
         Numbers of rows for which latencies are measured.
 
@@ -61,35 +70,33 @@ def export(
     """
     if exists(folder):
         raise KdbookError(f"{str(folder)!r} exists already; name a new directory")
-    settings = _settings(study, run)
+    settings = _settings(run, data.classes, columns or texts(data["test"]))
     with writing(folder), atomic(folder) as partial:
         partial.mkdir(parents=True)
-        with warnings.catch_warnings(action="ignore"):  # what libraries say about themselves
+        with warnings.catch_warnings(action="ignore"):  # libraries warn about themselves
             network, uses_segments = torch_network(run)
         _write_models(network, uses_segments, partial)
         (partial / student.SETTINGS).write_text(json.dumps(settings, indent=2), "utf-8")
         shutil.copyfile(weights.encoder_folder(run) / student.TOKENIZER, partial / student.TOKENIZER)
         shutil.copyfile(student.__file__, partial / CODE)
-        report = _compare(run, network, partial, study.data["test"], batches)
-        (partial / CARD).write_text(model_card(study, arms, run, report), "utf-8")
+        report = _compare(run, latency.runtimes(network, partial), partial, data["test"], batches)
+        card = model_card(run, report, data, others or {}, about)
+        (partial / CARD).write_text(card, "utf-8")
     return report
 
 
-def probabilities(model: student.Student, rows: pd.DataFrame) -> np.ndarray:
-    """Probability of each class for every row of a frame of the study's data, shape (rows, classes)."""
-    return model.probabilities(*(rows[column].tolist() for column in texts(rows)))
-
-
 def _compare(
-    run: Run, network: Any, folder: Path, rows: pd.DataFrame, batches: Sequence[int]
+    run: Run,
+    runtimes: Mapping[str, latency.Runtime],
+    folder: Path,
+    rows: pd.DataFrame,
+    batches: Sequence[int],
 ) -> ExportReport:
     stored = run.predictions
     test_rows = stored[["id", "language"]].merge(rows, on=["id", "language"], validate="one_to_one")
-    models = {
-        name: student.Student(folder, name == student.QUANTIZED)
-        for name in (student.MODEL, student.QUANTIZED)
-    }
-    exact, in_8_bits = (probabilities(model, test_rows) for model in models.values())
+    exact, in_8_bits = (
+        runtimes[name](*latency.columns_of(test_rows)) for name in (student.MODEL, student.QUANTIZED)
+    )
     classes = np.array(stored_predictions.trained_classes(stored))
     rounded = stored.assign(prediction=classes[in_8_bits.argmax(axis=1)])
     tokenizer_bytes = (folder / student.TOKENIZER).stat().st_size
@@ -101,15 +108,17 @@ def _compare(
         rounded_accuracy=bootstrap.mean_score([rounded]),
         change=bootstrap.difference([stored], [rounded]),
         sizes={AUTOMM: run.measurements.predictor_bytes - tokenizer_bytes}
-        | {name: (folder / name).stat().st_size for name in models},
-        latencies=latency.measure(latency.runtimes(network, folder), test_rows, sizes=batches),
+        | {name: (folder / name).stat().st_size for name in (student.MODEL, student.QUANTIZED)},
+        latencies=latency.measure(runtimes, test_rows, sizes=batches),
     )
 
 
-def _settings(study: Study, run: Run) -> dict[str, object]:
+def _settings(run: Run, classes: Sequence[str], columns: Sequence[str]) -> dict[str, object]:
     """How texts become one row of tokens (AutoMM's ``data/process_text.py``), and the names of the
     classes.
     """
+    from tokenizers import Tokenizer
+
     encoder = weights.encoder_folder(run)
     tokens = weights.read_json(encoder / "tokenizer_config.json")
     if not (encoder / student.TOKENIZER).is_file():
@@ -117,28 +126,18 @@ def _settings(study: Study, run: Run) -> dict[str, object]:
             f"the student of {run.name} has no {student.TOKENIZER}, which fast tokenizers have; it can't "
             "be exported"
         )
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(encoder / student.TOKENIZER))
     if missing := [token for token in MARKS.values() if not tokens.get(token)]:
         raise KdbookError(
             f"the tokenizer of {run.name} has no {missing[0]}, which encoders like BERT have; it can't be "
             "exported"
         )
+    tokenizer = Tokenizer.from_file(str(encoder / student.TOKENIZER))
     return {name: tokenizer.token_to_id(tokens[token]) for name, token in MARKS.items()} | {
         "longest": weights.max_tokens(run),
-        "texts": text_columns(study),
-        "classes": [
-            study.data.classes[number] for number in stored_predictions.trained_classes(run.predictions)
-        ],
+        "texts": list(columns),
+        "classes": [classes[number] for number in stored_predictions.trained_classes(run.predictions)],
         "run": run.key,
     }
-
-
-def text_columns(study: Study) -> list[str]:
-    """Columns of a table that contain the study's texts."""
-    columns = study.profile.data.columns
-    return list(columns.texts) if columns else texts(study.data["train"])
 
 
 def _write_models(network: Any, uses_segments: bool, folder: Path) -> None:

@@ -8,16 +8,14 @@ from importlib.resources import files
 
 import pandas as pd
 
-from kdbook.data import texts
+from kdbook.data import TextData, texts
 from kdbook.export import student
 from kdbook.pages import descriptions, markup
 from kdbook.pages.markup import code, conjunction, count, interval, plain, points
-from kdbook.settings.arms import LINEAR
+from kdbook.settings.arms import LINEAR, MAIN_ARMS
 from kdbook.stats import bootstrap
 from kdbook.stats.estimates import Estimate
 from kdbook.store.run import Run
-from kdbook.study.arms import Arms
-from kdbook.study.study import Study
 
 AUTOMM = "AutoMM"
 EAGER, TRACED = "PyTorch", "PyTorch, traced"
@@ -108,32 +106,32 @@ def _by_rows(ratios: Mapping[int, float]) -> str:
     return conjunction(f"{ratio:.2f} ({count(rows, 'row')})" for rows, ratio in ratios.items())
 
 
-def model_card(study: Study, arms: Arms, run: Run, report: ExportReport) -> str:
-    """The model card: how the model was made, its accuracy in this study, and how to run it.
+def model_card(
+    run: Run, report: ExportReport, data: TextData, others: Mapping[str, Sequence[Run]], about: str = ""
+) -> str:
+    """The model card: how the model was made, its accuracy in its study, and how to run it.
 
-    It names no licence: that depends on the data and on the pretrained encoder.
+    It names no licence: that depends on the data and on the pretrained encoder. Parameters are those of
+    :func:`kdbook.export.onnx_export.export_student`.
     """
     from huggingface_hub import ModelCard, ModelCardData
 
-    data = study.data
     row = data["test"].iloc[0]
     example = [row[column] for column in texts(data["test"])]
     metadata = ModelCardData(
-        language=list(study.profile.data.languages),
-        pipeline_tag="text-classification",
-        library_name="onnx",
+        language=list(data.languages), pipeline_tag="text-classification", library_name="onnx"
     )
     template = (files(__package__) / "model-card.md").read_text("utf-8")
     card = ModelCard.from_template(
         metadata,
         template_str=template,
         task=descriptions.task(data),
-        about=descriptions.about(study).replace("**", ""),
-        origin=origin(arms, run),
+        about=about.replace("**", ""),
+        origin=_origin(run, others.get(run.record.spec.arm, ())),
         fence=markup.fence(example),
         arguments=shlex.join(example),
         lists=", ".join(json.dumps([text], ensure_ascii=False) for text in example),
-        accuracies=_accuracy_rows(arms, run, report),
+        accuracies=_accuracy_rows(run, report, others),
         rows=" | ".join(f"ms, {count(number, 'row')}" for number in report.latencies),
         rule="---|" * len(report.latencies),
         models=_model_rows(report),
@@ -145,7 +143,7 @@ def model_card(study: Study, arms: Arms, run: Run, report: ExportReport) -> str:
     return str(card)
 
 
-def origin(arms: Arms, run: Run) -> str:
+def _origin(run: Run, arm: Sequence[Run]) -> str:
     """How a run was trained, and how it was chosen among those of its arm."""
     spec = run.record.spec
     rows = "all training rows" if spec.rows == "all" else "the labelled training rows"
@@ -156,18 +154,17 @@ def origin(arms: Arms, run: Run) -> str:
         "shuffled": f"distilled on {rows} from a teacher's outputs for other rows",
     }
     sentences = [f"This is the run {code(run.name)} of the study: {how[spec.lesson]}."]
-    runs = [other for others in arms.values() for other in others if other.record.spec.arm == spec.arm]
-    best = max((other.measurements.validation_score for other in runs), default=None)
-    if len(runs) > 1 and best == run.measurements.validation_score:
-        sentences.append(f"Of the {len(runs)} runs of this arm it has the best validation score.")
+    best = max((other.measurements.validation_score for other in arm), default=None)
+    if len(arm) > 1 and best == run.measurements.validation_score:
+        sentences.append(f"Of the {len(arm)} runs of this arm it has the best validation score.")
     return " ".join(sentences)
 
 
-def _accuracy_rows(arms: Arms, run: Run, report: ExportReport) -> str:
+def _accuracy_rows(run: Run, report: ExportReport, others: Mapping[str, Sequence[Run]]) -> str:
     estimates = {
-        f"{arm}, mean of {len(arms[arm])}": _mean_accuracy(arms[arm])
-        for arm in (LINEAR, *arms.main)
-        if arm in arms
+        f"{arm}, mean of {len(others[arm])}": bootstrap.mean_score([each.predictions for each in others[arm]])
+        for arm in (LINEAR, *MAIN_ARMS)
+        if arm in others
     }
     for language, rows in run.predictions.groupby("language", sort=False):
         estimates[f"this model, {plain(str(language))}"] = bootstrap.mean_score([rows])
@@ -176,10 +173,6 @@ def _accuracy_rows(arms: Arms, run: Run, report: ExportReport) -> str:
         f"| {name} | {estimate.value:.3f} | {estimate.low:.3f} to {estimate.high:.3f} |"
         for name, estimate in estimates.items()
     )
-
-
-def _mean_accuracy(runs: Sequence[Run]) -> Estimate:
-    return bootstrap.mean_score([run.predictions for run in runs])
 
 
 def _model_rows(report: ExportReport) -> str:

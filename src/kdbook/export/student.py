@@ -30,6 +30,8 @@ PROBABILITIES = "probabilities"
 BATCH = 8  # rows of about the same length that are computed at once: with little padding, and in the cache
 SLOW = ["SkipLayerNormFusion"]  # its operator takes longer on processors than those that it replaces
 
+TokenizedRow = tuple[list[int], int]  # its tokens, and the position of its second text
+
 
 class Student:
     """An exported student.
@@ -50,7 +52,7 @@ class Student:
         for path in (self.model, folder / TOKENIZER, folder / SETTINGS):
             if not path.is_file():
                 raise FileNotFoundError(f"{path} is missing")
-        self.threads, self.batch_size = threads, BATCH
+        self.threads = threads
         self._start()
         self.inputs = [each.name for each in self._session(1).get_inputs()]
         self.tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
@@ -107,18 +109,23 @@ class Student:
         TypeError, ValueError
             If these are not as many lists of texts as the student has columns, all of one length.
         """
-        columns = self._checked(texts)
+        rows = self._tokenize(self._checked(texts))
         if self._process != os.getpid():
             self._start()
-        rows = self._tokenize(columns)
         by_length = sorted(range(len(rows)), key=lambda number: len(rows[number][0]))
-        starts = range(0, len(rows), self.batch_size)
-        batches = [by_length[start : start + self.batch_size] for start in starts]
+        batches = [by_length[start : start + BATCH] for start in range(0, len(rows), BATCH)]
         computed = self._compute_all([[rows[number] for number in batch] for batch in batches])
         result = np.empty((len(rows), len(self.classes)), np.float32)
         for batch, probabilities in zip(batches, computed, strict=True):
             result[batch] = probabilities
         return result
+
+    def encode(self, *texts: Sequence[str]) -> dict[str, np.ndarray]:
+        """The inputs of the network for all rows as one batch, each of shape (rows, tokens).
+
+        Parameters and errors are those of :meth:`probabilities`.
+        """
+        return self._pad(self._tokenize(self._checked(texts)))
 
     def _checked(self, texts: Sequence[Sequence[str]]) -> list[list[str]]:
         """The texts as lists, one for each column."""
@@ -135,24 +142,22 @@ class Student:
             raise TypeError(f"{wrong[0]!r} is not a text")
         return columns
 
-    def _compute_all(self, batches: Sequence[Sequence[tuple[list[int], int]]]) -> Iterable[np.ndarray]:
+    def _compute_all(self, batches: Sequence[Sequence[TokenizedRow]]) -> Iterable[np.ndarray]:
         """Probabilities of shape (rows, classes) for each batch."""
         if len(batches) == 1 or self.threads == 1:
             return (self._compute(batch, self.threads) for batch in batches)
         return self._pool.map(self._compute, batches)
 
-    def _compute(self, batch: Sequence[tuple[list[int], int]], threads: int = 1) -> np.ndarray:
-        return self._run(self._pad(batch), threads)
+    def _compute(self, batch: Sequence[TokenizedRow], threads: int = 1) -> np.ndarray:
+        probabilities: np.ndarray = self._session(threads).run([PROBABILITIES], self._pad(batch))[0]
+        return probabilities
 
-    def _tokenize(self, texts: Sequence[Sequence[str]]) -> list[tuple[list[int], int]]:
-        """The tokens of each row, and the position of its second text."""
-        flat = [text for column in texts for text in column]
-        tokens = [each.ids for each in self.tokenizer.encode_batch_fast(flat, add_special_tokens=False)]
-        rows = len(flat) // len(texts)
-        columns = [tokens[start : start + rows] for start in range(0, len(flat), rows or 1)]
-        return [self._join(*row) for row in zip(*columns, strict=True)]
+    def _tokenize(self, texts: Iterable[list[str]]) -> list[TokenizedRow]:
+        """The tokens of each row, from its column or columns of texts."""
+        columns = (self.tokenizer.encode_batch_fast(column, add_special_tokens=False) for column in texts)
+        return [self._join(*(text.ids for text in row)) for row in zip(*columns, strict=True)]
 
-    def _pad(self, rows: Sequence[tuple[list[int], int]]) -> dict[str, np.ndarray]:
+    def _pad(self, rows: Sequence[TokenizedRow]) -> dict[str, np.ndarray]:
         """The inputs of the network, each of shape (rows, tokens)."""
         padding = {IDS: self.settings["pad"], MASK: 0, SEGMENTS: 0}
         shape = len(rows), max(len(row) for row, _ in rows)
@@ -163,11 +168,6 @@ class Student:
             if SEGMENTS in inputs:
                 inputs[SEGMENTS][number, second : len(row)] = 1
         return inputs
-
-    def _run(self, inputs: dict[str, np.ndarray], threads: int) -> np.ndarray:
-        """Probabilities of shape (rows, classes)."""
-        probabilities: np.ndarray = self._session(threads).run([PROBABILITIES], inputs)[0]
-        return probabilities
 
     def _session(self, threads: int) -> onnxruntime.InferenceSession:
         """The loaded model, which computes a batch with so many threads."""
@@ -180,9 +180,8 @@ class Student:
             )
         return self._sessions[threads]
 
-    def _join(self, first: list[int], second: list[int] | None = None) -> tuple[list[int], int]:
-        """The tokens of a row with marks before, between and after its texts, and the position of the second
-        text.
+    def _join(self, first: list[int], second: list[int] | None = None) -> TokenizedRow:
+        """A row with marks before, between and after its texts.
 
         As in AutoMM, the longer of two texts is cut until both fit. So the first one keeps what the second
         leaves of the room, at least half of it rounded up, and never more than it has; the second gets the

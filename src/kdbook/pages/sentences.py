@@ -4,7 +4,7 @@ A chapter that stated "the student is better" would be wrong with other data, se
 function here. Every function returns Markdown.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import pandas as pd
@@ -406,30 +406,26 @@ def label_noise(errors: pd.DataFrame, share: float) -> str:
 
 def price(arms: Arms) -> str:
     """What a distilled student costs in seconds of training, without and with its teachers."""
-    table = costs.training(arms)
-    arm = arms.distilled_arm
-    plain, distilled, in_all = table["fit"][BASELINE], table["fit"][DISTILLED], table["in all"][arm]
+    of_arms, arm = costs.by_arm(arms), arms.distilled_arm
+    plain, in_all = of_arms[BASELINE].fit, of_arms[arm].total
     known = all(map(in_processor_time, arms.values()))
     unit = "seconds of processor time" if known else "seconds"
     return (
         f"With the settings of each arm, a fit of the baseline takes {plain:.0f} {unit}, and one of the "
-        f"arm {emphasized(DISTILLED)} **{distilled:.0f}**. They may differ in epochs and batch size, so the "
-        f"ratio is not the price of distillation.{_payment(arms)} Including its share of the teachers' "
-        f"training, the {arm_name(arm)} takes {in_all:.0f} seconds, {in_all / plain:.1f} times as long as "
-        "the baseline."
+        f"arm {emphasized(DISTILLED)} **{of_arms[DISTILLED].fit:.0f}**. They may differ in epochs and batch "
+        f"size, so the ratio is not the price of distillation.{_payment(costs.taught(arms))} Including its "
+        f"share of the teachers' training, the {arm_name(arm)} takes {in_all:.0f} seconds, "
+        f"{in_all / plain:.1f} times as long as the baseline."
     )
 
 
-def _payment(arms: Arms) -> str:
+def _payment(taught: Sequence[Run]) -> str:
     """What the first student of each teacher pays for the outputs that all of them read, as a sentence."""
-    first: dict[str | None, Run] = {}
-    for run in (run for runs in costs.taught(arms).values() for run in runs):
-        name = run.record.spec.teacher
-        first[name] = max(run, first.get(name, run), key=costs.paid)
-    paid = sum(map(costs.paid, first.values()))
+    first = {run.record.spec.teacher: run for run in sorted(taught, key=costs.paid)}.values()
+    paid = sum(map(costs.paid, first))
     if not paid:
         return ""
-    share = paid / sum(run.measurements.processor_seconds or 0.0 for run in first.values())
+    share = paid / sum(run.measurements.processor_seconds or 0.0 for run in first)
     return (
         f" The first student of a teacher also pays for its outputs, {paid / len(first):.0f} seconds or "
         f"{share:.0%} of its time; the others read them."
@@ -440,8 +436,8 @@ def budget(arms: Arms, control: str) -> str:
     """Whether a control was given at least the time of distillation, and how much of it the control used."""
     if control not in arms:
         return f"This profile has no control named {emphasized(control)}."
-    seconds = costs.training(arms)["in all"]
-    used, needed = seconds[control], seconds[arms.distilled_arm]
+    of_arms = costs.by_arm(arms)
+    used, needed = of_arms[control].total, of_arms[arms.distilled_arm].total
     verdict = (
         "so it was given at least as much time"
         if used >= needed

@@ -1,6 +1,7 @@
 """What accuracy costs: seconds of training, memory, disk, and latency."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import mean
 
 import pandas as pd
@@ -11,50 +12,85 @@ from kdbook.store.run import BatchLatency, Run
 from kdbook.study.arms import Arms
 
 
-def training(arms: Arms) -> pd.DataFrame:
-    """Seconds of training for one model of each arm, means over its runs, in processor time if that is known
-    of all runs.
+@dataclass(frozen=True)
+class Costs:
+    """Seconds of training for one model of an arm, means over its runs.
 
-    Columns: ``pretraining`` of the encoder where it is known, which all models that start from it share;
-    ``fit``; ``teacher outputs``, where they are known: computing them for the training rows, divided by the
-    number of students that use them; ``share of teachers`` (the time of all teachers of the study divided by
-    the number of students that the study is about, or for a student that a baseline teaches the time of
-    that); and ``in all``, without pretraining.
+    Attributes
+    ----------
+    pretraining
+        Of the encoder, where it is known. All models that start from it share it, so it is not in the total.
+    fit
+        Without the outputs of a teacher.
+    teacher_outputs
+        The model's share of computing the outputs of its teacher for the training rows.
+    teachers
+        The model's share of training its teacher.
     """
-    every = [run for runs in arms.values() for run in runs]
-    seconds = dict(zip(every, training_seconds(every), strict=True))
-    share = sum(seconds[run] for run in arms.teachers) / len(arms.distilled)
+
+    pretraining: float | None
+    fit: float
+    teacher_outputs: float
+    teachers: float
+
+    @property
+    def total(self) -> float:
+        """All but pretraining."""
+        return self.fit + self.teacher_outputs + self.teachers
+
+
+def by_arm(arms: Arms) -> dict[str, Costs]:
+    """What one model of each arm costs, in processor time if that is known of all runs.
+
+    Teachers are trained once, and compute their outputs once, for all students of the study. In the records
+    the first student of a teacher pays for all of its outputs; here each that learns from a teacher bears the
+    same share. The training of the teachers is divided by the number of students that the study is about, and
+    a student that a baseline teaches bears the time of one.
+    """
+    runs = [run for of_arm in arms.values() for run in of_arm]
+    seconds = dict(zip(runs, training_seconds(runs), strict=True))
+    students = taught(arms)
+    outputs = sum(map(paid, students)) / max(1, len(students))
+    teachers = sum(seconds[run] for run in arms.teachers) / len(arms.distilled)
     baseline = mean(seconds[run] for run in arms.baselines)
-    teacher_names = {run.name for run in arms.teachers}
-    outputs = _output_seconds(arms) / max(1, sum(map(len, taught(arms).values())))
-    rows = {}
-    for arm, runs in arms.items():
-        name = runs[0].record.spec.teacher
-        costs = {
-            "pretraining": checkpoints.pretraining_seconds(runs[0].record.spec.checkpoint),
-            "fit": mean(seconds[run] - paid(run) for run in runs),
-            "teacher outputs": outputs if name in teacher_names else mean(map(paid, runs)),
-            "share of teachers": 0.0 if name is None else share if name in teacher_names else baseline,
-        }
-        rows[arm] = costs | {"in all": sum(costs[part] or 0.0 for part in list(costs)[1:])}
-    table = pd.DataFrame.from_dict(rows, orient="index").astype(float).dropna(axis="columns", how="all")
-    return table if table["teacher outputs"].any() else table.drop(columns="teacher outputs")
+
+    def costs(runs: Sequence[Run]) -> Costs:
+        spec, is_taught = runs[0].record.spec, runs[0] in students
+        return Costs(
+            pretraining=checkpoints.pretraining_seconds(spec.checkpoint),
+            fit=mean(seconds[run] - paid(run) for run in runs),
+            teacher_outputs=outputs if is_taught else mean(map(paid, runs)),
+            teachers=0.0 if spec.teacher is None else teachers if is_taught else baseline,
+        )
+
+    return {arm: costs(of_arm) for arm, of_arm in arms.items()}
 
 
-def taught(arms: Arms) -> dict[str, Sequence[Run]]:
-    """The arms that learn from the teachers of the study."""
+def taught(arms: Arms) -> list[Run]:
+    """The runs that learn from the teachers of the study."""
     names = {run.name for run in arms.teachers}
-    return {arm: runs for arm, runs in arms.items() if runs[0].record.spec.teacher in names}
-
-
-def _output_seconds(arms: Arms) -> float:
-    """Seconds in which teachers computed their outputs, for all students of the study."""
-    return sum(paid(run) for runs in taught(arms).values() for run in runs)
+    return [run for runs in arms.values() for run in runs if run.record.spec.teacher in names]
 
 
 def paid(run: Run) -> float:
-    """Seconds in which the teacher of this run computed outputs; the first of its students pays for all."""
+    """Seconds in which the teacher of this run computed outputs during its fit."""
     return run.measurements.teacher_seconds or 0.0
+
+
+def training(arms: Arms) -> pd.DataFrame:
+    """The costs of each arm as a page shows them, a row per arm; what is known of no arm is left out."""
+    rows = {
+        arm: {
+            "pretraining": each.pretraining,
+            "fit": each.fit,
+            "teacher outputs": each.teacher_outputs,
+            "share of teachers": each.teachers,
+            "in all": each.total,
+        }
+        for arm, each in by_arm(arms).items()
+    }
+    table = pd.DataFrame.from_dict(rows, orient="index").astype(float).dropna(axis="columns", how="all")
+    return table if table["teacher outputs"].any() else table.drop(columns="teacher outputs")
 
 
 def seconds_per_row(run: Run) -> float:

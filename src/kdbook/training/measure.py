@@ -7,20 +7,17 @@ import os
 import platform
 import time
 from collections.abc import Callable
-from itertools import cycle, islice
-from statistics import median, quantiles
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 
-from kdbook.store.run import BatchLatency, Hardware, Milliseconds, ParameterCounts
-from kdbook.training import automm
+from kdbook.store.run import BatchLatency, Hardware, ParameterCounts
+from kdbook.training import automm, timing
 
 if TYPE_CHECKING:
     from autogluon.multimodal import MultiModalPredictor
 
-REPEATS = {1: 100, 32: 40}  # batches measured, by their size
-WARM_UPS = 10
+SIZES = (1, 32)  # rows of the batches whose latency is measured
 Inputs = TypeVar("Inputs")
 EMBEDDINGS = "embeddings."  # part of the name of each weight of the embeddings
 
@@ -29,8 +26,7 @@ def latency(predictor: "MultiModalPredictor", texts: pd.DataFrame) -> dict[int, 
     """Inference latency by batch size, on the hardware and thread count used for training, without AutoMM's
     start-up: on one core processor time, which a busy machine hardly changes, else wall-clock time.
 
-    After 10 warm-ups, 100 batches of one row and 40 of 32 are taken one after the other from ``texts``
-    (columns ``sentence1``, for pairs ``sentence2``).
+    ``texts`` has the columns ``sentence1`` and for pairs ``sentence2``.
     """
     import torch
     from autogluon.multimodal.constants import LABEL
@@ -56,8 +52,8 @@ def latency(predictor: "MultiModalPredictor", texts: pd.DataFrame) -> dict[int, 
             torch.cuda.synchronize()
 
     one_core = device == "cpu" and torch.get_num_threads() == 1
-    clock = time.thread_time if one_core else time.perf_counter
     with torch.inference_mode():
+        clock = time.thread_time if one_core else time.perf_counter
         return batch_latencies(tokenize, forward, texts, clock)
 
 
@@ -65,41 +61,14 @@ def batch_latencies(
     tokenize: Callable[[pd.DataFrame], Inputs],
     forward: Callable[[Inputs], object],
     texts: pd.DataFrame,
-    clock: Callable[[], float],
+    clock: timing.Clock,
 ) -> dict[int, BatchLatency]:
     """The same for any model, in two steps: from rows to its inputs, and from these to its outputs."""
+    measured = timing.in_turns({"model": (tokenize, forward)}, texts, SIZES, clock)
     return {
-        size: _batch_latency(tokenize, forward, texts, size, repeats, clock)
-        for size, repeats in REPEATS.items()
+        size: BatchLatency(tokenize=steps["model"][0], forward=steps["model"][1])
+        for size, steps in measured.items()
     }
-
-
-def _batch_latency(
-    tokenize: Callable[[pd.DataFrame], Inputs],
-    forward: Callable[[Inputs], object],
-    texts: pd.DataFrame,
-    size: int,
-    repeats: int,
-    clock: Callable[[], float],
-) -> BatchLatency:
-    starts = range(0, max(1, len(texts) - size + 1), size)
-    batches = [texts.iloc[start : start + size] for start in starts]
-    tokenizing, computing = [], []
-    for rows in islice(cycle(batches), WARM_UPS + repeats):
-        start = clock()
-        batch = tokenize(rows)
-        between = clock()
-        forward(batch)
-        tokenizing.append(between - start)
-        computing.append(clock() - between)
-    return BatchLatency(
-        tokenize=milliseconds(tokenizing[WARM_UPS:]), forward=milliseconds(computing[WARM_UPS:])
-    )
-
-
-def milliseconds(seconds: list[float]) -> Milliseconds:
-    """Median and 95th percentile of some durations."""
-    return Milliseconds(median=1000 * median(seconds), p95=1000 * quantiles(seconds, n=20)[-1])
 
 
 def parameter_counts(model: Any) -> ParameterCounts:
