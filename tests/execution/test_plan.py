@@ -42,12 +42,13 @@ def test_rows_are_counted_as_they_are_read(name, tmp_path):
     assert plan.rows_of(study) == {split: len(rows) for split, rows in study.data.splits.items()}
 
 
-def test_steps_of_a_fit_are_those_of_the_plan(smoke):
-    rows = plan.rows_of(smoke)
-    run = smoke.get_or_train("transfer")
-    history = run.history
-    assert history["epoch"].max() == plan.epochs(run.record.spec)
-    assert plan.train_rows(run.record.spec, rows) == rows["train"] + rows["unlabelled"]
+@pytest.mark.training
+def test_steps_of_a_fit_are_those_of_the_plan(tmp_path):
+    study = Study(profile.load("smoke"), Store(tmp_path))
+    reported: list[int] = []
+    spec = study.specs["baseline-0"]
+    study.train(spec, lambda progress: reported.append(progress.steps))
+    assert set(reported) == {plan.steps(spec, plan.rows_of(study))} == {len(reported)}
 
 
 def test_hours_and_disk_are_means_of_the_runs_in_the_store(tmp_path):

@@ -6,16 +6,20 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 import psutil
 import pytest
+import ray
 from helpers import FEW_RUNS, assert_same_results, few_profile, kdbook
 
+from kdbook.errors import KdbookError
 from kdbook.execution import ray_cluster
 from kdbook.settings import profile
-from kdbook.store.local import PARTIAL
+from kdbook.store.local import PARTIAL, Store
 from kdbook.store.run import PROGRESS
+from kdbook.study.study import Study
 
 pytestmark = pytest.mark.training
 
@@ -77,6 +81,23 @@ def test_a_cluster_that_can_t_be_reached_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("RAY_NUM_REDIS_GET_RETRIES", "1")
     said = kdbook("run", "--profile", "smoke", "--executor", "ray", store=tmp_path, expect=1).stderr
     assert "the Ray cluster '127.0.0.1:1' can't be reached" in said and "Traceback" not in said
+
+
+def raise_a_line():
+    raise KdbookError("one line")
+
+
+def end_at_once():
+    os._exit(1)
+
+
+@pytest.mark.parametrize(
+    ("task", "error", "line"), [(raise_a_line, KdbookError, "^one line$"), (end_at_once, BrokenExecutor, "")]
+)
+def test_what_a_run_raises_and_a_lost_process_arrive_as_elsewhere(tmp_path, task, error, line):
+    study = Study(profile.load("smoke"), Store(tmp_path))
+    with pytest.raises(error, match=line), ray_cluster.ray_executor(study, 1):
+        ray.remote(task).options(max_retries=0).remote().future().result(timeout=120)
 
 
 def test_an_error_of_a_training_is_not_taken_for_one_of_the_cluster():

@@ -76,5 +76,5 @@ def test_a_lost_process_is_one_line_that_names_its_run(study):
 def test_machines_that_do_not_share_the_store_are_told_apart_from_a_failure(study, monkeypatch):
     workers = Workers(study)
     monkeypatch.setattr(study.store, "finish", lambda directory, record: None)
-    with pytest.raises(KdbookError, match="teacher-0 was trained, but is not in the store"):
+    with pytest.raises(KdbookError, match="was trained, but is not in the store"):
         train(study, workers)
