@@ -121,6 +121,6 @@ def test_the_runs_of_the_page_are_read_only_on_request(monkeypatch, tmp_path):
 
 def test_constraints_are_what_is_installed_without_the_package():
     lines = dict(line.split("==") for line in setup_cell.constraints().splitlines())
-    assert {"torch", "autogluon.multimodal", "pandas", "onnxruntime"} <= set(lines)
+    assert {"torch", "autogluon_multimodal", "pandas", "onnxruntime"} <= set(lines)
     assert "kdbook" not in lines and not any("+" in number for number in lines.values())
     assert lines["pandas"] == version("pandas")

@@ -1,7 +1,8 @@
 """The first cell of a downloaded notebook, which installs the package wherever the notebook is opened."""
 
 import json
-from importlib.metadata import distributions, metadata, requires
+import sys
+from importlib.metadata import metadata, requires
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -99,5 +100,6 @@ def constraints() -> str:
     """Versions of all packages that are installed here, without the part that is particular to a build
     (``+cpu``); pip heeds those of the packages that it installs.
     """
-    versions = {each.name: each.version.split("+")[0] for each in distributions() if each.name != PACKAGE}
-    return "".join(f"{name}=={number}\n" for name, number in sorted(versions.items()))
+    folders = (folder for place in sys.path for folder in Path(place).glob("*.dist-info"))
+    installed = dict(folder.stem.split("+")[0].rsplit("-", 1) for folder in folders)
+    return "".join(f"{name}=={version}\n" for name, version in sorted(installed.items()) if name != PACKAGE)

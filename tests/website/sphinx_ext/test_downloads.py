@@ -1,5 +1,6 @@
 """Downloads are made by a build that reads a page or has another package, and by no other."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -24,7 +25,8 @@ def app(tmp_path, monkeypatch) -> SimpleNamespace:
         (folder / "teacher.ipynb").touch()
 
     monkeypatch.setattr(downloads, "built_with", lambda env: {"book/teacher": {}})
-    monkeypatch.setattr(downloads, "_build_wheel", lambda app, folder: (folder / downloads.WHEEL).touch())
+    (tmp_path / downloads.WHEEL).touch()
+    monkeypatch.setattr(downloads, "_wheel", lambda app, package: tmp_path / downloads.WHEEL)
     monkeypatch.setattr(downloads, "_write_notebooks", write_notebooks)
     downloads.write(app, None)
     assert app.made == 1
@@ -90,3 +92,20 @@ def test_a_failed_build_leaves_them(app):
     (app.srcdir / "src" / "module.py").write_text("one = 2")
     downloads.write(app, ValueError())
     assert app.made == 1
+
+
+def test_the_wheel_of_the_same_package_is_kept(tmp_path, monkeypatch):
+    commands = []
+
+    def build(command: list[str], **settings: object) -> SimpleNamespace:
+        commands.append(command)
+        folder = Path(command[-1])
+        folder.mkdir(parents=True)
+        (folder / downloads.WHEEL).touch()
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr(downloads.subprocess, "run", build)
+    app = SimpleNamespace(doctreedir=tmp_path, srcdir=tmp_path)
+    for package in ("one", "one", "two"):
+        assert downloads._wheel(app, {"src/module.py": package}).is_file()
+    assert len(commands) == 2 and len(list((tmp_path / "wheel").iterdir())) == 1

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -33,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 WHEEL = f"kdbook-{version('kdbook')}-py3-none-any.whl"
 PACKAGE = ("pyproject.toml", "README.md", "LICENSE", "src/**/*")  # what the wheel is made of
+READ_BY_CELLS = (f"{kept.FOLDER}/*.parquet", f"{BOOK}/*.py")  # kept results, and modules beside the pages
 WITH_OUTPUTS = "-with-outputs"
 ALL_CHAPTERS = "all-chapters.zip"
 CONSTRAINTS = "constraints.txt"
@@ -52,31 +54,36 @@ def write(app: Sphinx, error: Exception | None) -> None:
     if error or app.builder.name != "html":
         return
     folder, record = Path(app.outdir, FOLDER), Path(app.doctreedir, RECORD)
-    runs = _published_runs(app)
-    made_from = _inputs(app, runs)
+    runs, package = _published_runs(app), _hashes(app, PACKAGE)
+    made_from = _inputs(app, package, runs)
     if folder.is_dir() and record.is_file() and record.read_text("utf-8") == made_from:
         return
     record.unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    _build_wheel(app, folder)
+    shutil.copy(_wheel(app, package), folder)
     (folder / CONSTRAINTS).write_text(setup_cell.constraints(), "utf-8")
-    for file in [*Path(app.srcdir, kept.FOLDER).glob("*.parquet"), *Path(app.srcdir, BOOK).glob("*.py")]:
-        shutil.copy(file, folder)
+    for pattern in READ_BY_CELLS:
+        for file in Path(app.srcdir).glob(pattern):
+            shutil.copy(file, folder)
     if runs:
         archive.export(runs, folder / RUNS)
     _write_notebooks(app, folder)
     record.write_text(made_from, "utf-8")
 
 
-def _inputs(app: Sphinx, runs: list[Run]) -> str:
+def _inputs(app: Sphinx, package: dict[str, str], runs: list[Run]) -> str:
     """A hash of all that the downloads are made from beside the pages."""
-    project, config = Path(app.srcdir), app.config
-    patterns = (*PACKAGE, *config.bibtex_bibfiles, f"{kept.FOLDER}/*.parquet", f"{BOOK}/*.py")
-    files = sorted({path for pattern in patterns for path in project.glob(pattern) if path.is_file()})
-    hashes = {str(path): hash_of(path) for path in files if "__pycache__" not in path.parts}
+    config = app.config
+    others = _hashes(app, (*config.bibtex_bibfiles, *READ_BY_CELLS))
     site = [config.html_title, config.html_baseurl, sorted(built_with(app.env))]
-    return key_of([hashes, setup_cell.constraints(), site, [run.key for run in runs]])
+    return key_of([package, others, setup_cell.constraints(), site, [run.key for run in runs]])
+
+
+def _hashes(app: Sphinx, patterns: Iterable[str]) -> dict[str, str]:
+    """Hashes of the files of the project that match one of some patterns, by path."""
+    files = {path for pattern in patterns for path in Path(app.srcdir).glob(pattern) if path.is_file()}
+    return {str(path): hash_of(path) for path in files if "__pycache__" not in path.parts}
 
 
 def _write_notebooks(app: Sphinx, folder: Path) -> None:
@@ -137,8 +144,13 @@ def _published_runs(app: Sphinx) -> list[Run]:
     return runs if sum(run.bytes for run in runs) <= MAX_RUNS_BYTES else []
 
 
-def _build_wheel(app: Sphinx, folder: Path) -> None:
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    done = subprocess.run(command, cwd=app.srcdir, capture_output=True, text=True, check=False)
-    if done.returncode or not (folder / WHEEL).is_file():
-        raise ExtensionError(f"the wheel of the package could not be built: {done.stderr.strip()}")
+def _wheel(app: Sphinx, package: dict[str, str]) -> Path:
+    """The package as a wheel; it takes seconds, so one of the same files is kept."""
+    folder = Path(app.doctreedir, "wheel", key_of(package))
+    if not (folder / WHEEL).is_file():
+        shutil.rmtree(folder.parent, ignore_errors=True)
+        command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+        done = subprocess.run(command, cwd=app.srcdir, capture_output=True, text=True, check=False)
+        if done.returncode or not (folder / WHEEL).is_file():
+            raise ExtensionError(f"the wheel of the package could not be built: {done.stderr.strip()}")
+    return folder / WHEEL
