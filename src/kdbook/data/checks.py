@@ -1,6 +1,7 @@
 """Checks of cells, rows and splits: what can't be used is refused in one line, with its place and what to do.
 
-The index of the columns that are checked gives the places of their rows (see :mod:`kdbook.data.table`).
+Each check raises a :class:`kdbook.errors.KdbookError`. The index of the columns that are checked gives the
+places of their rows (see :mod:`kdbook.data.table`).
 """
 
 import math
@@ -29,22 +30,7 @@ MIN_CONFLICTS = 5  # ids; fewer may be mistranslated one by one
 def refuse(
     values: pd.Series, is_faulty: pd.Series, problem: Callable[[Any], str], show_column: bool = False
 ) -> None:
-    """Stop at the first faulty value of a column.
-
-    Parameters
-    ----------
-    values, is_faulty
-        A column, and whether each of its values is faulty.
-    problem
-        What is wrong with a value, and what to do.
-    show_column
-        Whether the message names the column.
-
-    Raises
-    ------
-    KdbookError
-        If a value is faulty; the message begins with its place.
-    """
+    """Stop at the first faulty value of a column; ``problem`` is what is wrong with it, and what to do."""
     if is_faulty.any():
         position = int(is_faulty.to_numpy(bool).argmax())
         column = f" (column {quoted(str(values.name))!r})" if show_column else ""
@@ -56,14 +42,8 @@ def _place(rows: pd.Series | pd.DataFrame, position: int) -> str:
 
 
 def as_text(rows: pd.DataFrame, longest: int | None = MAX_CELL_CHARACTERS) -> pd.DataFrame:
-    """All cells as text, empty where a value is missing: null, not a number, or infinite.
-
-    Truth values are written as in JSON.
-
-    Raises
-    ------
-    KdbookError
-        If a cell is neither text nor number, has more than ``longest`` characters, or can't be written.
+    """All cells as text of at most ``longest`` characters, truth values as in JSON; empty where a value is
+    missing: null, not a number, or infinite.
     """
     return pd.DataFrame({column: _as_text(rows[column], longest) for column in rows}, index=rows.index)
 
@@ -100,13 +80,7 @@ def as_json(value: object) -> str:
 
 
 def writable(cells: pd.Series) -> pd.Series:
-    """The texts of a column, of which each can be written to a file.
-
-    Raises
-    ------
-    KdbookError
-        If one can't; the message says what to do.
-    """
+    """The texts of a column, of which each can be written to a file."""
     refuse(cells, cells.str.contains(UNWRITABLE), unwritable, show_column=True)
     return cells
 
@@ -121,13 +95,7 @@ def unwritable(text: str) -> str:
 
 
 def refuse_repeated(rows: pd.DataFrame, key: Sequence[str], advice: str) -> None:
-    """Stop at the first row whose id, the first column of the ``key``, occurs before.
-
-    Raises
-    ------
-    KdbookError
-        If there is one; the message gives both places, and the advice.
-    """
+    """Stop at the first row whose id, the first column of the ``key``, occurs before."""
     repeated = rows.duplicated(list(key)).to_numpy()
     if repeated.any():
         position = int(repeated.argmax())
@@ -138,25 +106,13 @@ def refuse_repeated(rows: pd.DataFrame, key: Sequence[str], advice: str) -> None
 
 
 def refuse_bad_names(names: pd.Series) -> None:
-    """Stop at the first name of a class or language that pages, figures and files can't show.
-
-    Raises
-    ------
-    KdbookError
-        If there is one; the message says what to do.
-    """
+    """Stop at the first name of a class or language that pages, figures and files can't show."""
     problems = {name: name_problem(name) for name in names.unique()}
     refuse(names, names.map(problems) != "", problems.__getitem__)
 
 
 def check_labels(splits: Mapping[str, pd.DataFrame], settings: Data) -> None:
-    """Stop where a split has no label, or there are about as many classes as rows.
-
-    Raises
-    ------
-    KdbookError
-        If it is so; the message says what to do.
-    """
+    """Stop where a split has no label, or there are about as many classes as rows."""
     for split, rows in splits.items():
         if split != UNLABELLED and len(rows) and rows["label"].isna().all():
             advice = (
@@ -181,13 +137,7 @@ def check_labels(splits: Mapping[str, pd.DataFrame], settings: Data) -> None:
 
 
 def check_audit(result: Audit, settings: Data, split: str) -> None:
-    """Stop if nothing of a language is usable, or if the languages can't be translations of each other.
-
-    Raises
-    ------
-    KdbookError
-        If it is so; the message says what to do.
-    """
+    """Stop if nothing of a language is usable, or if the languages can't be translations of each other."""
     where = f"{settings.source}: {split}"
     _check_alignment(result, where)
     zero_shot = settings.languages_without_labels if split != "test" else ()
@@ -219,11 +169,6 @@ def check_classes(splits: Mapping[str, pd.DataFrame], classes: tuple[str, ...], 
     """Stop if there is nothing to tell apart, or nothing to select an epoch by.
 
     In pairs of sentences both classes are needed.
-
-    Raises
-    ------
-    KdbookError
-        If it is so; the message says what to do.
     """
     trained = splits["train"]["label"].nunique()
     if trained < (2 if settings.columns else len(classes)):

@@ -34,7 +34,7 @@ SPLIT_NAMES = {
     "test": ("test", "testing", "test_matched"),
     UNLABELLED: ("unlabelled", "unlabeled", "unsupervised"),
 }
-WHOLE_NUMBER = re.compile(r"([-+]?\d+)\.0+")
+WHOLE_NUMBER = re.compile(r"\A([-+]?\d+)\.0+\Z")  # tables add the point beside a gap
 QUOTED_CELL = re.compile(r'"(?:[^"]|"")*""(?:[^"]|"")*"')  # as a spreadsheet writes a text with quotes
 ENCLOSED_CELL = re.compile(r'"[^"]*"')
 MOST_NAMED = 8  # files in a message
@@ -120,7 +120,9 @@ def _rows(read: Reader, columns: Columns, split: str, language: str) -> tuple[pd
     is_header = _is_repeated_header(cells)
     numbers = range(1, len(cells) + 1)
     contents = {
-        "id": cells[columns.id].map(_id) if columns.id else [f"{split}-{language}-{n}" for n in numbers],
+        "id": cells[columns.id].str.replace(WHOLE_NUMBER, r"\1", regex=True)
+        if columns.id
+        else [f"{split}-{language}-{n}" for n in numbers],
         "language": cells[columns.language] if columns.language else language,
         **{name: cells[column] for name, column in zip(TEXTS, columns.texts, strict=False)},
         "label": cells[columns.label] if label else "",
@@ -128,12 +130,6 @@ def _rows(read: Reader, columns: Columns, split: str, language: str) -> tuple[pd
     rows = pd.DataFrame(contents, index=cells.index)[~is_header]
     _check(rows, columns)
     return rows, [*_on_headers(cells[is_header]), *_on_quotes(rows[texts(rows)])]
-
-
-def _id(cell: str) -> str:
-    """An id: a whole number is the same with and without a point, which tables add beside a gap."""
-    number = WHOLE_NUMBER.fullmatch(cell)
-    return number[1] if number else cell
 
 
 def _check(rows: pd.DataFrame, columns: Columns) -> None:
@@ -236,10 +232,8 @@ def _open(settings: Data, language: str | None, has_parts: bool) -> _Part:
     path = hub.local_path(settings.source)
     if path is None:
         configuration = settings.configuration or (language if has_parts else None)
-        found = hub.splits(settings.source, configuration, SPLIT_NAMES, language)
-        return _Part(
-            found.readers, [f"{settings.source}: the split {name!r} is not used" for name in found.unused]
-        )
+        readers, unused = hub.splits(settings.source, configuration, SPLIT_NAMES, language)
+        return _Part(readers, [f"{settings.source}: the split {name!r} is not used" for name in unused])
     if is_dir(path):
         has_folder = language is not None and (has_parts or is_dir(path / language))
         return _open_folder(path / str(language) if has_folder else path)

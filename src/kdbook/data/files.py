@@ -72,21 +72,9 @@ def chunks(
 ) -> Iterator[pd.DataFrame]:
     """The values of a file as they are, in one or more frames of at most ``size`` rows.
 
-    Parameters
-    ----------
-    path, columns
-        As in :func:`read`.
-    others
-        Whether the file's other columns are read as well; then all are in the order of the file.
-    size
-        Number of rows.
-    opener
-        Opens the file for its rows; one that counts what is read can show progress.
-
-    Raises
-    ------
-    KdbookError
-        As in :func:`read`.
+    With ``others``, all columns are read, in the order of the file; ``columns`` have to be among them. The
+    ``opener`` opens the file for its rows; one that counts what is read can show progress. Errors are those
+    of :func:`read`.
     """
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
@@ -140,11 +128,7 @@ def _batches(rows: NumberedRows, path: Path, width: int, size: int) -> Iterator[
         for number, row in batch:
             if len(row) != width:
                 raise _wrong_width(path, number, row, width)
-        yield numbers, partial(_column, cells)
-
-
-def _column(rows: Sequence[Sequence[object]], position: int) -> list[object]:
-    return [row[position] for row in rows]
+        yield numbers, list(zip(*cells, strict=True)).__getitem__
 
 
 def _wrong_width(path: Path, line: int, cells: Sequence[str], width: int) -> KdbookError:

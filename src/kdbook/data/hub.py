@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,14 +23,6 @@ SUFFIXES_OF_FILES = {  # no hub id ends like this
 }
 
 Reader = Callable[[Sequence[str]], pd.DataFrame]  # reads some columns as text, as files.read does
-
-
-@dataclass(frozen=True)
-class HubSplits:
-    """A reader for each split of a data set that is used, and the names of its other splits."""
-
-    readers: dict[str, Reader]
-    unused: list[str]
 
 
 def local_path(source: str) -> Path | None:
@@ -57,8 +48,8 @@ def local_path(source: str) -> Path | None:
 
 def splits(
     name: str, configuration: str | None, choices: Mapping[str, Iterable[str]], language: str | None = None
-) -> HubSplits:
-    """Readers for the splits of a data set; splits that do not exist are left out.
+) -> tuple[dict[str, Reader], list[str]]:
+    """A reader for each split of a data set that is used and exists, and the names of its other splits.
 
     Parameters
     ----------
@@ -85,7 +76,7 @@ def splits(
         )
         for split, hub_split in chosen.items()
     }
-    return HubSplits(readers, unused=[split for split in loaded if split not in chosen.values()])
+    return readers, [split for split in loaded if split not in chosen.values()]
 
 
 def _load_or_explain(name: str, configuration: str | None, language: str | None) -> Any:

@@ -56,7 +56,7 @@ def from_hub(name: str, language: str) -> dict[str, pd.DataFrame]:
     KdbookError
         If the data set can't be loaded, lacks a split, or has a row that is not one of PAWS-X.
     """
-    readers = hub.splits(name, language, HUB_SPLITS).readers
+    readers, _ = hub.splits(name, language, HUB_SPLITS)
     missing = HUB_SPLITS.keys() - readers.keys()
     if missing:
         raise KdbookError(f"the data set {name!r} ({language}) has no split {min(missing)!r}")

@@ -19,7 +19,7 @@ def table(
     names: Sequence[str], columns: Iterable[Sequence[object]], numbers: Sequence[int], unit: str
 ) -> pd.DataFrame:
     """A frame of these columns as they are, with the place of each row: ``unit`` and a number."""
-    index = pd.Index(numbers, name=unit, dtype="int64")
+    index = pd.Index(list(numbers), name=unit, dtype="int64")
     series = {number: pd.Series(list(values), index, object) for number, values in enumerate(columns)}
     return pd.DataFrame(series, index).set_axis(list(names), axis="columns")
 
