@@ -8,8 +8,6 @@ from kdbook import analysis
 @pytest.mark.parametrize(("old", "new"), analysis.MOVED.items())
 def test_an_old_name_is_the_new_module(old, new):
     variables: dict[str, object] = {}
-    exec(
-        f"from kdbook.analysis import {old} as one\nimport kdbook.analysis.{old} as two\nimport kdbook.{new} as three",
-        variables,
-    )
+    imports = (f"from kdbook.analysis import {old} as one", f"import kdbook.analysis.{old} as two")
+    exec("\n".join([*imports, f"import kdbook.{new} as three"]), variables)
     assert variables["one"] is variables["two"] is variables["three"]

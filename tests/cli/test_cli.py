@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from kdbook import cli
 from kdbook.cli import COMMANDS, app
+from kdbook.settings import profile
 from kdbook.store.local import Store
 
 
@@ -179,7 +180,7 @@ def test_reading_does_not_import_automm(smoke_store):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("run", "--profile", "nope"), "Choose from: embedded, laptop, massive, pawsx, pawsx-seven"),
+        (("run", "--profile", "nope"), f"Choose from: {', '.join(profile.names())}"),
         (("data", "check", "nowhere"), "'nowhere' does not exist"),
         (("export", "runs.zip", "--profile", "smoke"), "no finished run"),
         (("import", "nowhere.zip"), "nowhere.zip"),

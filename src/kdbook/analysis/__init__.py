@@ -23,7 +23,6 @@ MOVED = {
     "phrases": "pages.markup",
     "predictions": "stats.predictions",
     "probability_sentences": "pages.sentences",
-    "probes": "pages.probes",
     "provenance": "pages.provenance",
     "resampling": "stats.resampling",
     "sentences": "pages.sentences",
