@@ -147,8 +147,10 @@ def _check(rows: pd.DataFrame, columns: Columns) -> None:
 def _is_repeated_header(cells: pd.DataFrame) -> pd.Series:
     """Whether each row repeats the names of the columns, as a single text may do by chance."""
     candidates = cells if cells.shape[1] > 1 else cells[:0]
-    for column in reversed(list(cells)):  # labels first: few rows have one that is called like its column
-        candidates = candidates[candidates[column].map(skeleton) == skeleton(column)]
+    for column in reversed(
+        cells.columns.to_list()
+    ):  # labels first: few rows have one that is called like its column
+        candidates = candidates.loc[candidates[column].map(skeleton) == skeleton(column)]
     return pd.Series(cells.index.isin(candidates.index), cells.index)
 
 

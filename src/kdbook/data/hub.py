@@ -70,7 +70,7 @@ def splits(
         split: next((name for name in names if name in loaded), None) for split, names in choices.items()
     }
     chosen = {split: hub_split for split, hub_split in found.items() if hub_split}
-    readers = {
+    readers: dict[str, Reader] = {
         split: partial(
             _read, loaded[hub_split], f"{name} ({', '.join(filter(None, [configuration, hub_split]))})"
         )

@@ -76,7 +76,7 @@ def predict_file(path: Path, output: Path, folder: Path) -> Counts:
     chunks = files.chunks(path, student.columns, others=True, size=BATCH, opener=_with_progress_bar)
     first = next(chunks)
     added = [PREDICTION, *(f"probability of {name}" for name in student.classes)]
-    _check_names(path, list(first), added)
+    _check_names(path, first.columns.to_list(), added)
     rows = without_text = 0
     with writing(output), atomic(output) as partial, partial.open("w", encoding="utf-8", newline="") as sink:
         writer = csv.writer(_Lines(sink), dialect)
