@@ -92,9 +92,9 @@ def probe(checkpoint: Path, train: pd.DataFrame, test: pd.DataFrame) -> pd.Serie
 
 
 def kinds(rows: pd.DataFrame) -> pd.Series:
-    """The kind of each pair: the same meaning, an opposite, which pretraining never saw, or another edit."""
+    """The kind of each pair: a paraphrase, an opposite, which pretraining never saw, or another edit."""
     edits = rows["edit"].map(lambda edit: "opposites" if edit == corpus.OPPOSITE else "other edits")
-    return edits.where(rows["label"] == 0, "same meaning")
+    return edits.where(rows["label"] == 0, "paraphrases")
 
 
 def main() -> None:

@@ -90,7 +90,7 @@ def test_a_chapter_runs_in_an_empty_folder_and_reaches_the_numbers_of_the_page(
     for run_of_page in expected:
         pd.testing.assert_frame_equal(trained[run_of_page.key].predictions, run_of_page.predictions)
     said = " ".join(str(output) for cell in here.cells for output in cell.get("outputs", []))
-    assert "trained 1 of 1 runs" in said and "stderr" not in said
+    assert "run 1 of 1" in said and "stderr" not in said
     where = [elsewhere / "bin" / "python", "-c", "import kdbook; print(kdbook.__file__)"]
     installed = subprocess.run(where, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert installed.stdout.startswith(str(elsewhere))

@@ -174,7 +174,7 @@ def code_of(chapter: str) -> dict[str, str]:
             "teacher",
         ),
         (
-            lambda package: replace(package, "pages/figures.py", '"words"', '"number of words"'),
+            lambda package: replace(package, "data/statistics.py", "text.lower()", "text.casefold()"),
             "data",
             "deployment",
         ),

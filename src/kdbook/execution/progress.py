@@ -7,6 +7,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
 from kdbook.execution.forecast import Event, Forecast
+from kdbook.settings import environment
 
 SECONDS_BETWEEN_LINES = 20
 
@@ -16,7 +17,7 @@ class Reporter:
 
     def __init__(self, forecast: Forecast) -> None:
         self.forecast = forecast
-        self.console = Console(stderr=True, force_jupyter=False)
+        self.console = Console(stderr=not environment.notebook_shell(), force_jupyter=False)
         columns = (
             TextColumn("{task.description}", markup=False),
             BarColumn(),

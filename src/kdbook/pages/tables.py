@@ -6,7 +6,6 @@ from typing import Any
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from kdbook.data.generated import corpus
 from kdbook.settings.arms import Metric
 from kdbook.stats import bootstrap
 from kdbook.stats.estimates import Estimate
@@ -19,7 +18,6 @@ from kdbook.study.arms import Arms
 pd.options.display.html.use_mathjax = False
 pd.options.styler.html.mathjax = False
 
-SWAPPED, OTHER_EDITS = "swapped words", "other edits"
 FIT = "fit (s)"
 TOTAL = "size (M)"
 BACKBONE = "backbone (M)"
@@ -82,15 +80,6 @@ def overview_table(arms: Arms) -> pd.DataFrame:
     for column, form in FORMATS.items():
         table[column] = table[column].map(form.format)
     return table.T
-
-
-def kinds_of(rows: pd.DataFrame) -> pd.Series:
-    """The kind of each pair of the generated corpus: the same meaning, two words swapped, an edit that
-    pretraining never saw, or another edit.
-    """
-    kinds = rows["edit"].map(lambda edit: SWAPPED if edit.startswith("swapped") else OTHER_EDITS)
-    kinds = kinds.mask(rows["edit"] == corpus.OPPOSITE, "opposites")
-    return kinds.where(rows["label"] == 0, "same meaning")
 
 
 def points(difference: Estimate) -> str:
