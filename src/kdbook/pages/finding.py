@@ -45,8 +45,7 @@ WORDS = {  # of each difference, by what is shown of it
         Relation.BETTER: "To {classes}, {outputs} **add {numbers}**.",
         Relation.WORSE: "Compared with {classes}, {outputs} **cost {numbers}**.",
         Relation.EQUIVALENT: (
-            "To {classes}, {outputs} **add less than {margin}** ({numbers}): what there is to gain comes "
-            "from the rows that the teacher labels."
+            "To {classes}, {outputs} **add less than {margin}** ({numbers}): the classes are nearly enough."
         ),
         Relation.OPEN: "Whether {outputs} add anything to {classes} is **open**: {numbers}.",
     },
