@@ -571,7 +571,8 @@ class Trainer:
             teacher = self.teachers[own[1].arm][0]
         self.trainers.clear()
         self.skipped.messages.clear()
-        record = self._train(study, spec, teacher, directory / "run")
+        self._train(study, spec, teacher, directory / "run")
+        identity = study.resolve(spec).identity
         history = self._history(directory / "run")
         predictor = automm.load(directory / "run" / "predictor")
         model = asked.teacher if arm == "teacher" else asked.student
@@ -580,15 +581,15 @@ class Trainer:
             ("the history is empty", not len(history)),
             (f"rows were replaced by others: {self.skipped.messages[:1]}", bool(self.skipped.messages)),
             ("a loss is not finite", not all(map(math.isfinite, history["train_loss"]))),
-            ("the record has another encoder", record.spec.checkpoint != model.checkpoint),
+            ("the record has another encoder", spec.checkpoint != model.checkpoint),
             (
                 "the identity has another encoder",
-                record.identity.checkpoint != checkpoints.locate(model.checkpoint).identity,
+                identity.checkpoint != checkpoints.locate(model.checkpoint).identity,
             ),
-            ("the identity has other settings", record.identity.hyperparameters != spec.hyperparameters),
-            ("the identity lacks settings", not settings.keys() <= record.identity.hyperparameters.keys()),
-            ("the identity has another seed", record.identity.seed != model.seeds[0]),
-            ("the metric is another", record.identity.metric != asked.primary.metric),
+            ("the identity has other settings", identity.hyperparameters != spec.hyperparameters),
+            ("the identity lacks settings", not settings.keys() <= identity.hyperparameters.keys()),
+            ("the identity has another seed", identity.seed != model.seeds[0]),
+            ("the metric is another", identity.metric != asked.primary.metric),
             *self._other_settings(predictor, spec.hyperparameters),
             *self._other_steps(spec.hyperparameters),
         ]
@@ -637,10 +638,13 @@ class Trainer:
         return Teacher(directory / "predictor", OutputFile(directory / "outputs.safetensors"))
 
     @staticmethod
-    def _train(study: Any, spec: Any, teacher: Any, directory: Path) -> Any:
+    def _train(study: Any, spec: Any, teacher: Any, directory: Path) -> None:
+        """Train as in a study, but from a teacher that is in no store."""
+        from kdbook.training.lessons import Teaching
+
         directory.mkdir()
-        identity = study.resolve(spec).identity
-        return study._train(spec, identity, teacher, directory, lambda progress: None)
+        teaching = Teaching(spec.rows, spec.lesson, teacher)
+        study._trainer._fit(spec, teaching, directory, lambda *progress: None)
 
     @staticmethod
     def _history(directory: Path) -> Any:
